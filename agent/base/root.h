@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The file system tree the agent works on: "/" on a running guest, a mounted
+ * image during an image build, a temporary directory in a test.
+ *
+ * Every path of the agent is absolute and is resolved inside this tree:
+ * neither ".." nor an absolute symlink leads out of it.
+ */
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct root {
+	int fd;	      /* O_PATH; -1 when closed */
+	bool is_host; /* the tree is "/" itself: commands need no chroot */
+};
+
+#define ROOT_INIT ((struct root){ .fd = -1 })
+
+must_check int root_open(const char *dir, struct root *ret_root, struct error *err);
+void root_close(struct root *root);
+
+/*
+ * open(2) inside the tree. Returns the descriptor, always close-on-exec, or -1.
+ * By openat2(RESOLVE_IN_ROOT); where the kernel or a seccomp filter refuses that
+ * (before 5.6, old container managers), component by component to the same effect.
+ */
+must_check int root_open_at(const struct root *root, const char *path, int flags,
+			    mode_t mode, struct error *err);
+
+/* stat(2) inside the tree, the last component not followed. False when it is not there. */
+bool root_stat(const struct root *root, const char *path, struct stat *ret_stat);
+
+/* mkdir -p: every missing folder gets `mode`. */
+must_check int root_mkdir(const struct root *root, const char *path, mode_t mode,
+			  struct error *err);
+
+/* A file, a link or an empty folder; not being there is success. */
+must_check int root_unlink(const struct root *root, const char *path, struct error *err);
+
+/* A folder with all that is in it; crosses no mount and follows no link. */
+must_check int root_remove_tree(const struct root *root, const char *path,
+				struct error *err);
+
+/* rename(2), both paths inside the tree; both folders are synced. */
+must_check int root_rename(const struct root *root, const char *from, const char *to,
+			   struct error *err);
+
+/* The target of a symbolic link as it stands; -1 also when it is no link. */
+must_check int root_readlink(const struct root *root, const char *path, char *ret_target,
+			     size_t size, struct error *err);
+
+/*
+ * The names in a folder, sorted, without "." and "..": a NULL-terminated array that
+ * the caller frees with text_strv_free(). A missing folder is an empty list. More than
+ * `limit` names are an error.
+ */
+must_check int root_list(const struct root *root, const char *path, size_t limit,
+			 char ***ret_names, struct error *err);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Strings: made, compared, cleaned, and lists of them.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/macro.h"
+
+/* snprintf() that says whether all of it fitted. */
+bool text_format(char *buffer, size_t size, const char *fmt, ...) printf_like(3, 4);
+
+/* A new string, or NULL when memory is out; the caller frees it. */
+char *text_print(const char *fmt, ...) printf_like(1, 2);
+
+/* A plain string copy that fits or says so. */
+bool text_copy(char *buffer, size_t size, const char *text);
+
+bool text_starts(const char *text, const char *prefix);
+bool text_ends(const char *text, const char *suffix);
+
+/* Replaces what a terminal would obey (control bytes) by '?', in place. */
+void text_sanitize(char *text);
+
+/* Frees a NULL-terminated array and its strings. NULL is fine. */
+void text_strv_free(char **strv);
+static inline void text_strv_cleanup_(char ***strv)
+{
+	text_strv_free(*strv);
+}
+#define cleanup_strv cleanup(text_strv_cleanup_)
+
+/* Edit distance of two short words, for "did you mean". */
+unsigned text_distance(const char *a, const char *b);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * gridd.conf, edited as a careful person would: one key's line is changed, everything
+ * else keeps its bytes: comments, order, unknown keys, line ends, a missing final newline.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/span.h"
+
+struct gridd_conf_value {
+	const char *key;   /* by NVIDIA's name, exact case */
+	const char *value; /* no line break */
+};
+
+/*
+ * Sets the keys in `text` and returns the new text, which the caller frees. Every active
+ * line of such a key gets the value (which of several gridd honours is not documented);
+ * else the line goes after the last commented example of it, else to the end. What an
+ * active line holds already is kept byte for byte. `ret_detail` gets "FeatureType 0 -> 1, ..."
+ */
+must_check int gridd_conf_set(struct span text, const struct gridd_conf_value *values,
+			      size_t count, char **ret_text, char *ret_detail,
+			      size_t detail_size, struct error *err);
+
+/* The value of the last active line of `key`, quotes and inline comment removed. */
+bool gridd_conf_get(struct span text, const char *key, char *ret_value, size_t size);
+
+/* A key of the form [A-Za-z][A-Za-z0-9]*: what `license.gridd` may name. */
+bool gridd_conf_key_valid(const char *key);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The license status of every GPU, as the driver words it and as the contract names it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/span.h"
+#include "model/version.h"
+
+#define LICENSE_GPUS_MAX 64
+#define LICENSE_FEATURES_MAX 4
+
+enum license_state {
+	LICENSE_UNKNOWN,
+	LICENSE_LICENSED,
+	LICENSE_UNLICENSED,
+	LICENSE_UNLICENSED_UNRESTRICTED,
+	LICENSE_UNLICENSED_RESTRICTED,
+	LICENSE_NOT_APPLICABLE,
+};
+
+enum license_expiry {
+	LICENSE_EXPIRY_NONE, /* null: the status mentions none */
+	LICENSE_EXPIRY_DATE,
+	LICENSE_EXPIRY_PERMANENT,
+	LICENSE_EXPIRY_NOT_APPLICABLE,
+	LICENSE_EXPIRY_UNAVAILABLE,
+	LICENSE_EXPIRY_ERROR,
+};
+
+struct license_feature {
+	char product[96];
+	char status[96]; /* the driver's own wording */
+	enum license_state state;
+	enum license_expiry expiry_kind;
+	int64_t expiry; /* seconds since 1970, UTC; only with LICENSE_EXPIRY_DATE */
+};
+
+struct license_gpu {
+	char id[32];   /* "00000000:02:00.0" */
+	char uuid[64];
+	char name[96];
+	char virtualization[32]; /* "VGPU", "Pass-Through", "None" */
+	size_t feature_count;
+	struct license_feature features[LICENSE_FEATURES_MAX];
+};
+
+struct license_report {
+	char driver_version[VERSION_MAX];
+	size_t count;
+	struct license_gpu gpus[LICENSE_GPUS_MAX];
+};
+
+/* "Licensed (Expiry: 2026-1-2 3:4:5 GMT)": fills status, state and expiry. */
+void license_read_status(struct span value, struct license_feature *feature);
+
+/* A vGPU; or passed through, and `feature_type` is 2 or 4. */
+bool license_needed(const struct license_gpu *gpu, int feature_type);
+bool license_held(const struct license_gpu *gpu); /* some feature is licensed */
+bool license_all_held(const struct license_report *report, int feature_type);
+const char *license_state_name(enum license_state state);
+
+struct license_reason {
+	const char *code; /* of the contract, static; NULL: none */
+	char message[256];
+	const char *hint; /* static */
+};
+
+/* The contract's `status` object; `report` NULL: nothing could be read. */
+struct json *license_report_json(const struct license_report *report, int feature_type,
+				 const struct license_reason *reason, int64_t now);

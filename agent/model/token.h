@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the worker says of a client configuration token. The token's text itself never
+ * enters these values.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/json.h"
+
+#define TOKEN_SIZE_MAX (64u << 10)
+#define TOKEN_DIR "/etc/nvidia/ClientConfigToken"
+#define TOKEN_PATH TOKEN_DIR "/client_configuration_token.tok"
+
+/*
+ * `check` is the contract's object of `token check`, made by the worker's job "token".
+ * -1 with ERROR_TOKEN, the first error-severity problem and its place; 0 in spite of warnings,
+ * which are joined in `ret_warning`.
+ */
+must_check int token_accept(const struct json *check, char *ret_warning, size_t size,
+			    struct error *err);
+
+/* Whether `token check` ends with 11: any problem but bom and whitespace. */
+bool token_is_suspect(const struct json *check);
+
+/* Adds {"code":"several",...} where the folder held more than one token. */
+must_check int token_add_several(struct json *check, size_t count);

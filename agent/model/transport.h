@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the worker needs for HTTP: the `http` section as an object of the worker's protocol,
+ * and the descriptors of the files it names. Made once by core/, used by every step that
+ * sends the worker to the network.
+ */
+
+#include <stddef.h>
+
+#include "base/json.h"
+
+#define TRANSPORT_FDS_MAX 8
+
+struct transport {
+	struct json *http; /* see worker/job.h */
+	int fds[TRANSPORT_FDS_MAX];
+	size_t fd_count; /* a step's own descriptors follow these */
+};

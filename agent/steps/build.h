@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Compiles the kernel modules in an unpacked tree. Nothing of the system changes.
+ */
+
+#include "base/root.h"
+#include "base/run.h"
+#include "model/kernel.h"
+#include "steps/toolchain.h"
+
+#define BUILD_MODULES_MAX 8
+
+struct build_input {
+	const char *tree;    /* the unpacked package, or the kept kernel sources */
+	const char *version; /* of the driver: the module must say the same */
+	bool open;	     /* kernel-open instead of kernel */
+	const struct kernel *kernel;
+	const struct toolchain *toolchain;
+	int log_fd;
+	const char *log_path; /* for the hint */
+};
+
+struct build_result {
+	size_t count;
+	char modules[BUILD_MODULES_MAX][256]; /* paths of nvidia.ko, nvidia-uvm.ko, ... */
+};
+
+/*
+ * ERROR_BUILD with the last error lines of make and the log's path. Checks afterwards that
+ * nvidia.ko is there and that vermagic and version are the asked ones.
+ */
+must_check int build_modules(struct runner *runner, const struct root *root,
+			     const struct build_input *input,
+			     struct build_result *ret_result, struct error *err);
+
+/* Which flavour: driver.kernel_module, the package's own advice, else by branch. */
+must_check int build_flavour(struct runner *runner, const struct root *root,
+			     const char *tree, const char *version, const char *wanted,
+			     bool *ret_open, struct error *err);
+
+/* Keeps the kernel folder of a tree for later kernels, replaced whole. */
+#define BUILD_SOURCES "/usr/src/vgpu-guest-agent"
+must_check int build_keep_sources(const struct root *root, const char *tree,
+				  const char *version, bool open, struct error *err);
+/* The kept sources of `version`: BUILD_SOURCES "/VERSION"; false: none. */
+bool build_kept_sources(const struct root *root, const char *version, char *ret_tree,
+			size_t size, bool *ret_open);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Brings the chosen file into the cache, named by its SHA-256, verified.
+ */
+
+#include <stdint.h>
+
+#include "base/channel.h"
+#include "base/root.h"
+#include "model/package.h"
+#include "model/settings.h"
+#include "model/transport.h"
+
+#define FETCH_CACHE "/var/cache/vgpu-guest-agent"
+
+enum fetch_integrity {
+	FETCH_NONE,
+	FETCH_SHA256_PIN,
+	FETCH_SIGNATURE,
+	FETCH_INDEX_TLS,
+	FETCH_MANIFEST_TLS,
+	FETCH_TLS,
+	FETCH_LOCAL_FILE,
+};
+
+struct fetch_input {
+	const char *url; /* of the file itself; http(s):// or file:// */
+	const struct package *package; /* name, kind, size and sha256 as far as known */
+	bool pinned;		       /* the sha256 comes from driver.sha256 */
+	bool manifest_verified; /* the manifest came over https with a verified peer */
+	bool caller_file; /* file:// of the command line: outside the root */
+	const struct settings *settings;
+};
+
+struct fetch_result {
+	char path[PACKAGE_NAME_MAX]; /* in the cache, inside the root; "" for a local bundle */
+	int fd;			     /* open for reading, what was hashed */
+	uint64_t size;
+	char sha256[PACKAGE_SHA256_SIZE];
+	enum fetch_integrity integrity;
+	uint64_t bytes_transferred; /* 0: it was in the cache */
+	char kept_as[PACKAGE_NAME_MAX];
+};
+
+#define FETCH_RESULT_INIT ((struct fetch_result){ .fd = -1 })
+
+/* What will vouch for the file, before a byte is fetched: also for `plan`. */
+enum fetch_integrity fetch_foresee(const struct fetch_input *input);
+const char *fetch_integrity_name(enum fetch_integrity integrity);
+
+/*
+ * ERROR_INTEGRITY, with the three ways out as the hint, when nothing vouches for the file and
+ * driver.integrity is "require": before the download.
+ */
+must_check int fetch_check(const struct fetch_input *input, struct error *err);
+
+/*
+ * A cached file is hashed again before it is trusted. A partial file is named by the
+ * expected SHA-256, resumed, and discarded when it is bad. ERROR_PREREQUISITES before the download when
+ * the disk has no room.
+ */
+must_check int fetch_file(const struct fetch_input *input,
+			  const struct transport *transport, const struct root *root,
+			  const struct channel *channel, struct fetch_result *ret_result,
+			  struct error *err);
+void fetch_result_done(struct fetch_result *result);
+
+/* Drops every cached file but `keep` (a path, or NULL). */
+must_check int fetch_prune(const struct root *root, const char *keep, struct error *err);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The license daemon as a systemd unit, through D-Bus. The only room that includes sd-bus.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define GRIDD_UNIT "nvidia-gridd.service"
+
+struct gridd_state {
+	bool exists;	 /* the unit is loaded from a file */
+	bool enabled;
+	bool active;	 /* active or activating */
+	bool failed;
+	int64_t started; /* microseconds since 1970 of the last start, 0: never */
+	char detail[96]; /* "active (running)" */
+};
+
+must_check int gridd_look(struct gridd_state *ret_state, struct error *err);
+
+/* Reload of systemd where unit files changed, enable, (re)start, wait for the job's end. */
+must_check int gridd_restart(bool reload, unsigned timeout_s, int cancel_fd,
+			     struct error *err);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What nvidia-gridd wrote to the journal since its last start (sd-journal).
+ */
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "model/cause.h"
+
+/* `since`: microseconds since 1970, see struct gridd_state. No journal is no error. */
+must_check int gridd_log_read(int64_t since, struct license_reason *ret_reason,
+			      struct error *err);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Puts a built driver in place and loads it: the only step that changes the system's driver.
+ */
+
+#include "base/root.h"
+#include "base/run.h"
+#include "model/kernel.h"
+#include "model/package.h"
+#include "steps/build.h"
+
+#define INSTALL_BLACKLIST "/etc/modprobe.d/vgpu-guest-agent.conf"
+
+/*
+ * The package's own nvidia-installer without modules, with the options that it names itself.
+ * ERROR_INSTALL with the ERROR lines of its log. Death by SIGBUS means a full disk.
+ */
+must_check int install_userspace(struct runner *runner, const struct root *root,
+				 const char *tree, const char *log_path, int log_fd,
+				 struct error *err);
+
+/* Copies the modules to /lib/modules/REL/updates/vgpu-guest-agent/, then depmod REL. */
+must_check int install_modules(struct runner *runner, const struct root *root,
+			       const struct kernel *kernel,
+			       const struct build_result *build, bool *ret_changed,
+			       struct error *err);
+
+/* nouveau, nova_core and nova_drm must not bind at the next boot. */
+must_check int install_blacklist(const struct root *root, bool *ret_changed,
+				 struct error *err);
+
+/*
+ * Stops what holds the old module, unloads nouveau, nova and another version of nvidia, loads
+ * nvidia and nvidia-uvm, each with a time limit. ERROR_REBOOT when the old module is in use,
+ * ERROR_SECURE_BOOT when the kernel refuses the signature.
+ */
+must_check int install_load(struct runner *runner, const struct root *root,
+			    const char *version, bool *ret_changed, struct error *err);
+
+/*
+ * The unit nvidia-gridd.service: checked, and provided where the package left none.
+ */
+must_check int install_gridd_unit(const struct root *root, bool *ret_changed,
+				  struct error *err);
+
+/* .deb by apt-get, .rpm by dnf, from a file; waits for their locks with a deadline. */
+must_check int install_package(struct runner *runner, const struct root *root,
+			       enum package_kind kind, const char *path, int log_fd,
+			       struct error *err);
+
+/* Room for the package's files in `bytes` below /usr and /lib/modules, before any change. */
+must_check int install_check_room(const struct root *root, uint64_t bytes,
+				  struct error *err);

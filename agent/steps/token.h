@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The client configuration token: read, judged by the worker, put in place.
+ */
+
+#include "base/channel.h"
+#include "base/root.h"
+#include "model/token.h"
+
+/* Any file outside the root: a descriptor of the caller's. The object is model/token.h's. */
+must_check int token_check(int fd, const struct channel *channel, struct json **ret_check,
+			   struct error *err);
+
+/* A descriptor of a sealed memory file that holds `text`; for a token of the metadata. */
+must_check int token_memory(const char *text, size_t size, int *ret_fd,
+			    struct error *err);
+
+/*
+ * Installs exactly the descriptor's bytes as TOKEN_PATH with `mode`, alone in its folder:
+ * others move to /var/lib/vgpu-guest-agent/backup/tokens/. ERROR_TOKEN for one that is damaged: the
+ * installed one stays. `ret_changed` also for a changed mode.
+ */
+must_check int token_install(int fd, unsigned mode, const struct root *root,
+			     bool *ret_changed, struct error *err);
+
+/* The token that is installed: the only file of the folder, or the newest of several. */
+must_check int token_open_installed(const struct root *root, int *ret_fd,
+				    size_t *ret_count, struct error *err);

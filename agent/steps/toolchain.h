@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What a kernel module needs to be compiled: the exact headers of that kernel, make, ld,
+ * libc's headers and the compiler that the kernel was built with.
+ */
+
+#include "base/root.h"
+#include "base/run.h"
+#include "model/kernel.h"
+
+struct toolchain {
+	char compiler[128]; /* absolute: /usr/bin/gcc-12 */
+	char make[128];
+	char missing[256];  /* what is not there, in words; "" when complete */
+};
+
+/* Looks; what is missing is no error. `kernel` is read anew where it has no headers. */
+must_check int toolchain_find(const struct root *root, const struct kernel *kernel,
+			      struct toolchain *ret_toolchain, struct error *err);
+
+/*
+ * Installs the exact headers and the compiler with apt-get or dnf, waiting for their
+ * locks. ERROR_PREREQUISITES with the hint where they are not to be had; never the headers
+ * of another kernel. Updates `kernel`.
+ */
+must_check int toolchain_install(struct runner *runner, const struct root *root,
+				 const struct os *os, struct kernel *kernel, int log_fd,
+				 struct toolchain *ret_toolchain, struct error *err);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Where bytes go: a chain of sinks reads them once (http -> digest -> file).
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct sink {
+	/* Takes all of it or fails. */
+	int (*write)(struct sink *sink, const void *data, size_t size, struct error *err);
+	/* What came so far was not the beginning of this: begin anew. May be NULL: cannot. */
+	int (*restart)(struct sink *sink, struct error *err);
+	struct sink *next; /* may be NULL */
+};
+
+must_check int sink_write(struct sink *sink, const void *data, size_t size,
+			  struct error *err);
+must_check int sink_restart(struct sink *sink, struct error *err);
+
+/* Into a descriptor, in pieces of 1 MiB; restart truncates it. */
+struct sink_file {
+	struct sink sink;
+	int fd;
+	uint64_t size; /* bytes written, those still in the buffer included */
+	size_t used;
+	char *buffer;
+};
+must_check int sink_file_begin(struct sink_file *file, int fd, uint64_t have,
+			       struct error *err);
+must_check int sink_file_end(struct sink_file *file, struct error *err); /* flush, fdatasync */
+void sink_file_done(struct sink_file *file);
+
+/* Into memory, at most `limit` bytes; NUL-terminated by sink_memory_end(). */
+struct sink_memory {
+	struct sink sink;
+	char *data;
+	size_t size, capacity, limit;
+};
+void sink_memory_begin(struct sink_memory *memory, size_t limit);
+void sink_memory_done(struct sink_memory *memory);

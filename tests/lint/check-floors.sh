@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Fails when a file includes something from a floor it may not see, or a foreign
+# library through another door than its own (agent/README.md).
+
+set -eu
+cd "$(dirname "$0")/../../agent"
+
+status=0
+check() { # folder, pattern of the project headers its files may include
+	for file in "$1"/*.[ch]; do
+		[ -e "$file" ] || continue
+		bad=$(grep -nE '^#include "' "$file" |
+			grep -vE "#include \"($2|${file%.?}\\.h)" || true)
+		[ -z "$bad" ] || { echo "$file:$bad"; status=1; }
+	done
+}
+
+check base 'base/'
+check model 'base/(macro|error|span|text|json)\.h|model/'
+check steps 'base/|model/'
+check worker 'base/|model/|worker/'
+check core 'base/|model/|steps/|core/'
+check cli 'base/|model/|core/|cli/'
+
+door() { # pattern of the library's headers, the files that may include it
+	bad=$(grep -rnE "^#include <($1)" --include='*.[ch]' . |
+		grep -vE "^\\./($2):" || true)
+	[ -z "$bad" ] || { echo "$bad"; status=1; }
+}
+
+door 'curl/' 'worker/http\.c'
+door 'openssl/' 'worker/(digest|signature)\.c'
+door 'zlib\.h' 'worker/inflate\.c'
+door 'yaml\.h' 'worker/catalog_yaml\.c'
+door 'libconfig' 'model/settings\.c'
+door 'jansson' 'base/json\.c'
+door 'systemd/sd-bus' 'steps/gridd\.c'
+door 'systemd/sd-journal' '(core/journal|steps/gridd_log)\.c'
+door 'systemd/sd-daemon' 'core/monitor\.c'
+door 'dlfcn\.h' 'steps/(nvml|cuda)\.c'
+exit $status
