@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/json.h"
 
-#define CHANNEL_FD 3	   /* in the worker */
+#define CHANNEL_FD 3 /* in the worker */
 #define CHANNEL_FIRST_FILE 4
 #define CHANNEL_LINE_MAX (8u << 20) /* bytes of one line, both ways */
 
@@ -22,7 +22,7 @@
 struct channel {
 	const char *worker; /* path of the worker's program */
 	unsigned silence_s; /* a worker that says nothing for so long is ended */
-	int cancel_fd;	    /* readable: end the worker; -1: never */
+	int cancel_fd;      /* readable: end the worker; -1: never */
 	void (*progress)(void *context, const struct json *progress); /* may be NULL */
 	void *context;
 };

@@ -16,14 +16,14 @@
 /* One code per thing the operator would do next. Also the exit status: only append. */
 enum error_code {
 	ERROR_NONE = 0,
-	ERROR_INTERNAL,	     /* a bug of ours, or a system call failed: see errnum */
-	ERROR_USAGE,	     /* fix the command line or the configuration file */
-	ERROR_NO_GPU,	     /* no NVIDIA GPU in this guest */
-	ERROR_NO_MATCH,	     /* no driver fits */
-	ERROR_NETWORK,	     /* try again later */
+	ERROR_INTERNAL,      /* a bug of ours, or a system call failed: see errnum */
+	ERROR_USAGE,         /* fix the command line or the configuration file */
+	ERROR_NO_GPU,        /* no NVIDIA GPU in this guest */
+	ERROR_NO_MATCH,      /* no driver fits */
+	ERROR_NETWORK,       /* try again later */
 	ERROR_INTEGRITY,     /* the bytes are not the promised ones: do not retry */
 	ERROR_PREREQUISITES, /* headers, compiler, space or a tool is missing */
-	ERROR_BUILD,	     /* read the build log */
+	ERROR_BUILD,         /* read the build log */
 	ERROR_INSTALL,
 	ERROR_SECURE_BOOT,
 	ERROR_TOKEN,
@@ -37,7 +37,7 @@ enum error_code {
 
 struct error {
 	enum error_code code;
-	int errnum;	  /* errno where a system call failed, else 0 */
+	int errnum;       /* errno where a system call failed, else 0 */
 	bool interrupted; /* SIGINT or SIGTERM ended the work */
 	char text[512];
 	char hint[384]; /* what to do next, or "" */

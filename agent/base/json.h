@@ -53,24 +53,24 @@ int64_t json_get_int(const struct json *object, const char *key, int64_t fallbac
 bool json_get_bool(const struct json *object, const char *key, bool fallback);
 double json_get_real(const struct json *object, const char *key, double fallback);
 
-enum json_type {
-	JSON_TYPE_NULL,
-	JSON_TYPE_BOOL,
-	JSON_TYPE_INT,
-	JSON_TYPE_REAL,
-	JSON_TYPE_STRING,
-	JSON_TYPE_ARRAY,
-	JSON_TYPE_OBJECT,
+enum json_kind {
+	JSON_KIND_NULL,
+	JSON_KIND_BOOL,
+	JSON_KIND_INT,
+	JSON_KIND_REAL,
+	JSON_KIND_STRING,
+	JSON_KIND_ARRAY,
+	JSON_KIND_OBJECT,
 };
-enum json_type json_type(const struct json *json); /* of NULL: JSON_TYPE_NULL */
+enum json_kind json_kind(const struct json *json); /* of NULL: JSON_KIND_NULL */
 
 size_t json_count(const struct json *array); /* 0 for anything but an array */
 const struct json *json_at(const struct json *array, size_t index);
 
-/* The value itself as a string, "" for anything else. */
-const char *json_string(const struct json *json);
-int64_t json_int(const struct json *json);
-bool json_bool(const struct json *json);
+/* The value itself; "", 0 or false for another type. */
+const char *json_as_string(const struct json *json);
+int64_t json_as_int(const struct json *json);
+bool json_as_bool(const struct json *json);
 
 /* Walks an object's keys in order; stops when `each` returns false. */
 void json_each(const struct json *object,

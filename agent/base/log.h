@@ -15,7 +15,7 @@ enum log_level {
 	LOG_LEVEL_ERROR,
 	LOG_LEVEL_WARNING,
 	LOG_LEVEL_NOTICE, /* one line per step; the default */
-	LOG_LEVEL_INFO,	  /* -v */
+	LOG_LEVEL_INFO,   /* -v */
 	LOG_LEVEL_DEBUG,  /* -vv */
 };
 

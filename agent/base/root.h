@@ -15,7 +15,7 @@
 #include "base/error.h"
 
 struct root {
-	int fd;	      /* O_PATH; -1 when closed */
+	int fd;       /* O_PATH; -1 when closed */
 	bool is_host; /* the tree is "/" itself: commands need no chroot */
 };
 
@@ -32,7 +32,8 @@ void root_close(struct root *root);
 must_check int root_open_at(const struct root *root, const char *path, int flags,
 			    mode_t mode, struct error *err);
 
-/* stat(2) inside the tree, the last component not followed. False when it is not there. */
+/* stat(2) inside the tree, the last component not followed. False when it is not there.
+ */
 bool root_stat(const struct root *root, const char *path, struct stat *ret_stat);
 
 /* mkdir -p: every missing folder gets `mode`. */

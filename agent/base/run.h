@@ -13,20 +13,20 @@
 
 struct run {
 	const char *const *argv; /* argv[0] is an absolute path inside the root */
-	const char *const *env;	 /* added to PATH, LC_ALL=C and HOME=/root; may be NULL */
-	const char *dir;	 /* working folder inside the root; NULL: "/" */
-	unsigned timeout_s;	 /* required; then the process group is ended */
-	size_t output_limit;	 /* keep this much of the newest output */
-	int log_fd;		 /* all output is appended here too; 0: nowhere */
-	const int *fds;		 /* become 3, 4, ... in the child; may be NULL */
+	const char *const *env;  /* added to PATH, LC_ALL=C and HOME=/root; may be NULL */
+	const char *dir;         /* working folder inside the root; NULL: "/" */
+	unsigned timeout_s;      /* required; then the process group is ended */
+	size_t output_limit;     /* keep this much of the newest output */
+	int log_fd;              /* all output is appended here too; 0: nowhere */
+	const int *fds;          /* become 3, 4, ... in the child; may be NULL */
 	size_t fd_count;
 };
 
 struct run_result {
-	int status;	/* exit status, meaningful when signal is 0 */
-	int signal;	/* what killed it, or 0 */
+	int status;     /* exit status, meaningful when signal is 0 */
+	int signal;     /* what killed it, or 0 */
 	bool timed_out; /* the deadline passed: signal says what ended it */
-	char *output;	/* newest stdout and stderr, NUL-terminated, NULs made '?' */
+	char *output;   /* newest stdout and stderr, NUL-terminated, NULs made '?' */
 	size_t size;
 };
 

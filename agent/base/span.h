@@ -25,7 +25,8 @@ bool span_ends(struct span span, const char *suffix);
 /* Cuts `prefix` off the front; false and untouched when it is not there. */
 bool span_skip(struct span *span, const char *prefix);
 
-/* Cuts the next line off `rest` (without its LF and one CR before it); false at the end. */
+/* Cuts the next line off `rest` (without its LF and one CR before it); false at the end.
+ */
 bool span_next_line(struct span *rest, struct span *ret_line);
 
 /* Cuts at the first `separator`; false, with all in `ret_head`, when there is none. */

@@ -17,7 +17,8 @@
 
 struct catalog;
 
-/* `json` is {"branch":[...],"driver":[...]} in the catalog's own keys, scalars as text. */
+/* `json` is {"branch":[...],"driver":[...]} in the catalog's own keys, scalars as text.
+ */
 must_check int catalog_from_json(const struct json *json, struct catalog **ret_catalog,
 				 struct error *err);
 void catalog_free(struct catalog *catalog);
@@ -37,10 +38,10 @@ enum catalog_verdict {
 	CATALOG_ALLOWED,
 	CATALOG_SAME_BRANCH, /* allowed, and of the host's own branch: preferred */
 	CATALOG_UNKNOWN,     /* the catalog does not list this version or this host */
-	CATALOG_DENIED,	     /* a deny list names it: also a veto for the other rules */
+	CATALOG_DENIED,      /* a deny list names it: also a veto for the other rules */
 };
 
 /* `ret_why`: static words for the report. */
 enum catalog_verdict catalog_judge(const struct catalog *catalog,
-				   const struct catalog_host *host, const char *guest_version,
-				   const char **ret_why);
+				   const struct catalog_host *host,
+				   const char *guest_version, const char **ret_why);

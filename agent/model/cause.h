@@ -11,7 +11,7 @@
 #include "model/license.h"
 
 /*
- * Reads the daemon's lines of one start, oldest first: call for each; the last telling line
- * decides, a later "License acquired" clears it. "Started (" begins anew.
+ * Reads the daemon's lines of one start, oldest first: call for each; the last telling
+ * line decides, a later "License acquired" clears it. "Started (" begins anew.
  */
 void cause_read_line(struct span line, struct license_reason *reason);

@@ -35,8 +35,8 @@ struct gpu {
 	uint32_t class;
 	enum gpu_kind kind;
 	struct host_driver host; /* version "" when `note` says why */
-	char driver[32];	 /* the kernel driver bound to it, "" for none */
-	char note[128];		 /* why the host's version is not known, or "" */
+	char driver[32];         /* the kernel driver bound to it, "" for none */
+	char note[128];          /* why the host's version is not known, or "" */
 };
 
 struct gpu_list {

@@ -3,7 +3,8 @@
 
 /*
  * gridd.conf, edited as a careful person would: one key's line is changed, everything
- * else keeps its bytes: comments, order, unknown keys, line ends, a missing final newline.
+ * else keeps its bytes: comments, order, unknown keys, line ends, a missing final
+ * newline.
  */
 
 #include <stdbool.h>
@@ -21,7 +22,8 @@ struct gridd_conf_value {
  * Sets the keys in `text` and returns the new text, which the caller frees. Every active
  * line of such a key gets the value (which of several gridd honours is not documented);
  * else the line goes after the last commented example of it, else to the end. What an
- * active line holds already is kept byte for byte. `ret_detail` gets "FeatureType 0 -> 1, ..."
+ * active line holds already is kept byte for byte. `ret_detail` gets "FeatureType 0 -> 1,
+ * ..."
  */
 must_check int gridd_conf_set(struct span text, const struct gridd_conf_value *values,
 			      size_t count, char **ret_text, char *ret_detail,

@@ -19,7 +19,7 @@
 struct kernel {
 	char release[KERNEL_RELEASE_MAX];
 	bool running;
-	bool headers;	   /* a usable build folder */
+	bool headers;      /* a usable build folder */
 	char build[128];   /* "/lib/modules/REL/build" when there are headers */
 	char source[128];  /* where Makefile and include/ are: Debian splits them off */
 	char compiler[80]; /* CONFIG_CC_VERSION_TEXT, "" when not known */
@@ -45,10 +45,10 @@ struct json *kernel_list_json(const struct kernel_list *list);
 enum kernel_family { KERNEL_FAMILY_OTHER, KERNEL_FAMILY_DEBIAN, KERNEL_FAMILY_RHEL };
 
 struct os {
-	char id[32];	     /* os-release ID: "debian" */
+	char id[32];         /* os-release ID: "debian" */
 	char id_like[64];    /* ID_LIKE, blank-separated */
 	char version_id[16]; /* "12" */
-	char arch[16];	     /* "x86_64" */
+	char arch[16];       /* "x86_64" */
 };
 
 /* os-release(5): quotes and backslashes as the shell's; unknown keys ignored. */

@@ -44,7 +44,7 @@ struct license_feature {
 };
 
 struct license_gpu {
-	char id[32];   /* "00000000:02:00.0" */
+	char id[32]; /* "00000000:02:00.0" */
 	char uuid[64];
 	char name[96];
 	char virtualization[32]; /* "VGPU", "Pass-Through", "None" */

@@ -18,7 +18,7 @@
 
 struct manifest_entry {
 	char name[PACKAGE_NAME_MAX];
-	uint64_t size;			  /* 0 from an index page */
+	uint64_t size;                    /* 0 from an index page */
 	char sha256[PACKAGE_SHA256_SIZE]; /* "" from an index page */
 };
 

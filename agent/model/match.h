@@ -27,16 +27,16 @@ enum match_rule {
 };
 
 struct match_input {
-	const struct gpu_list *gpus;	   /* may be empty: offline */
-	const struct host_driver *host;	   /* version "": record read and absent, or ... */
-	bool host_unreadable;		   /* ... it could not be read (no root) */
-	const char *arch;		   /* "x86_64" */
-	enum package_kind os_kind;	   /* PACKAGE_DEB, PACKAGE_RPM or PACKAGE_NONE */
-	const char *package;		   /* driver.package: auto, run, deb, rpm */
-	const char *url, *version;	   /* "" when not set */
+	const struct gpu_list *gpus;    /* may be empty: offline */
+	const struct host_driver *host; /* version "": record read and absent, or ... */
+	bool host_unreadable;           /* ... it could not be read (no root) */
+	const char *arch;               /* "x86_64" */
+	enum package_kind os_kind;      /* PACKAGE_DEB, PACKAGE_RPM or PACKAGE_NONE */
+	const char *package;            /* driver.package: auto, run, deb, rpm */
+	const char *url, *version;      /* "" when not set */
 	bool upgrade, allow_mismatch;
-	const char *installed;		   /* version of the driver that is there, or "" */
-	bool installed_fits;		   /* it is a GRID driver and can be loaded */
+	const char *installed; /* version of the driver that is there, or "" */
+	bool installed_fits;   /* it is a GRID driver and can be loaded */
 	const struct repository *repository; /* NULL: none asked or none reached */
 };
 
@@ -50,7 +50,7 @@ struct match_candidate {
 struct match {
 	enum match_rule rule;
 	struct package package; /* of MATCH_INSTALLED only the version */
-	char warning[256];	/* of previous-branch, a newer one seen, ...; or "" */
+	char warning[256];      /* of previous-branch, a newer one seen, ...; or "" */
 	size_t count;
 	struct match_candidate *candidates;
 };
@@ -65,9 +65,9 @@ must_check int match_decide(const struct match_input *input, struct match *ret_m
 void match_done(struct match *match);
 
 /*
- * Whether guest `version` may run on `host`: same branch, the branch before, or the previous
- * long-term-support branch of such a host. ERROR_NO_MATCH with words. Where the host is
- * not known or its branch is none of ours: fits.
+ * Whether guest `version` may run on `host`: same branch, the branch before, or the
+ * previous long-term-support branch of such a host. ERROR_NO_MATCH with words. Where the
+ * host is not known or its branch is none of ours: fits.
  */
 must_check int match_fits(const struct host_driver *host, const char *version,
 			  struct error *err);

@@ -18,7 +18,7 @@ enum outcome_kind {
 struct outcome {
 	const char *step; /* a name of the contract, static */
 	enum outcome_kind kind;
-	char detail[256]; /* "550.90.07 -> 570.133.20" */
+	char detail[256];  /* "550.90.07 -> 570.133.20" */
 	char warning[256]; /* for the user, or "" */
 	double seconds;
 };

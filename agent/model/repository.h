@@ -21,14 +21,14 @@ enum repository_source {
 
 struct repository {
 	enum repository_source source;
-	bool verified;	    /* https with a verified peer, also after redirects */
-	size_t count;	    /* guest drivers that package_parse() knows */
+	bool verified; /* https with a verified peer, also after redirects */
+	size_t count;  /* guest drivers that package_parse() knows */
 	struct package *packages;
-	size_t passed_over_count;   /* other files that look like drivers, for plan */
+	size_t passed_over_count; /* other files that look like drivers, for plan */
 	struct repository_other {
 		char name[PACKAGE_NAME_MAX];
 		char why[96];
-	} *passed_over;
+	} * passed_over;
 	size_t warning_count; /* "PULP_MANIFEST line 7: ..." */
 	char (*warnings)[160];
 	struct catalog *catalog; /* NULL: none */

@@ -100,14 +100,16 @@ struct settings {
 		enum settings_layer layer;
 		char where[96]; /* "/etc/vgpu-guest-agent/agent.conf:12", "--set" */
 	} origins[64];
-	enum settings_layer driver_layer; /* of url, sha256, version, repository together */
+	enum settings_layer
+		driver_layer; /* of url, sha256, version, repository together */
 };
 
 void settings_init(struct settings *ret_settings);
 
 /*
  * Puts the text of a configuration file over the settings. ERROR_USAGE with
- * "FILE:LINE: ..." and the nearest known key. `@include` is refused (libconfig would follow it).
+ * "FILE:LINE: ..." and the nearest known key. `@include` is refused (libconfig would
+ * follow it).
  */
 must_check int settings_read(struct settings *settings, const char *text, size_t size,
 			     const char *file, enum settings_layer layer,
@@ -121,8 +123,9 @@ must_check int settings_set(struct settings *settings, const char *assignment,
  * The object `vgpu_guest_agent` of the metadata, tokens taken out: only keys marked M;
  * anything else adds a line to `warnings` (a JSON array of strings).
  */
-must_check int settings_read_metadata(struct settings *settings, const struct json *object,
-				      struct json *warnings, struct error *err);
+must_check int settings_read_metadata(struct settings *settings,
+				      const struct json *object, struct json *warnings,
+				      struct error *err);
 
 /* What can only be checked at the end: url with repository, cert without key, ... */
 must_check int settings_check(const struct settings *settings, struct error *err);

@@ -15,8 +15,8 @@
 /*
  * Reads a report. ERROR_DRIVER with the report's own words when it holds no GPU
  * (not loaded, version mismatch, "No devices were found") or stops in the middle: fewer
- * GPU sections than "Attached GPUs" promises, or a last GPU without its license section's end
- * being certain.
+ * GPU sections than "Attached GPUs" promises, or a last GPU without its license section's
+ * end being certain.
  */
 must_check int smi_parse(struct span report, struct license_report *ret_report,
 			 struct error *err);

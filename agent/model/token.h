@@ -18,8 +18,8 @@
 
 /*
  * `check` is the contract's object of `token check`, made by the worker's job "token".
- * -1 with ERROR_TOKEN, the first error-severity problem and its place; 0 in spite of warnings,
- * which are joined in `ret_warning`.
+ * -1 with ERROR_TOKEN, the first error-severity problem and its place; 0 in spite of
+ * warnings, which are joined in `ret_warning`.
  */
 must_check int token_accept(const struct json *check, char *ret_warning, size_t size,
 			    struct error *err);

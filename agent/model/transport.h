@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What the worker needs for HTTP: the `http` section as an object of the worker's protocol,
- * and the descriptors of the files it names. Made once by core/, used by every step that
- * sends the worker to the network.
+ * What the worker needs for HTTP: the `http` section as an object of the worker's
+ * protocol, and the descriptors of the files it names. Made once by core/, used by every
+ * step that sends the worker to the network.
  */
 
 #include <stddef.h>

@@ -14,7 +14,8 @@
 /* Two to four components of 1 to 6 digits: "470.63", "525.105.17". */
 bool version_valid(struct span text);
 
-/* <0, 0, >0 by component; a missing component is older: 470.63 < 470.63.01. Both valid. */
+/* <0, 0, >0 by component; a missing component is older: 470.63 < 470.63.01. Both valid.
+ */
 int version_compare(const char *a, const char *b);
 
 /* The first component: 525. 0 for a text that is no version. */

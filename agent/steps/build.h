@@ -8,28 +8,21 @@
 #include "base/root.h"
 #include "base/run.h"
 #include "model/kernel.h"
-#include "steps/toolchain.h"
-
-#define BUILD_MODULES_MAX 8
+#include "model/modules.h"
 
 struct build_input {
 	const char *tree;    /* the unpacked package, or the kept kernel sources */
 	const char *version; /* of the driver: the module must say the same */
-	bool open;	     /* kernel-open instead of kernel */
+	bool open;           /* kernel-open instead of kernel */
 	const struct kernel *kernel;
 	const struct toolchain *toolchain;
 	int log_fd;
 	const char *log_path; /* for the hint */
 };
 
-struct build_result {
-	size_t count;
-	char modules[BUILD_MODULES_MAX][256]; /* paths of nvidia.ko, nvidia-uvm.ko, ... */
-};
-
 /*
- * ERROR_BUILD with the last error lines of make and the log's path. Checks afterwards that
- * nvidia.ko is there and that vermagic and version are the asked ones.
+ * ERROR_BUILD with the last error lines of make and the log's path. Checks afterwards
+ * that nvidia.ko is there and that vermagic and version are the asked ones.
  */
 must_check int build_modules(struct runner *runner, const struct root *root,
 			     const struct build_input *input,

@@ -11,8 +11,8 @@
 #define CONFIGURE_PATH "/etc/nvidia/gridd.conf"
 
 /*
- * Begins from gridd.conf, else from gridd.conf.template, else from nothing. With `dry` nothing is
- * written. `ret_detail` gets "FeatureType 0 -> 1" or "".
+ * Begins from gridd.conf, else from gridd.conf.template, else from nothing. With `dry`
+ * nothing is written. `ret_detail` gets "FeatureType 0 -> 1" or "".
  */
 must_check int configure_gridd(const struct settings_license *settings,
 			       const struct root *root, bool dry, bool *ret_changed,

@@ -15,7 +15,8 @@ must_check int detect_gpus(const struct root *sysfs, struct gpu_list *ret_gpus,
 			   struct error *err);
 must_check int detect_os(const struct root *root, struct os *ret_os, struct error *err);
 
-/* Folders of /lib/modules that hold a kernel's modules or its headers, oldest first by name. */
+/* Folders of /lib/modules that hold a kernel's modules or its headers, oldest first by
+ * name. */
 must_check int detect_kernels(const struct root *root, bool online,
 			      struct kernel_list *ret_kernels, struct error *err);
 
@@ -28,11 +29,12 @@ must_check int detect_release(const struct root *root, char *ret_release, size_t
 
 struct detect_driver {
 	char version[32]; /* of the module nvidia for the asked kernel; "": none */
-	char path[256];	  /* of that module */
-	char loaded[32];  /* /sys/module/nvidia/version, "?" when only /proc/modules has it */
-	bool grid;	  /* nvidia-gridd is installed */
-	bool tools;	  /* nvidia-smi is installed */
-	bool packaged;	  /* dpkg or rpm owns nvidia-smi */
+	char path[256];   /* of that module */
+	char loaded[32]; /* /sys/module/nvidia/version, "?" when only /proc/modules has it
+			  */
+	bool grid;       /* nvidia-gridd is installed */
+	bool tools;      /* nvidia-smi is installed */
+	bool packaged;   /* dpkg or rpm owns nvidia-smi */
 };
 
 /* By modinfo -k RELEASE, /proc/modules and the files; never by a guess at a path. */

@@ -26,17 +26,18 @@ enum fetch_integrity {
 };
 
 struct fetch_input {
-	const char *url; /* of the file itself; http(s):// or file:// */
+	const char *url;               /* of the file itself; http(s):// or file:// */
 	const struct package *package; /* name, kind, size and sha256 as far as known */
-	bool pinned;		       /* the sha256 comes from driver.sha256 */
+	bool pinned;                   /* the sha256 comes from driver.sha256 */
 	bool manifest_verified; /* the manifest came over https with a verified peer */
-	bool caller_file; /* file:// of the command line: outside the root */
+	bool caller_file;       /* file:// of the command line: outside the root */
 	const struct settings *settings;
 };
 
 struct fetch_result {
-	char path[PACKAGE_NAME_MAX]; /* in the cache, inside the root; "" for a local bundle */
-	int fd;			     /* open for reading, what was hashed */
+	char path[PACKAGE_NAME_MAX]; /* in the cache, inside the root; "" for a local
+					bundle */
+	int fd;                      /* open for reading, what was hashed */
 	uint64_t size;
 	char sha256[PACKAGE_SHA256_SIZE];
 	enum fetch_integrity integrity;
@@ -51,15 +52,15 @@ enum fetch_integrity fetch_foresee(const struct fetch_input *input);
 const char *fetch_integrity_name(enum fetch_integrity integrity);
 
 /*
- * ERROR_INTEGRITY, with the three ways out as the hint, when nothing vouches for the file and
- * driver.integrity is "require": before the download.
+ * ERROR_INTEGRITY, with the three ways out as the hint, when nothing vouches for the file
+ * and driver.integrity is "require": before the download.
  */
 must_check int fetch_check(const struct fetch_input *input, struct error *err);
 
 /*
  * A cached file is hashed again before it is trusted. A partial file is named by the
- * expected SHA-256, resumed, and discarded when it is bad. ERROR_PREREQUISITES before the download when
- * the disk has no room.
+ * expected SHA-256, resumed, and discarded when it is bad. ERROR_PREREQUISITES before the
+ * download when the disk has no room.
  */
 must_check int fetch_file(const struct fetch_input *input,
 			  const struct transport *transport, const struct root *root,

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * The license daemon as a systemd unit, through D-Bus. The only room that includes sd-bus.
+ * The license daemon as a systemd unit, through D-Bus. The only room that includes
+ * sd-bus.
  */
 
 #include <stdbool.h>
@@ -13,9 +14,9 @@
 #define GRIDD_UNIT "nvidia-gridd.service"
 
 struct gridd_state {
-	bool exists;	 /* the unit is loaded from a file */
+	bool exists; /* the unit is loaded from a file */
 	bool enabled;
-	bool active;	 /* active or activating */
+	bool active; /* active or activating */
 	bool failed;
 	int64_t started; /* microseconds since 1970 of the last start, 0: never */
 	char detail[96]; /* "active (running)" */
@@ -23,6 +24,7 @@ struct gridd_state {
 
 must_check int gridd_look(struct gridd_state *ret_state, struct error *err);
 
-/* Reload of systemd where unit files changed, enable, (re)start, wait for the job's end. */
+/* Reload of systemd where unit files changed, enable, (re)start, wait for the job's end.
+ */
 must_check int gridd_restart(bool reload, unsigned timeout_s, int cancel_fd,
 			     struct error *err);

@@ -2,20 +2,22 @@
 #pragma once
 
 /*
- * Puts a built driver in place and loads it: the only step that changes the system's driver.
+ * Puts a built driver in place and loads it: the only step that changes the system's
+ * driver.
  */
 
 #include "base/root.h"
 #include "base/run.h"
 #include "model/kernel.h"
+#include "model/modules.h"
 #include "model/package.h"
-#include "steps/build.h"
 
 #define INSTALL_BLACKLIST "/etc/modprobe.d/vgpu-guest-agent.conf"
 
 /*
- * The package's own nvidia-installer without modules, with the options that it names itself.
- * ERROR_INSTALL with the ERROR lines of its log. Death by SIGBUS means a full disk.
+ * The package's own nvidia-installer without modules, with the options that it names
+ * itself. ERROR_INSTALL with the ERROR lines of its log. Death by SIGBUS means a full
+ * disk.
  */
 must_check int install_userspace(struct runner *runner, const struct root *root,
 				 const char *tree, const char *log_path, int log_fd,
@@ -32,9 +34,9 @@ must_check int install_blacklist(const struct root *root, bool *ret_changed,
 				 struct error *err);
 
 /*
- * Stops what holds the old module, unloads nouveau, nova and another version of nvidia, loads
- * nvidia and nvidia-uvm, each with a time limit. ERROR_REBOOT when the old module is in use,
- * ERROR_SECURE_BOOT when the kernel refuses the signature.
+ * Stops what holds the old module, unloads nouveau, nova and another version of nvidia,
+ * loads nvidia and nvidia-uvm, each with a time limit. ERROR_REBOOT when the old module
+ * is in use, ERROR_SECURE_BOOT when the kernel refuses the signature.
  */
 must_check int install_load(struct runner *runner, const struct root *root,
 			    const char *version, bool *ret_changed, struct error *err);
@@ -50,6 +52,7 @@ must_check int install_package(struct runner *runner, const struct root *root,
 			       enum package_kind kind, const char *path, int log_fd,
 			       struct error *err);
 
-/* Room for the package's files in `bytes` below /usr and /lib/modules, before any change. */
+/* Room for the package's files in `bytes` below /usr and /lib/modules, before any change.
+ */
 must_check int install_check_room(const struct root *root, uint64_t bytes,
 				  struct error *err);

@@ -13,7 +13,7 @@
 struct metadata {
 	struct json *object;   /* merged keys, or NULL: nothing found */
 	struct json *warnings; /* array of strings, never NULL after success */
-	char *token;	       /* the token's text, or NULL; wiped by metadata_done() */
+	char *token;           /* the token's text, or NULL; wiped by metadata_done() */
 	size_t token_size;
 	char token_source[64]; /* "metadata service, vendor_data2.json" */
 	char detail[160];      /* for the report: who answered */
@@ -23,7 +23,8 @@ struct metadata {
 
 /*
  * The drive is mounted read-only for the moment where it is not mounted. No service and
- * no drive are no error; a service that keeps failing within metadata.timeout is a warning.
+ * no drive are no error; a service that keeps failing within metadata.timeout is a
+ * warning.
  */
 must_check int metadata_read(const struct settings_metadata *settings,
 			     const struct root *root, struct runner *runner,

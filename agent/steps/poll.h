@@ -10,8 +10,8 @@
 #include "model/license.h"
 
 /*
- * One `nvidia-smi -q`, ended after `timeout_s`. ERROR_DRIVER when it is not there, hangs, fails
- * or prints half a report.
+ * One `nvidia-smi -q`, ended after `timeout_s`. ERROR_DRIVER when it is not there, hangs,
+ * fails or prints half a report.
  */
 must_check int poll_smi(struct runner *runner, const struct root *root,
 			unsigned timeout_s, struct license_report *ret_report,
@@ -20,7 +20,8 @@ must_check int poll_smi(struct runner *runner, const struct root *root,
 struct poll_wait {
 	unsigned wait_s; /* for all of it */
 	int feature_type;
-	size_t expected; /* GPUs on the PCI bus: one that the driver does not show is ERROR_DRIVER */
+	size_t expected; /* GPUs on the PCI bus: one that the driver does not show is
+			    ERROR_DRIVER */
 	void (*each)(void *context, const struct license_report *report, double seconds);
 	void *context;
 };

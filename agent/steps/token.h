@@ -9,7 +9,8 @@
 #include "base/root.h"
 #include "model/token.h"
 
-/* Any file outside the root: a descriptor of the caller's. The object is model/token.h's. */
+/* Any file outside the root: a descriptor of the caller's. The object is model/token.h's.
+ */
 must_check int token_check(int fd, const struct channel *channel, struct json **ret_check,
 			   struct error *err);
 
@@ -19,8 +20,8 @@ must_check int token_memory(const char *text, size_t size, int *ret_fd,
 
 /*
  * Installs exactly the descriptor's bytes as TOKEN_PATH with `mode`, alone in its folder:
- * others move to /var/lib/vgpu-guest-agent/backup/tokens/. ERROR_TOKEN for one that is damaged: the
- * installed one stays. `ret_changed` also for a changed mode.
+ * others move to /var/lib/vgpu-guest-agent/backup/tokens/. ERROR_TOKEN for one that is
+ * damaged: the installed one stays. `ret_changed` also for a changed mode.
  */
 must_check int token_install(int fd, unsigned mode, const struct root *root,
 			     bool *ret_changed, struct error *err);

@@ -9,12 +9,7 @@
 #include "base/root.h"
 #include "base/run.h"
 #include "model/kernel.h"
-
-struct toolchain {
-	char compiler[128]; /* absolute: /usr/bin/gcc-12 */
-	char make[128];
-	char missing[256];  /* what is not there, in words; "" when complete */
-};
+#include "model/modules.h"
 
 /* Looks; what is missing is no error. `kernel` is read anew where it has no headers. */
 must_check int toolchain_find(const struct root *root, const struct kernel *kernel,
@@ -22,8 +17,8 @@ must_check int toolchain_find(const struct root *root, const struct kernel *kern
 
 /*
  * Installs the exact headers and the compiler with apt-get or dnf, waiting for their
- * locks. ERROR_PREREQUISITES with the hint where they are not to be had; never the headers
- * of another kernel. Updates `kernel`.
+ * locks. ERROR_PREREQUISITES with the hint where they are not to be had; never the
+ * headers of another kernel. Updates `kernel`.
  */
 must_check int toolchain_install(struct runner *runner, const struct root *root,
 				 const struct os *os, struct kernel *kernel, int log_fd,

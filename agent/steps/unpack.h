@@ -27,8 +27,8 @@ struct unpack_content {
 must_check int unpack_inspect(int fd, const char *name, const char *arch,
 			      const enum package_kind wanted[static 3],
 			      const struct channel *channel, struct runner *runner,
-			      const struct root *root,
-			      struct unpack_content *ret_content, struct error *err);
+			      const struct root *root, struct unpack_content *ret_content,
+			      struct error *err);
 
 /* The member to a file of ours in the cache, named by its SHA-256. */
 must_check int unpack_member(int fd, const struct unpack_content *content,
@@ -36,8 +36,9 @@ must_check int unpack_member(int fd, const struct unpack_content *content,
 			     char *ret_path, size_t size, struct error *err);
 
 /*
- * `sh FILE --extract-only --target DIR` into a new folder; a stale one is removed first. Checks
- * room and that the folder's file system can execute, before. `ret_dir` lies in UNPACK_DIR.
+ * `sh FILE --extract-only --target DIR` into a new folder; a stale one is removed first.
+ * Checks room and that the folder's file system can execute, before. `ret_dir` lies in
+ * UNPACK_DIR.
  */
 #define UNPACK_DIR "/var/cache/vgpu-guest-agent/tree"
 must_check int unpack_run(const char *path, const struct root *root,

@@ -15,7 +15,8 @@
 
 struct http; /* one connection cache, used for every request of a job */
 
-/* `options`: the "http" object of worker/job.h; NULL: no proxy, no credentials, defaults. */
+/* `options`: the "http" object of worker/job.h; NULL: no proxy, no credentials, defaults.
+ */
 must_check int http_open(const struct json *options, struct http **ret_http,
 			 struct error *err);
 void http_close(struct http *http);
@@ -27,24 +28,25 @@ static inline void http_cleanup_(struct http **http)
 
 struct http_request {
 	const char *url;
-	uint64_t offset;   /* resume here by a bare Range; 0: whole */
-	uint64_t total;	   /* the whole size when known, else 0; checked in a 206 */
-	uint64_t limit;	   /* more bytes than this end the transfer */
-	bool quick;	   /* metadata: no retries beyond `deadline_s`, small answers */
+	uint64_t offset;     /* resume here by a bare Range; 0: whole */
+	uint64_t total;      /* the whole size when known, else 0; checked in a 206 */
+	uint64_t limit;      /* more bytes than this end the transfer */
+	bool quick;          /* metadata: no retries beyond `deadline_s`, small answers */
 	unsigned deadline_s; /* for quick requests; 0: none */
 };
 
 struct http_answer {
-	long status;	  /* 200 or 206; 404 and others come as errors, see http_get() */
-	bool verified;	  /* every hop https with a verified peer */
+	long status;       /* 200 or 206; 404 and others come as errors, see http_get() */
+	bool verified;     /* every hop https with a verified peer */
 	uint64_t received; /* body bytes of this attempt */
-	bool restarted;	  /* asked for a range, got the whole: the sink began anew */
+	bool restarted;    /* asked for a range, got the whole: the sink began anew */
 };
 
 /*
- * One GET with its retries. A 404 is ERROR_NETWORK with errnum ENOENT after the few slow tries that
- * such an answer deserves on Pulp; certificate trouble and refusals are not tried again.
- * The sink sees sink_restart() before bytes that do not continue what it has.
+ * One GET with its retries. A 404 is ERROR_NETWORK with errnum ENOENT after the few slow
+ * tries that such an answer deserves on Pulp; certificate trouble and refusals are not
+ * tried again. The sink sees sink_restart() before bytes that do not continue what it
+ * has.
  */
 must_check int http_get(struct http *http, const struct http_request *request,
 			struct sink *sink, struct http_answer *ret_answer,

@@ -9,9 +9,9 @@
  *   {"proxy":s,"rate_limit_kib":i,"retries":i,"connect_timeout":i,"stall_timeout":i,
  *    "ca":fd?,"cert":fd?,"key":fd?,"netrc":fd?,"header":fd?,"trusted_hosts":[s,...]}
  *   A descriptor is a file's whole content, read through /proc/self/fd/N. Credentials
- *   (header, netrc, cert) go only to a host of "trusted_hosts", which are the hosts of URLs
- *   that stand in root-owned files; from other hosts redirects to link-local and loopback
- *   addresses are refused.
+ *   (header, netrc, cert) go only to a host of "trusted_hosts", which are the hosts of
+ * URLs that stand in root-owned files; from other hosts redirects to link-local and
+ * loopback addresses are refused.
  *
  * list    {"job","repository":url,"catalog":"auto"|"none"|url,"catalog_input":fd?,"http"}
  *         -> model/repository.h
@@ -24,14 +24,15 @@
  * inspect {"job","input":fd,"name":s}
  *         -> {"kind":s,"version":s|null,"arch":s|null,
  *             "members":[{"name":s,"kind":s,"version":s,"arch":s,"size":i}]}
- *         of a .run the header's version_string and TARGET_ARCH; of a bundle its guest drivers
- * unpack  {"job","input":fd,"output":fd,"member":s,"max_size":i}; progress as above
+ *         of a .run the header's version_string and TARGET_ARCH; of a bundle its guest
+ * drivers unpack  {"job","input":fd,"output":fd,"member":s,"max_size":i}; progress as
+ * above
  *         -> {"member":s,"size":i,"sha256":s}
  * metadata {"job","service":url?,"timeout":i,"drive":[{"name":s,"input":fd}]}
  *         -> {"found":bool,"object":{...},"token":s|null,"token_source":s|null,
  *             "sources":[s,...],"service":"answered"|"absent"|"empty"|"off","warnings":[s]}
- *         object: the merged vgpu_guest_agent without client_token*; never through a proxy
- * token   {"job","input":fd}
+ *         object: the merged vgpu_guest_agent without client_token*; never through a
+ * proxy token   {"job","input":fd}
  *         -> the object of `token check` (contract, section 3)
  */
 

@@ -13,7 +13,8 @@
 struct sink {
 	/* Takes all of it or fails. */
 	int (*write)(struct sink *sink, const void *data, size_t size, struct error *err);
-	/* What came so far was not the beginning of this: begin anew. May be NULL: cannot. */
+	/* What came so far was not the beginning of this: begin anew. May be NULL:
+	 * cannot. */
 	int (*restart)(struct sink *sink, struct error *err);
 	struct sink *next; /* may be NULL */
 };
@@ -32,7 +33,8 @@ struct sink_file {
 };
 must_check int sink_file_begin(struct sink_file *file, int fd, uint64_t have,
 			       struct error *err);
-must_check int sink_file_end(struct sink_file *file, struct error *err); /* flush, fdatasync */
+must_check int sink_file_end(struct sink_file *file,
+			     struct error *err); /* flush, fdatasync */
 void sink_file_done(struct sink_file *file);
 
 /* Into memory, at most `limit` bytes; NUL-terminated by sink_memory_end(). */

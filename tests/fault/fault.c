@@ -43,6 +43,13 @@ int __wrap_fsync(int fd)
 	return fault_now() ? -1 : __real_fsync(fd);
 }
 
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fdatasync(int fd)
+{
+	return fault_now() ? -1 : __real_fdatasync(fd);
+}
+
 int __real_fchmod(int fd, mode_t mode);
 int __wrap_fchmod(int fd, mode_t mode);
 int __wrap_fchmod(int fd, mode_t mode)

@@ -1,4 +1,3 @@
-/* wrap: write fsync fchmod renameat */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file.h"
 
@@ -89,7 +88,7 @@ static void read_refuses_a_file_over_the_limit(void **state)
 
 	assert_int_equal(file_read(&sysroot->root, GRIDD, 4, &text, &size, &err), -1);
 
-	assert_string_equal(err.text, GRIDD " is larger than 4 bytes");
+	assert_string_equal(err.text, GRIDD ": larger than 4 bytes");
 	assert_null(text);
 }
 

@@ -1,0 +1,146 @@
+/* wrap: syscall */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/root.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "base/file.h"
+#include "support/cmocka.h"
+#include "support/sysroot.h"
+
+static bool without_openat2;
+
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+	if (number == SYS_openat2 && without_openat2) {
+		errno = ENOSYS;
+		return -1;
+	}
+	return __real_syscall(number, a, b, c, d, e, f);
+}
+
+static int setup(void **state)
+{
+	const struct sysroot *sysroot;
+	char path[128];
+
+	(void)sysroot_setup(state);
+	sysroot = *state;
+	sysroot_mkdir(sysroot, "/etc/nvidia");
+	sysroot_write(sysroot, "/etc/nvidia/gridd.conf", "inside");
+	(void)snprintf(path, sizeof(path), "%s/outside", sysroot->dir);
+	assert_int_equal(symlink("../../../../../../etc", path), 0);
+	(void)snprintf(path, sizeof(path), "%s/absolute", sysroot->dir);
+	assert_int_equal(symlink("/etc/nvidia", path), 0);
+	(void)snprintf(path, sizeof(path), "%s/loop", sysroot->dir);
+	assert_int_equal(symlink("loop", path), 0);
+	return 0;
+}
+
+static void assert_reads(const struct sysroot *sysroot, const char *path)
+{
+	cleanup_free char *text = NULL;
+	struct error err = ERROR_INIT;
+	size_t size;
+
+	if (file_read(&sysroot->root, path, 64, &text, &size, &err) < 0)
+		fail_msg("%s: %s", path, err.text);
+	assert_string_equal(text, "inside");
+}
+
+static void every_path_stays_inside(void **state)
+{
+	const struct sysroot *sysroot = *state;
+
+	for (int pass = 0; pass < 2; pass++) {
+		struct error err = ERROR_INIT;
+
+		without_openat2 = pass == 1;
+		assert_reads(sysroot, "/etc/nvidia/gridd.conf");
+		assert_reads(sysroot, "/../../etc/./nvidia//gridd.conf");
+		assert_reads(sysroot, "/outside/nvidia/gridd.conf");
+		assert_reads(sysroot, "/absolute/gridd.conf");
+		assert_int_equal(
+			root_open_at(&sysroot->root, "/loop/x", O_RDONLY, 0, &err), -1);
+		assert_int_equal(err.errnum, ELOOP);
+	}
+	without_openat2 = false;
+}
+
+static void both_ways_create_only_the_last_component(void **state)
+{
+	const struct sysroot *sysroot = *state;
+
+	for (int pass = 0; pass < 2; pass++) {
+		struct error err = ERROR_INIT;
+		cleanup_fd int fd = -1;
+
+		without_openat2 = pass == 1;
+		fd = root_open_at(&sysroot->root,
+				  pass ? "/absolute/b" : "/absolute/a",
+				  O_WRONLY | O_CREAT | O_EXCL, 0600, &err);
+		assert_true(fd >= 0);
+		assert_int_equal(root_open_at(&sysroot->root, "/none/x",
+					      O_WRONLY | O_CREAT, 0600, &err),
+				 -1);
+		assert_int_equal(err.errnum, ENOENT);
+	}
+	without_openat2 = false;
+	sysroot_assert_entries(sysroot, "/etc/nvidia", 3);
+}
+
+static void a_tree_is_removed_without_following_links(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	char link[128];
+
+	assert_int_equal(root_mkdir(&sysroot->root, "/a/b/c", 0755, &err), 0);
+	(void)snprintf(link, sizeof(link), "%s/a/b/link", sysroot->dir);
+	assert_int_equal(symlink("/etc/nvidia", link), 0);
+
+	assert_int_equal(root_remove_tree(&sysroot->root, "/a", &err), 0);
+
+	sysroot_assert_text(sysroot, "/etc/nvidia/gridd.conf", "inside");
+	assert_false(root_stat(&sysroot->root, "/a", &(struct stat){ 0 }));
+	assert_int_equal(root_remove_tree(&sysroot->root, "/a", &err), 0);
+}
+
+static void names_come_sorted_and_bounded(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	cleanup_strv char **names = NULL, **none = NULL, **many = NULL;
+	struct error err = ERROR_INIT;
+
+	sysroot_write(sysroot, "/etc/nvidia/a", "");
+
+	assert_int_equal(root_list(&sysroot->root, "/etc/nvidia", 8, &names, &err), 0);
+	assert_string_equal(names[0], "a");
+	assert_string_equal(names[1], "gridd.conf");
+	assert_null(names[2]);
+	assert_int_equal(root_list(&sysroot->root, "/none", 8, &none, &err), 0);
+	assert_null(none[0]);
+	assert_int_equal(root_list(&sysroot->root, "/etc/nvidia", 1, &many, &err), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(every_path_stays_inside, setup,
+						sysroot_teardown),
+		cmocka_unit_test_setup_teardown(both_ways_create_only_the_last_component,
+						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(a_tree_is_removed_without_following_links,
+						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(names_come_sorted_and_bounded, setup,
+						sysroot_teardown),
+	};
+
+	return cmocka_run_group_tests_name("root", tests, NULL, NULL);
+}
