@@ -186,6 +186,14 @@ enum json_kind json_kind(const struct json *json)
 	}
 }
 
+struct json *json_take(struct json *object, const char *key)
+{
+	json_t *value = json_incref(json_object_get(in(object), key));
+
+	(void)json_object_del(in(object), key);
+	return out(value);
+}
+
 size_t json_count(const struct json *array)
 {
 	return json_array_size(in_const(array));

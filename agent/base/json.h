@@ -64,6 +64,9 @@ enum json_kind {
 };
 enum json_kind json_kind(const struct json *json); /* of NULL: JSON_KIND_NULL */
 
+/* Takes a value out of its object; NULL when it is not there. */
+struct json *json_take(struct json *object, const char *key);
+
 size_t json_count(const struct json *array); /* 0 for anything but an array */
 const struct json *json_at(const struct json *array, size_t index);
 

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/text.h"
+
+#define FDS_MAX 64
+#define EXIT_GRACE_S 5.0 /* from the answer, or from SIGTERM, to the end of the process \
+			  */
+#define ENV_MAX 16
+
+/*
+ * What of our environment the worker may see: libcurl's proxies and OpenSSL's trust.
+ * Not SSLKEYLOGFILE, which would write the keys of the connection to a file.
+ */
+static const char *const env_names[] = {
+	"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",     "ALL_PROXY",
+	"no_proxy",   "NO_PROXY",    "PATH",        "SSL_CERT_FILE", "SSL_CERT_DIR",
+};
+
+/* One running worker, ended with everything it started when it goes out of scope. */
+struct child {
+	const struct channel *channel;
+	pid_t pid;    /* 0: none, or reaped */
+	int fd;       /* our end of the talk */
+	double heard; /* when the worker last took or said something */
+	char *buffer;
+	size_t used, capacity;
+};
+
+static void child_end(struct child *child)
+{
+	if (child->pid > 0) {
+		(void)kill(-child->pid, SIGKILL);
+		while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
+			continue;
+	}
+	if (child->fd >= 0)
+		(void)close(child->fd);
+	free(child->buffer);
+}
+
+static void close_all(int *fds)
+{
+	for (size_t i = 0; i < FDS_MAX; i++) {
+		if (fds[i] > 0)
+			(void)close(fds[i]);
+	}
+}
+
+static void env_free(char **env)
+{
+	for (size_t i = 0; i < ENV_MAX; i++)
+		free(env[i]);
+}
+
+static int env_fill(char **env, struct error *err)
+{
+	size_t used = 0;
+
+	env[used] = strdup("LC_ALL=C");
+	if (!env[used++])
+		return error_set_errno(err, ENOMEM, "starting the worker");
+
+	for (size_t i = 0; i < ARRAY_SIZE(env_names); i++) {
+		const char *value = secure_getenv(env_names[i]);
+
+		if (!value)
+			continue;
+		env[used] = text_print("%s=%s", env_names[i], value);
+		if (!env[used++])
+			return error_set_errno(err, ENOMEM, "starting the worker");
+	}
+
+	return 0;
+}
+
+struct spawning {
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	char *env[ENV_MAX];
+	int high[FDS_MAX]; /* copies above the numbers that the worker will use */
+};
+
+static void spawning_done(struct spawning *spawning)
+{
+	(void)posix_spawn_file_actions_destroy(&spawning->actions);
+	(void)posix_spawnattr_destroy(&spawning->attr);
+	env_free(spawning->env);
+	close_all(spawning->high);
+}
+
+/* Descriptor `fd` becomes `target` there; copied first, because targets may be sources.
+ */
+static int spawning_hand(struct spawning *spawning, int fd, int target)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, CHANNEL_FD + FDS_MAX);
+
+	if (high < 0)
+		return errno;
+	spawning->high[target - CHANNEL_FD] = high;
+	return posix_spawn_file_actions_adddup2(&spawning->actions, high, target);
+}
+
+/* A process group of its own, no inherited signal settings, nothing on stdin and stdout.
+ */
+static int spawning_prepare(struct spawning *spawning)
+{
+	sigset_t none, all;
+	int errnum;
+
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	errnum = posix_spawnattr_setflags(&spawning->attr,
+					  POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
+						  POSIX_SPAWN_SETSIGMASK);
+	if (!errnum)
+		errnum = posix_spawnattr_setsigmask(&spawning->attr, &none);
+	if (!errnum)
+		errnum = posix_spawnattr_setsigdefault(&spawning->attr, &all);
+	if (!errnum)
+		errnum = posix_spawn_file_actions_addopen(&spawning->actions, 0,
+							  "/dev/null", O_RDONLY, 0);
+	if (!errnum)
+		errnum = posix_spawn_file_actions_addopen(&spawning->actions, 1,
+							  "/dev/null", O_WRONLY, 0);
+	return errnum;
+}
+
+static int child_start(struct child *child, const int *fds, size_t fd_count,
+		       struct error *err)
+{
+	cleanup(spawning_done) struct spawning spawning = { .high = { 0 } };
+	char *argv[] = { (char *)(uintptr_t)child->channel->worker, NULL };
+	int pair[2], errnum;
+
+	(void)posix_spawn_file_actions_init(&spawning.actions);
+	(void)posix_spawnattr_init(&spawning.attr);
+	if (fd_count >= FDS_MAX)
+		return error_set(err, ERROR_INTERNAL, "%zu files for the worker",
+				 fd_count);
+	if (env_fill(spawning.env, err) < 0)
+		return -1;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set_errno(err, errno, "talking to the worker");
+	child->fd = pair[0];
+
+	errnum = spawning_prepare(&spawning);
+	if (!errnum)
+		errnum = spawning_hand(&spawning, pair[1], CHANNEL_FD);
+	(void)close(pair[1]);
+	for (size_t i = 0; i < fd_count && !errnum; i++)
+		errnum = spawning_hand(&spawning, fds[i], CHANNEL_FIRST_FILE + (int)i);
+	if (!errnum)
+		errnum = posix_spawn(&child->pid, child->channel->worker,
+				     &spawning.actions, &spawning.attr, argv,
+				     spawning.env);
+	if (errnum) {
+		child->pid = 0;
+		return error_set_errno(err, errnum, "starting %s",
+				       child->channel->worker);
+	}
+
+	child->heard = clock_monotonic();
+	return 0;
+}
+
+/* Waits until the worker can be written to or has said something. */
+static int child_wait(struct child *child, short events, struct error *err)
+{
+	double limit = child->channel->silence_s;
+
+	for (;;) {
+		struct pollfd polls[] = {
+			{ .fd = child->fd, .events = events },
+			{ .fd = child->channel->cancel_fd, .events = POLLIN },
+		};
+		double left = child->heard + limit - clock_monotonic();
+		int n;
+
+		if (left <= 0)
+			return error_set(err, ERROR_INTERNAL,
+					 "the worker said nothing for %.0f s", limit);
+		n = poll(polls, ARRAY_SIZE(polls),
+			 left < 3600 ? (int)(left * 1000) + 1 : 3600000);
+		if (n < 0 && errno != EINTR)
+			return error_set_errno(err, errno, "waiting for the worker");
+		if (n <= 0)
+			continue;
+		if (polls[1].revents)
+			return error_set_interrupted(err);
+		return 0;
+	}
+}
+
+static int child_ask(struct child *child, const struct json *request, struct error *err)
+{
+	cleanup_free char *line = json_print(request);
+	size_t size, sent = 0;
+
+	if (!line)
+		return error_set_errno(err, ENOMEM, "asking the worker");
+
+	size = strlen(line);
+	line[size++] = '\n'; /* in the place of the NUL: it is sent by its size */
+	while (sent < size) {
+		ssize_t n = send(child->fd, line + sent, size - sent,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n > 0) {
+			sent += (size_t)n;
+			child->heard = clock_monotonic();
+		} else if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+			return 0; /* it ended early: what it said first tells why */
+		} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			return error_set_errno(err, errno, "asking the worker");
+		} else if (child_wait(child, POLLOUT, err) < 0) {
+			return -1;
+		}
+	}
+
+	return 0;
+}
+
+/* Room for more of a line; a worker's line is bounded, so that a broken one cannot eat
+ * us. */
+static int child_grow(struct child *child, struct error *err)
+{
+	size_t capacity = child->capacity ? child->capacity * 2 : 16384;
+	char *buffer;
+
+	if (child->used < child->capacity)
+		return 0;
+	if (child->used >= CHANNEL_LINE_MAX)
+		return error_set(err, ERROR_INTERNAL,
+				 "the worker sent a line of more than %u bytes",
+				 CHANNEL_LINE_MAX);
+	buffer = realloc(child->buffer, capacity);
+	if (!buffer)
+		return error_set_errno(err, ENOMEM, "hearing the worker");
+
+	child->buffer = buffer;
+	child->capacity = capacity;
+	return 0;
+}
+
+/* Reaps the worker. `ret_status` is as waitpid(2) gives it; -1 when it had to be killed.
+ */
+static void child_reap(struct child *child, int *ret_status)
+{
+	double deadline = clock_monotonic() + EXIT_GRACE_S;
+	int status = -1;
+	pid_t pid;
+
+	while ((pid = waitpid(child->pid, &status, WNOHANG)) != child->pid) {
+		if ((pid < 0 && errno != EINTR) || clock_monotonic() > deadline) {
+			*ret_status = -1;
+			return; /* child_end() kills it */
+		}
+		(void)poll(NULL, 0, 5);
+	}
+
+	/* What it may have started must not outlive it. */
+	(void)kill(-child->pid, SIGKILL);
+	child->pid = 0;
+	*ret_status = status;
+}
+
+static void describe(int status, char *buffer, size_t size)
+{
+	if (status < 0)
+		(void)text_format(buffer, size, "did not end");
+	else if (WIFSIGNALED(status))
+		(void)text_format(buffer, size, "was killed by signal %d",
+				  WTERMSIG(status));
+	else
+		(void)text_format(buffer, size, "ended with exit status %d",
+				  WEXITSTATUS(status));
+}
+
+/* The line ended without an answer. */
+static int child_lost(struct child *child, struct error *err)
+{
+	char how[64];
+	int status;
+
+	child_reap(child, &status);
+	describe(status, how, sizeof(how));
+	return error_set(err, ERROR_INTERNAL, "the worker %s %s", how,
+			 child->used ? "in the middle of a line" : "without an answer");
+}
+
+/* Moves the next line into `ret_json`. */
+static int child_hear(struct child *child, struct json **ret_json, struct error *err)
+{
+	size_t seen = 0;
+	char *end;
+	ssize_t n;
+
+	while (!child->used ||
+	       !(end = memchr(child->buffer + seen, '\n', child->used - seen))) {
+		seen = child->used;
+		if (child_grow(child, err) < 0 || child_wait(child, POLLIN, err) < 0)
+			return -1;
+		n = recv(child->fd, child->buffer + child->used,
+			 child->capacity - child->used, MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			return child_lost(child, err);
+		child->used += (size_t)n;
+		child->heard = clock_monotonic();
+	}
+
+	if (json_parse(child->buffer, (size_t)(end - child->buffer), ret_json, err) < 0) {
+		(void)error_recode(err, ERROR_INTERNAL);
+		return error_prefix(err, "the worker sent no JSON");
+	}
+	child->used -= (size_t)(end + 1 - child->buffer);
+	memmove(child->buffer, end + 1, child->used);
+	return 0;
+}
+
+static int take_error(const struct json *error, struct error *err)
+{
+	const char *name = json_get_string(error, "name");
+	const char *message = json_get_string(error, "message");
+	const char *hint = json_get_string(error, "hint");
+
+	(void)error_set(err, error_code_from_name(name ? name : ""), "%s",
+			message && message[0] ? message
+					      : "the worker failed without words");
+	if (hint)
+		(void)error_hint(err, "%s", hint);
+	err->errnum = (int)json_get_int(error, "errnum", 0);
+	text_sanitize(err->text);
+	text_sanitize(err->hint);
+	return -1;
+}
+
+/* After its answer a good worker ends with 0 at once; a crash then is a defect, not a
+ * result. */
+static int child_finish(struct child *child, struct error *err)
+{
+	char how[64];
+	int status;
+
+	child_reap(child, &status);
+	if (status == 0)
+		return 0;
+	describe(status, how, sizeof(how));
+	return error_set(err, ERROR_INTERNAL, "the worker answered, but %s", how);
+}
+
+/* 1: this line was the answer, now in `ret_result`; 0: listen on. */
+static int child_take(struct child *child, struct json *line, struct json **ret_result,
+		      struct error *err)
+{
+	const struct channel *channel = child->channel;
+	cleanup_json struct json *result = json_take(line, "result");
+	const struct json *value;
+
+	if (result) {
+		if (child_finish(child, err) < 0)
+			return -1;
+		*ret_result = take_ptr(result);
+		return 1;
+	}
+
+	if ((value = json_get(line, "progress"))) {
+		if (channel->progress)
+			channel->progress(channel->context, value);
+		return 0;
+	}
+
+	if ((value = json_get(line, "error"))) {
+		child_reap(child, &(int){ 0 });
+		return take_error(value, err);
+	}
+
+	return error_set(err, ERROR_INTERNAL,
+			 "the worker sent a line of an unknown kind");
+}
+
+int channel_call(const struct channel *channel, const struct json *request,
+		 const int *fds, size_t fd_count, struct json **ret_result,
+		 struct error *err)
+{
+	cleanup(child_end) struct child child = { .channel = channel, .fd = -1 };
+	int done;
+
+	if (child_start(&child, fds, fd_count, err) < 0)
+		return -1;
+	if (child_ask(&child, request, err) < 0)
+		return -1;
+
+	do {
+		cleanup_json struct json *line = NULL;
+
+		if (child_hear(&child, &line, err) < 0)
+			return -1;
+		done = child_take(&child, line, ret_result, err);
+	} while (done == 0);
+
+	return done < 0 ? -1 : 0;
+}
+
+int channel_receive(int fd, struct json **ret_request, struct error *err)
+{
+	cleanup_free char *line = NULL;
+	size_t used = 0, capacity = 0;
+
+	do {
+		ssize_t n;
+
+		if (used == capacity) {
+			size_t more = capacity ? capacity * 2 : 16384;
+			char *grown = more <= CHANNEL_LINE_MAX ? realloc(line, more)
+							       : NULL;
+
+			if (!grown)
+				return error_set(err, ERROR_INTERNAL,
+						 "the request is too long");
+			line = grown;
+			capacity = more;
+		}
+		n = read(fd, line + used, capacity - used);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set_errno(err, errno, "reading the request");
+		if (n == 0)
+			return error_set(err, ERROR_INTERNAL, "there is no request");
+		used += (size_t)n;
+	} while (line[used - 1] != '\n');
+
+	if (json_parse(line, used, ret_request, err) < 0)
+		return error_prefix(err, "reading the request");
+	return 0;
+}
+
+int channel_send(int fd, const char *kind, struct json *value, struct error *err)
+{
+	cleanup_json struct json *object = json_build("{s:o}", kind, value);
+	cleanup_free char *line = object ? json_print(object) : NULL;
+	size_t size;
+
+	if (!line)
+		return error_set_errno(err, ENOMEM, "answering");
+
+	size = strlen(line);
+	if (size >= CHANNEL_LINE_MAX)
+		return error_set(err, ERROR_INTERNAL, "the answer is too long");
+	line[size++] = '\n'; /* in the place of the NUL: it is sent by its size */
+	if (file_write_all(fd, line, size, err) < 0)
+		return error_prefix(err, "answering");
+	return 0;
+}
+
+int channel_send_error(int fd, const struct error *error, struct error *err)
+{
+	return channel_send(
+		fd, "error",
+		json_build("{s:s, s:o, s:o, s:i}", "name", error_code_name(error->code),
+			   "message", json_text(error->text, strlen(error->text)), "hint",
+			   json_text(error->hint, strlen(error->hint)), "errnum",
+			   error->errnum),
+		err);
+}
