@@ -23,7 +23,8 @@ must_check int sink_write(struct sink *sink, const void *data, size_t size,
 			  struct error *err);
 must_check int sink_restart(struct sink *sink, struct error *err);
 
-/* Into a descriptor, in pieces of 1 MiB; restart truncates it. */
+/* Into a descriptor, in pieces of 1 MiB, after the first `have` bytes; restart truncates
+ * it. */
 struct sink_file {
 	struct sink sink;
 	int fd;
@@ -37,7 +38,10 @@ must_check int sink_file_end(struct sink_file *file,
 			     struct error *err); /* flush, fdatasync */
 void sink_file_done(struct sink_file *file);
 
-/* Into memory, at most `limit` bytes; NUL-terminated by sink_memory_end(). */
+/*
+ * Into memory, at most `limit` bytes, NUL-terminated after every write; `data` is NULL
+ * as long as nothing came. More is ERROR_INTEGRITY.
+ */
 struct sink_memory {
 	struct sink sink;
 	char *data;

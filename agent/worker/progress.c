@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/progress.h"
+
+#include <stdbool.h>
+
+#include "base/channel.h"
+#include "base/clock.h"
+
+#define INTERVAL_S 0.2
+#define BEAT_S 5.0
+
+/* A worker does one job for one agent: the only state of the process that is global. */
+static struct {
+	int fd;
+	double said; /* when the last line went out */
+	uint64_t done, total;
+} progress = { .fd = -1 };
+
+void progress_open(int fd)
+{
+	progress.fd = fd;
+}
+
+static void send_line(double now)
+{
+	struct error err = ERROR_INIT;
+	struct json *value;
+
+	progress.said = now;
+	if (progress.fd < 0)
+		return;
+	value = json_build("{s:I, s:I}", "done", (int64_t)progress.done, "total",
+			   (int64_t)progress.total);
+	if (channel_send(progress.fd, "progress", value, &err) < 0)
+		progress.fd = -1;
+}
+
+void progress_say(uint64_t done, uint64_t total)
+{
+	double now = clock_monotonic();
+	bool last = total && done == total && progress.done != done;
+
+	progress.done = done;
+	progress.total = total;
+	if (last || now - progress.said >= INTERVAL_S)
+		send_line(now);
+}
+
+void progress_beat(void)
+{
+	double now = clock_monotonic();
+
+	if (now - progress.said >= BEAT_S)
+		send_line(now);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Signs of life for the agent: how far the job is. The agent ends a worker that says
+ * nothing for long, so whoever waits calls progress_beat().
+ */
+
+#include <stdint.h>
+
+/* Where the lines go; before that, and for -1, nowhere. */
+void progress_open(int fd);
+
+/*
+ * {"progress":{"done":i,"total":i}}, at most some five times a second; `total` 0: not
+ * known. A line that cannot be sent is dropped: the answer will tell.
+ */
+void progress_say(uint64_t done, uint64_t total);
+
+/* Says the last figures again when nothing was said for some seconds. */
+void progress_beat(void);

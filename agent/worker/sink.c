@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/sink.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/file.h"
+
+#define PIECE ((size_t)1 << 20) /* libcurl hands over 16 KiB: 1 MiB halves the CPU time \
+				 */
+
+int sink_write(struct sink *sink, const void *data, size_t size, struct error *err)
+{
+	return sink->write(sink, data, size, err);
+}
+
+int sink_restart(struct sink *sink, struct error *err)
+{
+	if (!sink->restart)
+		return error_set(err, ERROR_NETWORK,
+				 "the transfer cannot begin again from its start");
+	return sink->restart(sink, err);
+}
+
+static int file_flush(struct sink_file *file, struct error *err)
+{
+	if (file_write_all(file->fd, file->buffer, file->used, err) < 0)
+		return -1;
+	file->used = 0;
+	return 0;
+}
+
+static int file_write(struct sink *sink, const void *data, size_t size, struct error *err)
+{
+	struct sink_file *file = (struct sink_file *)sink;
+	const char *next = data;
+
+	while (size > 0) {
+		size_t n = PIECE - file->used < size ? PIECE - file->used : size;
+
+		memcpy(file->buffer + file->used, next, n);
+		file->used += n;
+		file->size += n;
+		next += n;
+		size -= n;
+		if (file->used == PIECE && file_flush(file, err) < 0)
+			return -1;
+	}
+
+	return 0;
+}
+
+static int file_restart(struct sink *sink, struct error *err)
+{
+	struct sink_file *file = (struct sink_file *)sink;
+
+	file->used = 0;
+	file->size = 0;
+	if (ftruncate(file->fd, 0) < 0 || lseek(file->fd, 0, SEEK_SET) < 0)
+		return error_set_errno(err, errno, "emptying the partial file");
+	return 0;
+}
+
+int sink_file_begin(struct sink_file *file, int fd, uint64_t have, struct error *err)
+{
+	char *buffer;
+
+	if (ftruncate(fd, (off_t)have) < 0 || lseek(fd, (off_t)have, SEEK_SET) < 0)
+		return error_set_errno(err, errno, "preparing the file to write");
+	buffer = malloc(PIECE);
+	if (!buffer)
+		return error_set_errno(err, ENOMEM, "preparing the file to write");
+
+	*file = (struct sink_file){
+		.sink = { .write = file_write, .restart = file_restart },
+		.fd = fd,
+		.size = have,
+		.buffer = buffer,
+	};
+	return 0;
+}
+
+int sink_file_end(struct sink_file *file, struct error *err)
+{
+	if (file_flush(file, err) < 0)
+		return -1;
+	if (fdatasync(file->fd) < 0)
+		return error_set_errno(err, errno, "syncing the file");
+	return 0;
+}
+
+void sink_file_done(struct sink_file *file)
+{
+	free(file->buffer);
+	*file = (struct sink_file){ .fd = -1 };
+}
+
+static int memory_write(struct sink *sink, const void *data, size_t size,
+			struct error *err)
+{
+	struct sink_memory *memory = (struct sink_memory *)sink;
+	size_t need = memory->size + size + 1;
+
+	if (size > memory->limit - memory->size)
+		return error_set(err, ERROR_INTEGRITY, "more than %zu bytes",
+				 memory->limit);
+
+	if (need > memory->capacity) {
+		size_t capacity = need < 8192 ? 8192 : need * 2;
+		char *data_grown = realloc(memory->data, capacity);
+
+		if (!data_grown)
+			return error_set_errno(err, ENOMEM, "keeping the answer");
+		memory->data = data_grown;
+		memory->capacity = capacity;
+	}
+
+	memcpy(memory->data + memory->size, data, size);
+	memory->size += size;
+	memory->data[memory->size] = '\0';
+	return 0;
+}
+
+static int memory_restart(struct sink *sink, struct error *err)
+{
+	struct sink_memory *memory = (struct sink_memory *)sink;
+
+	(void)err;
+	memory->size = 0;
+	return 0;
+}
+
+void sink_memory_begin(struct sink_memory *memory, size_t limit)
+{
+	*memory = (struct sink_memory){
+		.sink = { .write = memory_write, .restart = memory_restart },
+		.limit = limit,
+	};
+}
+
+void sink_memory_done(struct sink_memory *memory)
+{
+	free(memory->data);
+	*memory = (struct sink_memory){ .data = NULL };
+}
