@@ -21,22 +21,34 @@ struct build_input {
 };
 
 /*
- * ERROR_BUILD with the last error lines of make and the log's path. Checks afterwards
- * that nvidia.ko is there and that vermagic and version are the asked ones.
+ * Compiles in a fresh copy below BUILD_DIR, so that the sources stay clean for another
+ * kernel. ERROR_BUILD with the error lines of make and the log's path; checks afterwards
+ * that nvidia.ko is there and that vermagic and version are the asked ones. The modules
+ * lie in BUILD_DIR until build_discard() or the next build.
  */
+#define BUILD_DIR "/var/cache/vgpu-guest-agent/build"
 must_check int build_modules(struct runner *runner, const struct root *root,
 			     const struct build_input *input,
 			     struct build_result *ret_result, struct error *err);
+must_check int build_discard(const struct root *root, struct error *err);
 
-/* Which flavour: driver.kernel_module, the package's own advice, else by branch. */
+/*
+ * Which flavour: driver.kernel_module ("auto", "open", "proprietary"), the package's own
+ * advice, else by branch.
+ */
 must_check int build_flavour(struct runner *runner, const struct root *root,
 			     const char *tree, const char *version, const char *wanted,
 			     bool *ret_open, struct error *err);
 
-/* Keeps the kernel folder of a tree for later kernels, replaced whole. */
+/*
+ * Keeps the kernel folder of a tree for later kernels, replaced whole; sources of other
+ * versions are removed. Where they are kept already nothing changes.
+ */
 #define BUILD_SOURCES "/usr/src/vgpu-guest-agent"
-must_check int build_keep_sources(const struct root *root, const char *tree,
-				  const char *version, bool open, struct error *err);
+must_check int build_keep_sources(struct runner *runner, const struct root *root,
+				  const char *tree, const char *version, bool open,
+				  struct error *err);
+
 /* The kept sources of `version`: BUILD_SOURCES "/VERSION"; false: none. */
 bool build_kept_sources(const struct root *root, const char *version, char *ret_tree,
 			size_t size, bool *ret_open);

@@ -42,7 +42,8 @@ must_check int install_load(struct runner *runner, const struct root *root,
 			    const char *version, bool *ret_changed, struct error *err);
 
 /*
- * The unit nvidia-gridd.service: checked, and provided where the package left none.
+ * The unit nvidia-gridd.service: provided, and enabled, where the package left none.
+ * After a change systemd has to reload its units.
  */
 must_check int install_gridd_unit(const struct root *root, bool *ret_changed,
 				  struct error *err);
@@ -52,7 +53,9 @@ must_check int install_package(struct runner *runner, const struct root *root,
 			       enum package_kind kind, const char *path, int log_fd,
 			       struct error *err);
 
-/* Room for the package's files in `bytes` below /usr and /lib/modules, before any change.
+/*
+ * Room for `bytes` below /usr and below /lib/modules, asked before any change:
+ * ERROR_PREREQUISITES naming the folder.
  */
 must_check int install_check_room(const struct root *root, uint64_t bytes,
 				  struct error *err);

@@ -20,26 +20,40 @@ struct unpack_content {
 	uint64_t member_size;
 };
 
+struct unpack_input {
+	int fd;                      /* the fetched file, readable */
+	const char *name;            /* as the repository or the user calls it */
+	const char *arch;            /* of the guest: "x86_64" */
+	enum package_kind wanted[3]; /* in order of preference; PACKAGE_NONE: no more */
+	const struct root *root;
+	const struct channel *channel;
+	struct runner *runner;
+};
+
 /*
- * `wanted`: kinds in order of preference. For .deb and .rpm the package manager's
- * own tool is asked. ERROR_INTEGRITY naming the members when two fit or none does.
+ * For .deb and .rpm the package manager's own tool is asked. ERROR_INTEGRITY naming the
+ * members when two fit or none does.
  */
-must_check int unpack_inspect(int fd, const char *name, const char *arch,
-			      const enum package_kind wanted[static 3],
-			      const struct channel *channel, struct runner *runner,
-			      const struct root *root, struct unpack_content *ret_content,
-			      struct error *err);
-
-/* The member to a file of ours in the cache, named by its SHA-256. */
-must_check int unpack_member(int fd, const struct unpack_content *content,
-			     const struct root *root, const struct channel *channel,
-			     char *ret_path, size_t size, struct error *err);
+must_check int unpack_inspect(const struct unpack_input *input,
+			      struct unpack_content *ret_content, struct error *err);
 
 /*
- * `sh FILE --extract-only --target DIR` into a new folder; a stale one is removed first.
- * Checks room and that the folder's file system can execute, before. `ret_dir` lies in
- * UNPACK_DIR.
+ * The member to a file of ours in the cache, named by its SHA-256 and its kind. It is
+ * there whole or not at all, and is unpacked anew each time.
+ */
+must_check int unpack_member(const struct unpack_input *input,
+			     const struct unpack_content *content, char *ret_path,
+			     size_t size, struct error *err);
+
+/*
+ * `sh FILE --extract-only --target DIR` into UNPACK_DIR, where a stale tree is removed
+ * first: it is there whole or not at all. ERROR_PREREQUISITES, before anything is
+ * changed, where there is no room or where programs cannot be executed. The package's
+ * own checksums are not asked: the agent has just verified the whole file.
  */
 #define UNPACK_DIR "/var/cache/vgpu-guest-agent/tree"
 must_check int unpack_run(const char *path, const struct root *root,
 			  struct runner *runner, int log_fd, struct error *err);
+
+/* Removes that tree. */
+must_check int unpack_discard(const struct root *root, struct error *err);
