@@ -18,7 +18,7 @@ expect 2 sh "$work/cut.run" --check
 said "Error in checksums"
 make_driver --fault corrupt
 expect 2 sh "$run" --check
-expect 2 sh "$run" -s --log-file-name="$work/log"
+expect 2 sh "$run" --tmpdir "$work" -s --log-file-name="$work/log"
 [ ! -e "$work/log" ] || fail "a damaged archive started its installer"
 cp "$work/first.run" "$run"
 
@@ -56,3 +56,18 @@ said "Installation has failed."
 make_driver --fault installer-dies
 expect 135 sh "$run" --tmpdir "$work" -s --no-kernel-module
 [ ! -e "$work/root/usr/bin/nvidia-gridd" ] || fail "the old driver survived"
+
+# TERM to the process group ends all of it at once and leaves nothing in the way.
+make_driver --fault installer-hangs
+rm -f "$STANDIN_ROOT/var/log/nvidia-installer.log"
+mkdir "$work/tmp"
+setsid sh "$run" --tmpdir "$work/tmp" -s --no-kernel-module >/dev/null 2>&1 &
+group=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    ! grep -qs "Detected" "$STANDIN_ROOT/var/log/nvidia-installer.log" || break
+    sleep 0.2
+done
+kill -TERM -"$group"
+wait "$group" && status=0 || status=$?
+[ "$status" = 15 ] || fail "status $status after TERM"
+[ -z "$(ls -A "$work/tmp")" ] || fail "something is left: $(ls "$work/tmp")"

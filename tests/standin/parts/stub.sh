@@ -52,6 +52,23 @@ MS_Decompressor() {
     tail -n +$skip_decompress "$archive" | head -n $size_decompress >"$1" && chmod +x "$1"
 }
 
+MS_Executable() {
+    [ $onlyextract = n ] || return 0
+    printf '#! /bin/sh\n' >"$1/template" && chmod +x "$1/template" && "$1/template" 2>/dev/null
+    result=$?
+    rm -f "$1/template"
+    return $result
+}
+
+# The embedded one, or the system's where temporary files cannot be executed.
+MS_FindDecompressor() {
+    decompress="$TMPROOT/decompress$$"
+    MS_Decompressor "$decompress" 2>/dev/null
+    "$decompress" --version >/dev/null 2>&1 && return
+    rm -f "$decompress"
+    decompress=`command -v xz`
+}
+
 MS_dots() {
     while read -r name; do printf .; done
     echo
@@ -101,28 +118,17 @@ if [ "`uname -m`" != "$TARGET_ARCH" ]; then
     exit 1
 fi
 
-decompress=
 tmpdir="$TMPROOT/selfgz$$"
-trap 'rm -rf "$decompress"; [ $onlyextract = y ] || rm -rf "$tmpdir"; exit 15' 1 2 3 15
-decompress="$TMPROOT/decompress$$"
-MS_Decompressor "$decompress" 2>/dev/null
-if ! "$decompress" --version >/dev/null 2>&1; then
-    rm -f "$decompress"
-    decompress=`command -v xz`
-fi
-if [ -z "$decompress" ]; then
-    echo "ERROR: Temporary directory $TMPROOT is not executable"
-    exit 1
-fi
+trap 'rm -f "$TMPROOT/decompress$$"; [ $keep = y ] || rm -rf "$tmpdir"; exit 15' 1 2 3 15
 
 if [ "$onlylist" = y ]; then
+    MS_FindDecompressor
     MS_Unpack | tar tvf -
     rm -f "$TMPROOT/decompress$$"
     exit 0
 fi
 if [ $onlyextract = y ] || [ $keep = y ] || [ "$given_target" = y ]; then
     if [ -e "$targetdir" ]; then
-        rm -f "$TMPROOT/decompress$$"
         echo "The directory '$targetdir' already exists.  Please either move it out of the way, or choose another one with '--target'."
         exit 1
     fi
@@ -137,6 +143,12 @@ mkdir -p "$tmpdir" 2>/dev/null || {
 printf "Verifying archive integrity... "
 [ "$SETUP_NOCHECK" = 1 ] || MS_Check
 echo OK
+if ! MS_Executable "$tmpdir"; then
+    echo "ERROR: Temporary directory $TMPROOT is not executable"
+    rmdir "$tmpdir"
+    exit 1
+fi
+MS_FindDecompressor
 printf "Uncompressing %s" "$label"
 (MS_Unpack | (cd "$tmpdir" && tar xvpf - 2>/dev/null) || {
     { echo "Extraction failed." >/dev/tty; } 2>/dev/null
