@@ -61,9 +61,15 @@ struct license_report {
 /* "Licensed (Expiry: 2026-1-2 3:4:5 GMT)": fills status, state and expiry. */
 void license_read_status(struct span value, struct license_feature *feature);
 
-/* A vGPU; or passed through, and `feature_type` is 2 or 4. */
+/* A vGPU; or passed through, and `feature_type` is 2 or 4. An unknown mode counts as a
+ * vGPU. */
 bool license_needed(const struct license_gpu *gpu, int feature_type);
-bool license_held(const struct license_gpu *gpu); /* some feature is licensed */
+
+/*
+ * Some feature is licensed. Of a passed-through GPU the driver says so of "Virtual
+ * Applications" without any license (NVIDIA's nvidia_smi.py): that one does not count.
+ */
+bool license_held(const struct license_gpu *gpu);
 bool license_all_held(const struct license_report *report, int feature_type);
 const char *license_state_name(enum license_state state);
 

@@ -20,3 +20,9 @@
  */
 must_check int smi_parse(struct span report, struct license_report *ret_report,
 			 struct error *err);
+
+/*
+ * The first error line in the output, which may stand before, behind or instead of a
+ * report; false when there is none.
+ */
+bool smi_complaint(struct span report, char *ret_text, size_t size);
