@@ -38,7 +38,7 @@ def furnish(root, release=None):
     if release is None:
         return
     shutil.copy(f"{HERE}/guest/modules", lab)
-    for tool in ("modprobe", "insmod", "rmmod", "lsmod"):
+    for tool in ("modprobe", "insmod", "rmmod", "lsmod", "modinfo", "depmod"):
         replace_by_link(f"{root}/usr/sbin/{tool}", "/usr/lib/vgpu-lab/modules")
         replace_by_link(f"{lab}/real/{tool}", "/usr/bin/kmod")
     if not os.path.exists(f"{lab}/real/uname"):
@@ -80,6 +80,8 @@ def children(pid):
 class Guest:
     """A guest in a folder: root/ is its tree, servers/ its servers, console.log what it said while it booted."""
 
+    kernel_stands_in = True
+
     def __init__(self, home):
         self.home = os.path.abspath(home)
         self.root = f"{self.home}/root"
@@ -97,7 +99,7 @@ class Guest:
             output("cp", "-a", "--reflink=auto", f"{base.path}/.", self.root)
         with open(f"{self.home}/guest.json", "w") as file:
             json.dump({"kernels": base.kernels, "owner": os.getpid()}, file)
-        furnish(self.root, release or base.kernels[0])
+        furnish(self.root, (release or base.kernels[0]) if self.kernel_stands_in else None)
         network.create(self.netns)
         servers.start(self.servers, self.netns)
         os.makedirs(f"{self.root}/etc/vgpu-guest-agent", exist_ok=True)

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest with a GPU, a driver in the repository, metadata and the agent of the build under test: where a test begins."""
 import contextlib
+import glob
+import hashlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -49,3 +53,91 @@ def tell(guest):
         with contextlib.suppress(FileNotFoundError), open(f"{guest.home}/{name}", errors="replace") as file:
             for line in file.read().splitlines()[-20:]:
                 print(f"# {name}: {line}", file=sys.stderr)
+
+
+def standin_digest():
+    """Of everything that decides what make-driver makes."""
+    digest = hashlib.sha256()
+    for top, folders, names in os.walk(STANDIN):
+        folders.sort()
+        for name in sorted(names):
+            with open(os.path.join(top, name), "rb") as file:
+                digest.update(name.encode() + b"\0" + file.read())
+    return digest.hexdigest()
+
+
+def driver(version=DRIVER, host=HOST, *arguments):
+    """The files of a driver in a folder, made once for each way of making it: .zip with its host version, .run, ..."""
+    key = hashlib.sha256("\0".join([standin_digest(), version, host, *arguments]).encode()).hexdigest()[:16]
+    folder = f"{CACHE}/driver-{key}"
+    if not os.path.isdir(folder):
+        shutil.rmtree(f"{folder}.new", ignore_errors=True)
+        os.makedirs(f"{folder}.new")
+        tool("make-driver", "--version", version, "--host-version", host, "--output", f"{folder}.new", *arguments)
+        os.rename(f"{folder}.new", folder)
+    return folder
+
+
+def bundle(*arguments):
+    """The bundle of a driver: driver()'s arguments."""
+    found = glob.glob(f"{driver(*arguments)}/NVIDIA-GRID-*.zip")
+    if len(found) != 1:
+        raise LabError(f"make-driver made {len(found)} bundles")
+    return found[0]
+
+
+def write(guest, path, text, mode=0o644):
+    """A file in the guest's tree."""
+    target = guest.root + path
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target, "w") as file:
+        file.write(text)
+    os.chmod(target, mode)
+
+
+def behave(guest, **settings):
+    """What the stand-in's nvidia-smi and nvidia-gridd shall do from now on: /etc/nvidia/standin.conf."""
+    if guest.kernel_stands_in:
+        settings["proc_modules"] = "/run/vgpu-lab/modules"
+    write(guest, "/etc/nvidia/standin.conf", "".join(f"{name}={value}\n" for name, value in settings.items()))
+
+
+def furnish(guest, host=HOST, token=()):
+    """All that an operator gives: the agent in the image, the authority's certificate, a vGPU, the repository, the token."""
+    guest.install_agent(os.environ["VGPU_BUILD"])
+    write(guest, "/etc/vgpu-guest-agent/agent.conf", 'http: { ca_file = "/etc/vgpu-guest-agent/lab-ca.pem"; };\n')
+    with tempfile.TemporaryDirectory() as tree:
+        tool("make-pci", tree, "--gpu", "vgpu", "--host-version", host)
+        nspawn.plant_pci(guest.root, tree)
+    behave(guest, license_delay=1)
+    guest.token = tool("make-token", *token).decode()
+    say_metadata(guest)
+
+
+def say_metadata(guest, **more):
+    """The metadata of an operator who gives repository and token."""
+    servers.metadata(guest.servers, {"client_token": guest.token, "driver": {"repository": servers.REPOSITORY_URL}, **more})
+
+
+def agent(guest, *arguments, timeout=300):
+    """The agent in the booted guest."""
+    return guest.exec(["vgpu-guest-agent", *arguments], timeout=timeout)
+
+
+def report(done):
+    """The JSON of a command with --json."""
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        raise AssertionError(f"status {done.returncode}, no JSON:\n{words(done)}") from None
+
+
+def words(done):
+    """All a command said, for a failure's text."""
+    return f"status {done.returncode}\n" + (done.stdout + (done.stderr or b"")).decode(errors="replace")[-4000:]
+
+
+def listing(guest):
+    """Every file of the guest's own tree with what changes when somebody writes it."""
+    lines = base.output("find", guest.root, "-xdev", "-printf", "%P %y %m %s %T@ %C@ %l\n")
+    return set(lines.splitlines())
