@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/manager.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/span.h"
+#include "base/text.h"
+
+#define LOCK_WAIT_S 600 /* in all */
+#define LOCK_LOOK_S 5   /* between two tries */
+#define INSTALL_S 1800
+#define REFRESH_S 600
+#define OUTPUT_MAX (64u << 10)
+#define TRIES 3
+#define ARGV_MAX (MANAGER_PACKAGES_MAX + 16)
+
+static const char *const apt_install[] = {
+	"/usr/bin/apt-get",
+	"-y",
+	"--no-install-recommends",
+	"-o",
+	"DPkg::Lock::Timeout=600",
+	"-o",
+	"Acquire::Retries=3",
+	"-o",
+	"DPkg::Options::=--force-confold",
+	"install",
+	NULL,
+};
+static const char *const apt_refresh[] = { "/usr/bin/apt-get", "-o", "Acquire::Retries=3",
+					   "update", NULL };
+static const char *const dpkg_repair[] = { "/usr/bin/dpkg", "--force-confold",
+					   "--configure", "-a", NULL };
+static const char *const dnf_install[] = { "/usr/bin/dnf", "-y",
+					   "--setopt=install_weak_deps=False", "install",
+					   NULL };
+static const char *const dnf_refresh[] = { "/usr/bin/dnf", "-y", "makecache", "--refresh",
+					   NULL };
+
+/* apt asks nothing and needrestart, which Ubuntu hooks into it, neither. */
+static const char *const env[] = { "DEBIAN_FRONTEND=noninteractive",
+				   "NEEDRESTART_SUSPEND=1", NULL };
+
+static bool says(const struct run_result *result, const char *const *words)
+{
+	for (; *words; words++) {
+		if (strstr(result->output, *words))
+			return true;
+	}
+	return false;
+}
+
+static bool is_locked(const struct run_result *result)
+{
+	static const char *const words[] = {
+		"Could not get lock", "Unable to acquire the dpkg frontend lock",
+		"Unable to lock",     "can't create transaction lock",
+		"is locked by",       NULL,
+	};
+
+	return says(result, words);
+}
+
+/*
+ * One command, again and again while somebody else holds the lock. apt-get waits by
+ * itself for dpkg's lock, but not for that of the lists.
+ */
+static int run_unlocked(const struct manager *manager, const char *const *argv,
+			unsigned timeout_s, struct run_result *ret_result,
+			struct error *err)
+{
+	struct run run = {
+		.argv = argv,
+		.env = env,
+		.timeout_s = timeout_s,
+		.output_limit = OUTPUT_MAX,
+		.log_fd = manager->log_fd,
+	};
+	double deadline = clock_monotonic() + LOCK_WAIT_S;
+
+	for (;;) {
+		cleanup(run_result_done) struct run_result result = { 0 };
+
+		if (run_command(manager->runner, manager->root, &run, &result, err) < 0)
+			return -1;
+		if ((result.status == 0 && result.signal == 0) || !is_locked(&result) ||
+		    clock_monotonic() >= deadline) {
+			*ret_result = result;
+			result = (struct run_result){ 0 };
+			return 0;
+		}
+		if (clock_sleep(LOCK_LOOK_S, manager->runner->cancel_fd, err) < 0)
+			return -1;
+	}
+}
+
+/* The manager's first complaint; where that is only a heading, the line after it too. */
+static void find_complaint(const struct run_result *result, char *text, size_t size)
+{
+	static const char *const marks[] = { "E: ", "Error:", "error:" };
+	struct span rest = { .at = result->output, .len = result->size }, line;
+	struct span found = { .at = "", .len = 0 };
+
+	while (found.len == 0 && span_next_line(&rest, &line)) {
+		for (size_t i = 0; i < ARRAY_SIZE(marks) && found.len == 0; i++) {
+			if (span_skip(&line, marks[i]))
+				found = span_trim(line);
+			else
+				continue;
+			if (found.len == 0 && span_next_line(&rest, &line))
+				found = span_trim(line);
+		}
+	}
+
+	(void)span_copy(found, text, size);
+	text_sanitize(text);
+}
+
+static int give_up(const struct run_result *result, const char *program,
+		   struct error *err)
+{
+	struct run run = { .timeout_s = INSTALL_S };
+	char complaint[300], how[64];
+
+	find_complaint(result, complaint, sizeof(complaint));
+	(void)run_describe(result, &run, how, sizeof(how));
+	(void)error_set(err, ERROR_PREREQUISITES, "%s: %s", program,
+			complaint[0] ? complaint : how);
+	if (is_locked(result))
+		(void)error_hint(err,
+				 "another package manager is at work: run again when "
+				 "it has ended");
+	return -1;
+}
+
+/* What may make the next try succeed. Its own failure shows in that try. */
+static int repair(const struct manager *manager, const struct run_result *failed,
+		  struct error *err)
+{
+	static const char *const interrupted[] = { "dpkg was interrupted", NULL };
+	cleanup(run_result_done) struct run_result result = { 0 };
+	const char *const *argv = manager->kind == MANAGER_APT ? apt_refresh
+							       : dnf_refresh;
+
+	if (manager->kind == MANAGER_APT && says(failed, interrupted))
+		return run_unlocked(manager, dpkg_repair, INSTALL_S, &result, err);
+	return run_unlocked(manager, argv, REFRESH_S, &result, err);
+}
+
+int manager_install(const struct manager *manager, const char *const *packages,
+		    struct error *err)
+{
+	const char *const *command = manager->kind == MANAGER_APT ? apt_install
+								  : dnf_install;
+	const char *argv[ARGV_MAX];
+	size_t count = 0;
+
+	for (; command[count]; count++)
+		argv[count] = command[count];
+	for (; *packages; packages++) {
+		if (count == ARGV_MAX - 1)
+			return error_set(err, ERROR_INTERNAL,
+					 "too many packages at once");
+		argv[count++] = *packages;
+	}
+	argv[count] = NULL;
+
+	for (int tries = 1;; tries++) {
+		cleanup(run_result_done) struct run_result result = { 0 };
+
+		if (run_unlocked(manager, argv, INSTALL_S, &result, err) < 0)
+			return -1;
+		if (result.status == 0 && result.signal == 0 && !result.timed_out)
+			return 0;
+		if (tries == TRIES || result.timed_out || is_locked(&result))
+			return give_up(&result, strrchr(argv[0], '/') + 1, err);
+		if (repair(manager, &result, err) < 0)
+			return -1;
+	}
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The system's package manager: apt-get or dnf, unattended, waiting for its locks.
+ */
+
+#include "base/root.h"
+#include "base/run.h"
+
+enum manager_kind {
+	MANAGER_APT,
+	MANAGER_DNF,
+};
+
+struct manager {
+	enum manager_kind kind;
+	struct runner *runner;
+	const struct root *root;
+	int log_fd; /* gets all output; 0: nowhere */
+};
+
+#define MANAGER_PACKAGES_MAX 16
+
+/*
+ * Installs packages: names of the repositories, or absolute paths. Where the first try
+ * fails, the package lists are brought up to date and an interrupted dpkg is repaired.
+ * Another's lock is waited for, up to ten minutes. ERROR_PREREQUISITES with the package
+ * manager's own words.
+ */
+must_check int manager_install(const struct manager *manager, const char *const *packages,
+			       struct error *err);
