@@ -22,7 +22,11 @@ struct manifest_entry {
 	char sha256[PACKAGE_SHA256_SIZE]; /* "" from an index page */
 };
 
-/* NULL `why` for a good line; else the line is skipped and named by `line`, 1-based. */
+/*
+ * A good line has an entry and no `why`. A bad one has no entry: it is skipped, and named
+ * by `line`, 1-based, and `why` ("has an unsafe path"). Blank lines and comments are
+ * neither.
+ */
 typedef void manifest_each(void *context, const struct manifest_entry *entry, size_t line,
 			   const char *why);
 
@@ -30,7 +34,7 @@ struct manifest_reader {
 	manifest_each *each;
 	void *context;
 	size_t line;
-	size_t entries;
+	size_t entries; /* good or bad */
 	size_t used;
 	bool overlong; /* the rest of this line is dropped */
 	bool refused;  /* more than MANIFEST_ENTRIES_MAX */
