@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/inflate.h"
+
+#include <string.h>
+
+#include "support/cmocka.h"
+
+#define HELLO_CRC 0x3610a686u /* of "hello" */
+
+/* "hello" in a stored block, and 4096 zeros in a compressed one. */
+static const unsigned char hello[] = { 0x01, 5, 0, 0xfa, 0xff, 'h', 'e', 'l', 'l', 'o' };
+static const unsigned char zeros[] = { 0xed, 0xc1, 0x01, 0x0d, 0x00, 0x00, 0x00,
+				       0xc2, 0xa0, 0xf7, 0x4f, 0x6d, 0x0f, 0x07,
+				       0x14, 0x00, 0x00, 0x00, 0xf0, 0x6e };
+
+static int unpack(const unsigned char *data, size_t size, size_t piece, bool deflated,
+		  uint64_t promised, uint32_t crc, struct error *err)
+{
+	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
+	cleanup(inflate_done) struct inflate state = { .stream = NULL };
+
+	sink_memory_begin(&memory, 1 << 20);
+	assert_int_equal(inflate_begin(&state, deflated, promised, &memory.sink, err), 0);
+	for (size_t i = 0; i < size; i += piece) {
+		size_t n = size - i < piece ? size - i : piece;
+
+		if (sink_write(&state.sink, data + i, n, err) < 0)
+			return -1;
+	}
+	if (inflate_end(&state, crc, err) < 0)
+		return -1;
+	assert_int_equal(memory.size, promised);
+	return 0;
+}
+
+static void good_data_comes_through_in_any_pieces(void **state)
+{
+	(void)state;
+
+	for (size_t piece = 1; piece <= sizeof(hello); piece++) {
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(
+			unpack(hello, sizeof(hello), piece, true, 5, HELLO_CRC, &err), 0);
+		assert_int_equal(unpack(hello + 5, 5, piece, false, 5, HELLO_CRC, &err),
+				 0);
+	}
+}
+
+static const struct {
+	const char *name;
+	const unsigned char *data;
+	size_t size;
+	bool deflated;
+	uint64_t promised;
+	uint32_t crc;
+	const char *text;
+} cases[] = {
+	{ "cut", hello, 9, true, 5, HELLO_CRC,
+	  "its data ends before the deflate stream does" },
+	{ "nothing at all", hello, 0, true, 0, 0,
+	  "its data ends before the deflate stream does" },
+	{ "bytes after the end", (const unsigned char *)"\x01\0\0\xff\xff!", 6, true, 0,
+	  0, "bytes follow the end of its data" },
+	{ "another CRC", hello, 10, true, 5, 1, "its CRC-32 is 3610a686, not 00000001" },
+	{ "shorter than promised", hello, 10, true, 6, HELLO_CRC,
+	  "unpacks to 5 bytes, not to the 6 promised" },
+	{ "longer than promised", hello, 10, true, 4, HELLO_CRC,
+	  "unpacks to more than the 4 bytes promised" },
+	{ "a bomb", zeros, sizeof(zeros), true, 16, 0,
+	  "unpacks to more than the 16 bytes promised" },
+	{ "no deflate", (const unsigned char *)"\x07xxx", 4, true, 5, 0,
+	  "its deflated data is damaged (invalid block type)" },
+	{ "stored and longer", hello, 10, false, 5, 0,
+	  "unpacks to more than the 5 bytes promised" },
+	{ "stored and shorter", hello, 4, false, 5, 0,
+	  "unpacks to 4 bytes, not to the 5 promised" },
+};
+
+static void bad_data_is_an_integrity_error(void **state)
+{
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct error err = ERROR_INIT;
+
+		print_message("case: %s\n", cases[i].name);
+		assert_int_equal(unpack(cases[i].data, cases[i].size, 3,
+					cases[i].deflated, cases[i].promised,
+					cases[i].crc, &err),
+				 -1);
+		assert_int_equal(err.code, ERROR_INTEGRITY);
+		assert_string_equal(err.text, cases[i].text);
+	}
+}
+
+static void a_buffer_that_is_just_full_is_no_end(void **state)
+{
+	enum { BLOCK = 32768, COUNT = 8 };
+	cleanup_free unsigned char *data = calloc(COUNT, BLOCK + 5);
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	/* Stored blocks that fill the 256 KiB buffer to its last byte. */
+	for (int i = 0; i < COUNT; i++) {
+		static const unsigned char head[] = { 0, 0, 0x80, 0xff, 0x7f };
+
+		memcpy(data + i * (BLOCK + 5), head, 5);
+	}
+	data[(COUNT - 1) * (BLOCK + 5)] = 1;
+
+	assert_int_equal(unpack(data, COUNT * (BLOCK + 5), COUNT * (BLOCK + 5), true,
+				COUNT * BLOCK, 0xe20eea22, &err),
+			 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_data_comes_through_in_any_pieces),
+		cmocka_unit_test(bad_data_is_an_integrity_error),
+		cmocka_unit_test(a_buffer_that_is_just_full_is_no_end),
+	};
+
+	return cmocka_run_group_tests_name("inflate", tests, NULL, NULL);
+}
