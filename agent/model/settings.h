@@ -16,6 +16,7 @@
 #define SETTINGS_GRIDD_MAX 16
 #define SETTINGS_URL_MAX 2048
 #define SETTINGS_PATH_MAX 512
+#define SETTINGS_KEYS_MAX 64
 
 enum settings_layer {
 	SETTINGS_BUILTIN,
@@ -55,9 +56,16 @@ struct settings_http {
 	int stall_timeout;
 };
 
+/* Who set a key. */
+struct settings_origin {
+	enum settings_layer layer;
+	char where[96]; /* "/etc/vgpu-guest-agent/agent.conf:12", "--set", "metadata" */
+};
+
 struct settings_gridd {
 	char key[48];
 	char value[256]; /* as it goes into the file */
+	struct settings_origin origin;
 };
 
 struct settings_license {
@@ -95,11 +103,7 @@ struct settings {
 	struct settings_monitor monitor;
 	struct settings_metadata metadata;
 	struct settings_signing signing;
-	/* Which layer and which file set each key of the table; see settings_json(). */
-	struct settings_origin {
-		enum settings_layer layer;
-		char where[96]; /* "/etc/vgpu-guest-agent/agent.conf:12", "--set" */
-	} origins[64];
+	struct settings_origin origins[SETTINGS_KEYS_MAX]; /* by place in the table */
 	enum settings_layer
 		driver_layer; /* of url, sha256, version, repository together */
 };
@@ -115,19 +119,21 @@ must_check int settings_read(struct settings *settings, const char *text, size_t
 			     const char *file, enum settings_layer layer,
 			     struct error *err);
 
-/* One --set PATH=VALUE. */
+/* One --set PATH=VALUE; VALUE is read as the key's type, a list by its commas. */
 must_check int settings_set(struct settings *settings, const char *assignment,
 			    struct error *err);
 
 /*
  * The object `vgpu_guest_agent` of the metadata, tokens taken out: only keys marked M;
- * anything else adds a line to `warnings` (a JSON array of strings).
+ * any other key adds a line to `warnings` (a JSON array of strings). A wrong value of
+ * such a key is ERROR_USAGE: a pin that is mistyped must not be a pin that is not there.
  */
 must_check int settings_read_metadata(struct settings *settings,
 				      const struct json *object, struct json *warnings,
 				      struct error *err);
 
-/* What can only be checked at the end: url with repository, cert without key, ... */
+/* What can only be checked at the end: a certificate without its key, a pin of nothing.
+ */
 must_check int settings_check(const struct settings *settings, struct error *err);
 
 /* {"driver.url":{"value":...,"origin":"..."}}: URL credentials are named, not shown. */
