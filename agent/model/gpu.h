@@ -18,9 +18,17 @@
 #define GPU_MAX 64
 
 enum gpu_kind {
-	GPU_UNKNOWN, /* the configuration space could not be read whole */
+	GPU_UNKNOWN, /* the configuration space or its list of capabilities is cut */
 	GPU_VGPU,    /* a vendor-specific capability carries 'VF' */
 	GPU_PASSTHROUGH,
+};
+
+/* What became of the host's version record. */
+enum gpu_record {
+	GPU_RECORD_UNREAD, /* the configuration space was not readable whole: no root */
+	GPU_RECORD_ABSENT, /* read whole, and there is none */
+	GPU_RECORD_MALFORMED,
+	GPU_RECORD_READ,
 };
 
 struct host_driver {
@@ -34,6 +42,7 @@ struct gpu {
 	uint16_t subsystem_device;
 	uint32_t class;
 	enum gpu_kind kind;
+	enum gpu_record record;
 	struct host_driver host; /* version "" when `note` says why */
 	char driver[32];         /* the kernel driver bound to it, "" for none */
 	char note[128];          /* why the host's version is not known, or "" */
@@ -48,14 +57,15 @@ struct gpu_list {
 bool gpu_is_class(uint32_t class);
 
 /*
- * Fills kind, host and note from `size` bytes of configuration space. Every offset and
- * length in it is hostile: walks each capability once and no byte past `size`.
+ * Fills kind, record, host and note from `size` bytes of configuration space. Every
+ * offset and length in it is hostile: walks each capability once and no byte past `size`.
  */
 void gpu_read_config(struct gpu *gpu, const uint8_t *config, size_t size);
 
 /*
  * The one host version of all vGPUs. ERROR_NO_MATCH naming them when two disagree;
- * version "" when no vGPU tells one. ERROR_PERMISSION when none could be read whole.
+ * version "" when no vGPU tells one. ERROR_PERMISSION when some GPU could not be read
+ * whole and no other tells.
  */
 must_check int gpu_host(const struct gpu_list *list, struct host_driver *ret_host,
 			struct error *err);
