@@ -12,7 +12,7 @@ check() { # folder, pattern of the project headers its files may include
 	for file in "$1"/*.[ch]; do
 		[ -e "$file" ] || continue
 		bad=$(grep -nE '^#include "' "$file" |
-			grep -vE "#include \"($2|${file%.?}\\.h)" || true)
+			grep -vE "#include \"($2|(${file%.?}|${file%%_*})\\.h)" || true)
 		[ -z "$bad" ] || { echo "$file:$bad"; status=1; }
 	done
 }
