@@ -15,11 +15,19 @@
 must_check int toolchain_find(const struct root *root, const struct kernel *kernel,
 			      struct toolchain *ret_toolchain, struct error *err);
 
+/* The system that gets them. */
+struct toolchain_system {
+	const struct root *root;
+	const struct os *os;
+	struct runner *runner;
+	int log_fd; /* gets the package manager's output; 0: nowhere */
+};
+
 /*
  * Installs the exact headers and the compiler with apt-get or dnf, waiting for their
- * locks. ERROR_PREREQUISITES with the hint where they are not to be had; never the
- * headers of another kernel. Updates `kernel`.
+ * locks; where nothing is missing nothing is asked. ERROR_PREREQUISITES with the hint
+ * where they are not to be had; never the headers of another kernel. Updates `kernel`.
  */
-must_check int toolchain_install(struct runner *runner, const struct root *root,
-				 const struct os *os, struct kernel *kernel, int log_fd,
-				 struct toolchain *ret_toolchain, struct error *err);
+must_check int toolchain_install(const struct toolchain_system *system,
+				 struct kernel *kernel, struct toolchain *ret_toolchain,
+				 struct error *err);
