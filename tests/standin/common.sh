@@ -37,3 +37,13 @@ unpack() {
     rm -rf "${work:?}/tree"
     expect 0 sh "$run" -x --target "$work/tree" --tmpdir "$work"
 }
+
+# wait_until COMMAND...: within 20 seconds, however busy the machine is
+wait_until() {
+    tries=200
+    until "$@"; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || return 1
+        sleep 0.1
+    done
+}

@@ -33,13 +33,10 @@ start_gridd() {
     : >"$log"
     rm -f "$pid_file"
     "$work/tree/nvidia-gridd" || fail "nvidia-gridd did not start"
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        if grep -qF -e "$1" "$log"; then
-            pid=$(sed -n 's/^nvidia-gridd\[\([0-9]*\)\]: Started.*/\1/p' "$log")
-            return
-        fi
-        sleep 0.1
-    done
+    if wait_until grep -qF -e "$1" "$log"; then
+        pid=$(sed -n 's/^nvidia-gridd\[\([0-9]*\)\]: Started.*/\1/p' "$log")
+        return
+    fi
     cat "$log" >&2
     fail "nvidia-gridd did not say: $1"
 }
@@ -47,14 +44,12 @@ start_gridd() {
 # A daemon that ended may stay as a zombie where nobody is left to wait for it.
 is_running() { grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$pid/status" 2>/dev/null; }
 
+has_ended() { ! is_running; }
+
 stop_gridd() {
     [ -n "$pid" ] || fail "no nvidia-gridd to stop"
     ! is_running || kill "$pid"
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        is_running || return 0
-        sleep 0.1
-    done
-    fail "nvidia-gridd goes on after SIGTERM"
+    wait_until has_ended || fail "nvidia-gridd goes on after SIGTERM"
 }
 
 trap '! is_running || kill "$pid"; rm -rf "${work:?}"' EXIT

@@ -63,10 +63,7 @@ rm -f "$STANDIN_ROOT/var/log/nvidia-installer.log"
 mkdir "$work/tmp"
 setsid sh "$run" --tmpdir "$work/tmp" -s --no-kernel-module >/dev/null 2>&1 &
 group=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    ! grep -qs "Detected" "$STANDIN_ROOT/var/log/nvidia-installer.log" || break
-    sleep 0.2
-done
+wait_until grep -qs "Detected" "$STANDIN_ROOT/var/log/nvidia-installer.log"
 kill -TERM -"$group"
 wait "$group" && status=0 || status=$?
 [ "$status" = 15 ] || fail "status $status after TERM"
