@@ -20,8 +20,9 @@ must_check int poll_smi(struct runner *runner, const struct root *root,
 struct poll_wait {
 	unsigned wait_s; /* for all of it */
 	int feature_type;
-	size_t expected; /* GPUs on the PCI bus: one that the driver does not show is
-			    ERROR_DRIVER */
+	size_t expected;   /* GPUs on the PCI bus: one that the driver does not show is
+			      ERROR_DRIVER */
+	double interval_s; /* before the second look; 0: 0.25 */
 	void (*each)(void *context, const struct license_report *report, double seconds);
 	void *context;
 };
