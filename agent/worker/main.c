@@ -18,6 +18,7 @@
 
 static const struct job jobs[] = {
 	{ "copy", job_copy },
+	{ "token", job_token },
 };
 
 static const struct job *job_find(const char *name)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Signatures over foreign bytes (OpenSSL's EVP).
+ */
+
+#include <stddef.h>
+
+#include "base/span.h"
+
+enum signature_verdict {
+	SIGNATURE_OK,
+	SIGNATURE_BAD,
+	SIGNATURE_UNKNOWN, /* the key is no RSA key: nothing can be said */
+};
+
+/*
+ * RSASSA-PKCS1-v1_5 with SHA-256 (RS256 of RFC 7518) over `text` by the public key in
+ * `pem`. `ret_key_size`: bytes that a signature of this key has, 0 with
+ * SIGNATURE_UNKNOWN.
+ */
+enum signature_verdict signature_rs256(struct span pem, struct span text,
+				       const unsigned char *signature, size_t size,
+				       size_t *ret_key_size);
