@@ -32,13 +32,16 @@ must_check int build_modules(struct runner *runner, const struct root *root,
 			     struct build_result *ret_result, struct error *err);
 must_check int build_discard(const struct root *root, struct error *err);
 
-/*
- * Which flavour: driver.kernel_module ("auto", "open", "proprietary"), the package's own
- * advice, else by branch.
- */
+struct build_choice {
+	const char *tree;    /* the unpacked package */
+	const char *version; /* of the driver */
+	const char *wanted;  /* driver.kernel_module: "auto", "open", "proprietary" */
+};
+
+/* Which flavour: the wanted one, else the package's own advice, else by branch. */
 must_check int build_flavour(struct runner *runner, const struct root *root,
-			     const char *tree, const char *version, const char *wanted,
-			     bool *ret_open, struct error *err);
+			     const struct build_choice *choice, bool *ret_open,
+			     struct error *err);
 
 /*
  * Keeps the kernel folder of a tree for later kernels, replaced whole; sources of other
@@ -52,3 +55,16 @@ must_check int build_keep_sources(struct runner *runner, const struct root *root
 /* The kept sources of `version`: BUILD_SOURCES "/VERSION"; false: none. */
 bool build_kept_sources(const struct root *root, const char *version, char *ret_tree,
 			size_t size, bool *ret_open);
+
+/*
+ * Between the files of this room: make itself, in the folder `work`; any other command,
+ * whose failure is put into words like make's; and these words.
+ */
+must_check int build_make_modules(struct runner *runner, const struct root *root,
+				  const struct build_input *input, const char *work,
+				  struct error *err);
+must_check int build_make_tool(struct runner *runner, const struct root *root,
+			       const struct run *run, const char *what,
+			       struct error *err);
+int build_make_explain(const struct run_result *result, const struct run *run,
+		       const char *what, struct error *err);

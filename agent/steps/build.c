@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/build.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/text.h"
+#include "model/version.h"
+
+#define COPY_S 600
+#define TOOL_S 120
+#define NAMES_MAX 4096
+
+/* From here on vGPU guests run the open modules as well. */
+#define OPEN_BRANCH 560
+
+/* Where one kernel's modules are made and where they lie afterwards. */
+struct workshop {
+	char work[160];
+	char done[160];
+};
+
+static const char *kernel_folder(bool open)
+{
+	return open ? "kernel-open" : "kernel";
+}
+
+static bool is_folder(const struct root *root, const char *dir, const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	return text_format(path, sizeof(path), "%s/%s", dir, name) &&
+	       root_stat(root, path, &st) && S_ISDIR(st.st_mode);
+}
+
+/* All that is in folder `from` into the new folder `to`. */
+static int copy_tree(struct runner *runner, const struct root *root, const char *from,
+		     const char *to, struct error *err)
+{
+	char source[256];
+	const char *argv[] = { "/bin/cp", "-R", "--preserve=mode,timestamps,links",
+			       source,    to,   NULL };
+	struct run run = { .argv = argv, .timeout_s = COPY_S, .output_limit = 4096 };
+
+	if (!text_format(source, sizeof(source), "%s/.", from))
+		return error_set(err, ERROR_INTERNAL, "the path of %s is too long", from);
+	if (root_remove_tree(root, to, err) < 0 || root_mkdir(root, to, 0700, err) < 0)
+		return -1;
+	return build_make_tool(runner, root, &run, "copying the kernel sources", err);
+}
+
+#define FIELD_MAX 160
+
+/* One field of a module, by modinfo; `ret_value` holds FIELD_MAX bytes. */
+static int read_field(struct runner *runner, const struct root *root, const char *module,
+		      const char *field, char *ret_value, struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+	char program[128];
+	const char *argv[] = { program, "-F", field, module, NULL };
+	struct run run = { .argv = argv, .timeout_s = TOOL_S, .output_limit = 1024 };
+
+	if (!run_find(root, "modinfo", program, sizeof(program)))
+		return error_set(err, ERROR_PREREQUISITES, "modinfo is not installed");
+	if (run_command(runner, root, &run, &result, err) < 0)
+		return -1;
+	if (result.status != 0 || result.signal)
+		return build_make_explain(&result, &run, "reading the new module", err);
+	(void)span_copy(span_trim(span_of(result.output)), ret_value, FIELD_MAX);
+	text_sanitize(ret_value);
+	return 0;
+}
+
+/* It must be the asked driver's, for the asked kernel: insmod would be the first to say.
+ */
+static int check_module(struct runner *runner, const struct root *root,
+			const struct build_input *input, const char *module,
+			struct error *err)
+{
+	const char *release = input->kernel->release;
+	char value[FIELD_MAX];
+	size_t length = strlen(release);
+
+	if (read_field(runner, root, module, "vermagic", value, err) < 0)
+		return -1;
+	if (strncmp(value, release, length) != 0 || value[length] != ' ')
+		return error_set(err, ERROR_BUILD,
+				 "the new module is for kernel \"%s\", not for %s", value,
+				 release);
+	if (read_field(runner, root, module, "version", value, err) < 0)
+		return -1;
+	if (strcmp(value, input->version) != 0)
+		return error_set(err, ERROR_BUILD,
+				 "the new module is of driver \"%s\", not of %s", value,
+				 input->version);
+	return 0;
+}
+
+/* The modules in `dir`, nvidia.ko first. */
+static int find_modules(const struct root *root, const char *dir,
+			struct build_result *ret_result, struct error *err)
+{
+	struct build_result found = { .count = 0 };
+	cleanup_strv char **names = NULL;
+
+	if (root_list(root, dir, NAMES_MAX, &names, err) < 0)
+		return -1;
+	for (char **name = names; *name; name++) {
+		char *path = found.modules[found.count];
+
+		if (!text_starts(*name, "nvidia") || !text_ends(*name, ".ko"))
+			continue;
+		if (found.count == BUILD_MODULES_MAX ||
+		    !text_format(path, sizeof(found.modules[0]), "%s/%s", dir, *name))
+			return error_set(err, ERROR_BUILD, "too many modules in %s", dir);
+		/* Sorted, "nvidia-" comes before "nvidia.": the one that counts to the
+		 * top. */
+		if (strcmp(*name, "nvidia.ko") == 0 && found.count > 0) {
+			char first[sizeof(found.modules[0])];
+
+			memcpy(first, found.modules[0], sizeof(first));
+			memcpy(found.modules[0], path, sizeof(first));
+			memcpy(path, first, sizeof(first));
+		}
+		found.count++;
+	}
+	if (found.count == 0 || !text_ends(found.modules[0], "/nvidia.ko"))
+		return error_set(err, ERROR_BUILD, "make has left no nvidia.ko");
+
+	*ret_result = found;
+	return 0;
+}
+
+/* nvidia-uvm.ko has 54 MB with its debug information. Not having strip costs only room.
+ */
+static int strip_modules(struct runner *runner, const struct root *root,
+			 const struct build_result *built, struct error *err)
+{
+	const char *argv[BUILD_MODULES_MAX + 3] = { NULL, "--strip-debug" };
+	struct run run = { .argv = argv, .timeout_s = TOOL_S, .output_limit = 4096 };
+	char program[128];
+
+	argv[0] = run_find(root, "strip", program, sizeof(program));
+	if (!argv[0])
+		return 0;
+	for (size_t i = 0; i < built->count; i++)
+		argv[i + 2] = built->modules[i];
+	return build_make_tool(runner, root, &run, "stripping the new modules", err);
+}
+
+/* From the work folder to where they wait for the installation. */
+static int put_by(const struct root *root, const char *dir, struct build_result *built,
+		  struct error *err)
+{
+	char to[sizeof(built->modules[0])];
+
+	if (root_remove_tree(root, dir, err) < 0 || root_mkdir(root, dir, 0700, err) < 0)
+		return -1;
+	for (size_t i = 0; i < built->count; i++) {
+		if (!text_format(to, sizeof(to), "%s%s", dir,
+				 strrchr(built->modules[i], '/')))
+			return error_set(err, ERROR_INTERNAL, "%s is too long", dir);
+		if (root_rename(root, built->modules[i], to, err) < 0)
+			return -1;
+		memcpy(built->modules[i], to, sizeof(to));
+	}
+	return 0;
+}
+
+static int build_in(struct runner *runner, const struct root *root,
+		    const struct build_input *input, const struct workshop *shop,
+		    struct build_result *ret_result, struct error *err)
+{
+	struct build_result built = { .count = 0 };
+	char source[256];
+
+	if (!text_format(source, sizeof(source), "%s/%s", input->tree,
+			 kernel_folder(input->open)))
+		return error_set(err, ERROR_INTERNAL, "%s is too long", input->tree);
+	if (copy_tree(runner, root, source, shop->work, err) < 0 ||
+	    build_make_modules(runner, root, input, shop->work, err) < 0 ||
+	    find_modules(root, shop->work, &built, err) < 0 ||
+	    check_module(runner, root, input, built.modules[0], err) < 0 ||
+	    strip_modules(runner, root, &built, err) < 0 ||
+	    put_by(root, shop->done, &built, err) < 0)
+		return -1;
+
+	*ret_result = built;
+	return 0;
+}
+
+int build_modules(struct runner *runner, const struct root *root,
+		  const struct build_input *input, struct build_result *ret_result,
+		  struct error *err)
+{
+	const char *release = input->kernel->release;
+	struct error ignored = ERROR_INIT;
+	struct workshop shop;
+	int result;
+
+	if (!input->kernel->headers || input->toolchain->missing[0])
+		return error_set(err, ERROR_PREREQUISITES, "not installed: %s",
+				 input->toolchain->missing[0] ? input->toolchain->missing
+							      : "kernel headers");
+	if (!is_folder(root, input->tree, kernel_folder(input->open)))
+		return error_set(err, ERROR_BUILD, "the driver has no folder %s",
+				 kernel_folder(input->open));
+	(void)text_format(shop.work, sizeof(shop.work), BUILD_DIR "/.%s", release);
+	(void)text_format(shop.done, sizeof(shop.done), BUILD_DIR "/%s", release);
+
+	result = build_in(runner, root, input, &shop, ret_result, err);
+	if (result < 0 && !err->interrupted && !err->hint[0] &&
+	    err->code == ERROR_BUILD && input->log_path)
+		(void)error_hint(err, "the whole output of make is in %s",
+				 input->log_path);
+	/* 285 MB; what is left of it the next build removes. */
+	if (root_remove_tree(root, shop.work, &ignored) < 0 && result == 0) {
+		*err = ignored;
+		return -1;
+	}
+	return result;
+}
+
+int build_discard(const struct root *root, struct error *err)
+{
+	return root_remove_tree(root, BUILD_DIR, err);
+}
+
+/* "open" or "proprietary" from the package's own installer; false: it does not say. */
+static int ask_package(struct runner *runner, const struct root *root, const char *tree,
+		       bool *ret_known, bool *ret_open, struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+	char program[256];
+	const char *argv[] = { program, "--print-recommended-kernel-module-type", NULL };
+	struct run run = {
+		.argv = argv,
+		.dir = tree,
+		.timeout_s = TOOL_S,
+		.output_limit = 4096,
+	};
+	struct span rest, line;
+
+	*ret_known = false;
+	if (!text_format(program, sizeof(program), "%s/nvidia-installer", tree))
+		return 0;
+	if (run_command(runner, root, &run, &result, err) < 0)
+		return err->interrupted ? -1 : 0;
+	/* Before 570.86.16 it does not know the option and ends with status 1. */
+	if (result.status != 0 || result.signal)
+		return 0;
+	rest = span_of(result.output);
+	while (span_next_line(&rest, &line)) {
+		line = span_trim(line);
+		if (span_equals(line, "open") || span_equals(line, "proprietary")) {
+			*ret_known = true;
+			*ret_open = span_equals(line, "open");
+		}
+	}
+	return 0;
+}
+
+int build_flavour(struct runner *runner, const struct root *root,
+		  const struct build_choice *choice, bool *ret_open, struct error *err)
+{
+	bool has_open = is_folder(root, choice->tree, kernel_folder(true));
+	bool has_closed = is_folder(root, choice->tree, kernel_folder(false));
+	bool open = strcmp(choice->wanted, "open") == 0, known = false;
+
+	if (!has_open && !has_closed)
+		return error_set(err, ERROR_BUILD, "the driver has no kernel modules");
+	if (open || strcmp(choice->wanted, "proprietary") == 0) {
+		if (open ? !has_open : !has_closed) {
+			(void)error_set(err, ERROR_BUILD,
+					"driver %s has no %s kernel modules",
+					choice->version, choice->wanted);
+			return error_hint(err, "set driver.kernel_module to \"auto\"");
+		}
+		*ret_open = open;
+		return 0;
+	}
+
+	if (ask_package(runner, root, choice->tree, &known, &open, err) < 0)
+		return -1;
+	if (!known)
+		open = version_branch(choice->version) >= OPEN_BRANCH;
+	*ret_open = open ? has_open : !has_closed;
+	return 0;
+}
+
+bool build_kept_sources(const struct root *root, const char *version, char *ret_tree,
+			size_t size, bool *ret_open)
+{
+	if (!version_valid(span_of(version)) ||
+	    !text_format(ret_tree, size, BUILD_SOURCES "/%s", version))
+		return false;
+	*ret_open = is_folder(root, ret_tree, kernel_folder(true));
+	return *ret_open || is_folder(root, ret_tree, kernel_folder(false));
+}
+
+/* Everything below BUILD_SOURCES but `version`. */
+static int remove_others(const struct root *root, const char *version, struct error *err)
+{
+	cleanup_strv char **names = NULL;
+
+	if (root_list(root, BUILD_SOURCES, NAMES_MAX, &names, err) < 0)
+		return -1;
+	for (char **name = names; *name; name++) {
+		cleanup_free char *path = text_print(BUILD_SOURCES "/%s", *name);
+
+		if (strcmp(*name, version) == 0)
+			continue;
+		if (!path || root_remove_tree(root, path, err) < 0)
+			return path ? -1
+				    : error_set(err, ERROR_INTERNAL, "out of memory");
+	}
+	return 0;
+}
+
+static int sync_tree(const struct root *root, const char *path, struct error *err)
+{
+	cleanup_fd int fd = root_open_at(root, path, O_RDONLY | O_DIRECTORY, 0, err);
+
+	if (fd < 0)
+		return -1;
+	if (syncfs(fd) < 0)
+		return error_set_errno(err, errno, "syncing %s", path);
+	return 0;
+}
+
+int build_keep_sources(struct runner *runner, const struct root *root, const char *tree,
+		       const char *version, bool open, struct error *err)
+{
+	static const char fresh[] = BUILD_SOURCES "/.new";
+	char from[256], to[256], kept[256];
+	bool kept_open;
+
+	if (!version_valid(span_of(version)))
+		return error_set(err, ERROR_INTERNAL, "keeping sources of no version");
+	if (build_kept_sources(root, version, kept, sizeof(kept), &kept_open) &&
+	    kept_open == open)
+		return remove_others(root, version, err);
+
+	(void)text_format(kept, sizeof(kept), BUILD_SOURCES "/%s", version);
+	(void)text_format(to, sizeof(to), "%s/%s", fresh, kernel_folder(open));
+	if (!text_format(from, sizeof(from), "%s/%s", tree, kernel_folder(open)))
+		return error_set(err, ERROR_INTERNAL, "%s is too long", tree);
+	if (root_remove_tree(root, fresh, err) < 0 ||
+	    copy_tree(runner, root, from, to, err) < 0 || sync_tree(root, to, err) < 0 ||
+	    root_remove_tree(root, kept, err) < 0 ||
+	    root_rename(root, fresh, kept, err) < 0)
+		return -1;
+	return remove_others(root, version, err);
+}

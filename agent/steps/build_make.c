@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The part of steps/build.h that runs make, and says what went wrong. */
+
+#include "steps/build.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "model/build_log.h"
+
+#define MAKE_S 3600
+#define OUTPUT_MAX (1u << 20)
+#define JOBS_MAX 32
+#define JOB_BYTES (384u << 20) /* one compiler at its greediest, with room */
+
+int build_make_explain(const struct run_result *result, const struct run *run,
+		       const char *what, struct error *err)
+{
+	struct span output = { .at = result->output, .len = result->size };
+	char how[64], words[420];
+	enum build_log_cause cause = build_log_read(output, words, sizeof(words));
+
+	(void)run_describe(result, run, how, sizeof(how));
+	(void)error_set(err, ERROR_BUILD, "%s: %s%s%s", what, how, words[0] ? ": " : "",
+			words);
+	switch (cause) {
+	case BUILD_LOG_NO_SPACE:
+		(void)error_recode(err, ERROR_PREREQUISITES);
+		return error_hint(err, "make room in %s, or where the message says",
+				  BUILD_DIR);
+	case BUILD_LOG_KILLED:
+		return error_hint(err,
+				  "a signal ended the compiler, most likely for want "
+				  "of memory: see the kernel's log");
+	case BUILD_LOG_SOURCE:
+		break;
+	}
+	return -1;
+}
+
+int build_make_tool(struct runner *runner, const struct root *root, const struct run *run,
+		    const char *what, struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+
+	if (run_command(runner, root, run, &result, err) < 0)
+		return -1;
+	if (result.status != 0 || result.signal || result.timed_out)
+		return build_make_explain(&result, run, what, err);
+	return 0;
+}
+
+/* Few enough compilers at once that they fit in memory. */
+static long jobs(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+	long fit = pages / ((long)JOB_BYTES / page);
+
+	if (cpus > JOBS_MAX)
+		cpus = JOBS_MAX;
+	if (cpus > fit)
+		cpus = fit;
+	return cpus < 1 ? 1 : cpus;
+}
+
+/* "/usr/bin/clang-14" -> "-14", "" where the name has no version */
+static const char *version_suffix(const char *compiler)
+{
+	const char *slash = strrchr(compiler, '/');
+	const char *dash = strchr(slash ? slash : compiler, '-');
+
+	return dash ? dash : "";
+}
+
+int build_make_modules(struct runner *runner, const struct root *root,
+		       const struct build_input *input, const char *work,
+		       struct error *err)
+{
+	const struct kernel *kernel = input->kernel;
+	const char *suffix = version_suffix(input->toolchain->compiler);
+	char count[16], uname[96], source[160], output[160], compiler[160], tmpdir[200];
+	char llvm[32], linker[32];
+	const char *env[] = { tmpdir, NULL };
+	const char *argv[] = {
+		input->toolchain->make,
+		"-C",
+		work,
+		count,
+		"modules",
+		uname,
+		source,
+		output,
+		"IGNORE_CC_MISMATCH=1",
+		compiler,
+		NULL,
+		NULL,
+		NULL,
+	};
+	size_t last = ARRAY_SIZE(argv) - 3;
+	struct run run = {
+		.argv = argv,
+		.env = env,
+		.timeout_s = MAKE_S,
+		.output_limit = OUTPUT_MAX,
+		.log_fd = input->log_fd,
+	};
+
+	(void)text_format(count, sizeof(count), "-j%ld", jobs());
+	(void)text_format(uname, sizeof(uname), "KERNEL_UNAME=%s", kernel->release);
+	(void)text_format(source, sizeof(source), "SYSSRC=%s", kernel->source);
+	(void)text_format(output, sizeof(output), "SYSOUT=%s", kernel->build);
+	(void)text_format(compiler, sizeof(compiler), "CC=%s",
+			  input->toolchain->compiler);
+	(void)text_format(tmpdir, sizeof(tmpdir), "TMPDIR=%s", work);
+	if (kernel->clang) {
+		(void)text_format(llvm, sizeof(llvm), "LLVM=%s",
+				  suffix[0] ? suffix : "1");
+		(void)text_format(linker, sizeof(linker), "LD=ld.lld%s", suffix);
+		argv[last++] = llvm;
+		argv[last] = linker;
+	}
+	return build_make_tool(runner, root, &run, "compiling the kernel modules", err);
+}

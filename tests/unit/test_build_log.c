@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/build_log.h"
+
+#include <string.h>
+
+#include "support/cmocka.h"
+
+static void the_telling_lines_are_found(void **state)
+{
+	static const struct {
+		const char *output, *text;
+		enum build_log_cause cause;
+	} cases[] = {
+		{ "  CC [M]  /a/nvidia/nv-pci.o\n"
+		  "/a/nvidia/nv-pci.c:230:13: error: too few arguments to function\n"
+		  "make[2]: *** [scripts/Makefile.build:250: /a/nv-pci.o] Error 1\n"
+		  "make: *** [Makefile:85: modules] Error 2\n",
+		  "nv-pci.c:230:13: error: too few arguments to function",
+		  BUILD_LOG_SOURCE },
+		{ "x.c:1:1: error: one\nx.c:2:1: error: two\nx.c:3:1: error: three\n",
+		  "x.c:1:1: error: one; x.c:2:1: error: two", BUILD_LOG_SOURCE },
+		{ "ERROR: modpost: \"gone\" [/a/nvidia.ko] undefined!\r\n",
+		  "ERROR: modpost: \"gone\" [/a/nvidia.ko] undefined!",
+		  BUILD_LOG_SOURCE },
+		{ "Makefile:1003: *** \"install libelf-dev\".  Stop.\nmake: *** later\n",
+		  "Makefile:1003: *** \"install libelf-dev\".  Stop.", BUILD_LOG_SOURCE },
+		{ "gcc-12: fatal error: Killed signal terminated program cc1\n",
+		  "gcc-12: fatal error: Killed signal terminated program cc1",
+		  BUILD_LOG_KILLED },
+		{ "/tmp/x.s: fatal error: error writing to a: No space left on device\n",
+		  "x.s: fatal error: error writing to a: No space left on device",
+		  BUILD_LOG_NO_SPACE },
+		{ "first\nthe last\033 one\n\n  \n", "the last? one", BUILD_LOG_SOURCE },
+		/* A warning, or an error that a warning is about, is none. */
+		{ "x.c:1: warning: error-prone\nmake: *** stop\n", "make: *** stop",
+		  BUILD_LOG_SOURCE },
+		{ "", "", BUILD_LOG_SOURCE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[256];
+
+		assert_int_equal(
+			build_log_read(span_of(cases[i].output), text, sizeof(text)),
+			cases[i].cause);
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
+static void a_small_buffer_holds_what_fits(void **state)
+{
+	char text[12];
+
+	(void)state;
+	(void)build_log_read(span_of("x.c:1:1: error: a long one\n"), text, sizeof(text));
+
+	assert_string_equal(text, "x.c:1:1: er");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_telling_lines_are_found),
+		cmocka_unit_test(a_small_buffer_holds_what_fits),
+	};
+
+	return cmocka_run_group_tests_name("build_log", tests, NULL, NULL);
+}
