@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/gridd_log.h"
+
+#include <string.h>
+#include <systemd/sd-journal.h>
+
+#include "base/macro.h"
+
+#define IDENTIFIER "SYSLOG_IDENTIFIER=nvidia-gridd"
+#define UNIT "_SYSTEMD_UNIT=nvidia-gridd.service"
+#define ENTRIES_MAX 2000 /* the newest ones; a daemon that runs for months logs more */
+
+static void journal_done(sd_journal **journal)
+{
+	sd_journal_close(*journal);
+}
+
+/* Either of both: started by hand it has no unit, and builds differ in the identifier. */
+static int select_daemon(sd_journal *journal)
+{
+	int r = sd_journal_add_match(journal, IDENTIFIER, 0);
+
+	if (r >= 0)
+		r = sd_journal_add_disjunction(journal);
+	if (r >= 0)
+		r = sd_journal_add_match(journal, UNIT, 0);
+	return r;
+}
+
+static void read_entry(sd_journal *journal, int64_t since, struct license_reason *reason)
+{
+	static const char field[] = "MESSAGE=";
+	uint64_t time;
+	const void *data;
+	struct span rest, line;
+	size_t size;
+
+	if (sd_journal_get_realtime_usec(journal, &time) < 0 ||
+	    (since > 0 && time < (uint64_t)since) ||
+	    sd_journal_get_data(journal, "MESSAGE", &data, &size) < 0)
+		return;
+
+	rest = (struct span){ data, size };
+	(void)span_skip(&rest, field);
+	while (span_next_line(&rest, &line))
+		cause_read_line(line, reason);
+}
+
+int gridd_log_read(int64_t since, struct license_reason *ret_reason, struct error *err)
+{
+	cleanup(journal_done) sd_journal *journal = NULL;
+	struct license_reason reason = { 0 };
+	int r = sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+
+	if (r < 0) {
+		*ret_reason = reason;
+		return 0;
+	}
+
+	r = select_daemon(journal);
+	if (r >= 0)
+		r = sd_journal_seek_tail(journal);
+	if (r >= 0)
+		r = sd_journal_previous_skip(journal, ENTRIES_MAX);
+	while (r > 0) {
+		read_entry(journal, since, &reason);
+		r = sd_journal_next(journal);
+	}
+	if (r < 0)
+		return error_set_errno(err, -r, "reading nvidia-gridd's journal");
+
+	*ret_reason = reason;
+	return 0;
+}
