@@ -15,7 +15,9 @@
 
 struct http; /* one connection cache, used for every request of a job */
 
-/* `options`: the "http" object of worker/job.h; NULL: no proxy, no credentials, defaults.
+/*
+ * `options`: the "http" object of worker/job.h, which outlives the result; NULL: no
+ * proxy, no credentials, defaults.
  */
 must_check int http_open(const struct json *options, struct http **ret_http,
 			 struct error *err);
@@ -28,31 +30,34 @@ static inline void http_cleanup_(struct http **http)
 
 struct http_request {
 	const char *url;
-	uint64_t offset;     /* resume here by a bare Range; 0: whole */
-	uint64_t total;      /* the whole size when known, else 0; checked in a 206 */
-	uint64_t limit;      /* more bytes than this end the transfer */
-	bool quick;          /* metadata: no retries beyond `deadline_s`, small answers */
-	unsigned deadline_s; /* for quick requests; 0: none */
+	uint64_t offset; /* the sink holds so much already: ask for the rest; 0: whole */
+	uint64_t total;  /* the whole size when known, else 0; checked before the body */
+	uint64_t limit; /* more bytes than this, those before `offset` included, end it */
+	bool resume;   /* go on after a cut: the caller proves the whole by its SHA-256 */
+	bool optional; /* a 404 is an answer, not tried again */
+	bool quick;    /* metadata: short intervals, no retries beyond `deadline_s` */
+	unsigned deadline_s; /* for quick requests; 0: 30 */
 };
 
 struct http_answer {
-	long status;       /* 200 or 206; 404 and others come as errors, see http_get() */
-	bool verified;     /* every hop https with a verified peer */
-	uint64_t received; /* body bytes of this attempt */
-	bool restarted;    /* asked for a range, got the whole: the sink began anew */
+	bool verified; /* every hop https with a verified peer */
 };
 
 /*
- * One GET with its retries. A 404 is ERROR_NETWORK with errnum ENOENT after the few slow
- * tries that such an answer deserves on Pulp; certificate trouble and refusals are not
- * tried again. The sink sees sink_restart() before bytes that do not continue what it
- * has.
+ * One GET with its redirects and retries. A 404 is ERROR_NETWORK with errnum ENOENT after
+ * the few slow tries that such an answer deserves on Pulp; certificate trouble and
+ * refusals are not tried again. ERROR_INTEGRITY where the bytes cannot be the promised
+ * ones: more than `limit`, another size than `total`, encoded. The sink sees
+ * sink_restart() before bytes that do not continue what it has. Error texts begin with
+ * the URL, redacted.
  */
 must_check int http_get(struct http *http, const struct http_request *request,
 			struct sink *sink, struct http_answer *ret_answer,
 			struct error *err);
 
-/* A small document, whole, NUL-terminated; the caller frees it. */
+/*
+ * A small document, whole, NUL-terminated; the caller frees it. A 404 is not tried again.
+ */
 must_check int http_get_text(struct http *http, const char *url, size_t limit,
 			     char **ret_text, size_t *ret_size, bool *ret_verified,
 			     struct error *err);

@@ -6,8 +6,9 @@
 
 #include "base/file.h"
 
-#define PIECE ((size_t)1 << 20) /* libcurl hands over 16 KiB: 1 MiB halves the CPU time \
-				 */
+#define PIECE                                                                     \
+	((size_t)1 << 20) /* libcurl hands over 16 KiB: 1 MiB halves the CPU time \
+			   */
 
 int sink_write(struct sink *sink, const void *data, size_t size, struct error *err)
 {
