@@ -7,32 +7,38 @@
  *
  * "http", in every job that goes to the network:
  *   {"proxy":s,"rate_limit_kib":i,"retries":i,"connect_timeout":i,"stall_timeout":i,
- *    "ca":fd?,"cert":fd?,"key":fd?,"netrc":fd?,"header":fd?,"trusted_hosts":[s,...]}
+ *    "ca":fd?,"cert":fd?,"key":fd?,"netrc":fd?,"header":fd?,"trusted_hosts":[s,...],
+ *    "retry_base_ms":i?}
  *   A descriptor is a file's whole content, read through /proc/self/fd/N. Credentials
  *   (header, netrc, cert) go only to a host of "trusted_hosts", which are the hosts of
- * URLs that stand in root-owned files; from other hosts redirects to link-local and
- * loopback addresses are refused.
+ *   URLs that stand in root-owned files ("host", or "https://host" where such a URL is
+ *   https: then never over http), and stay behind at a redirect to another origin.
+ *   Redirects to link-local and loopback addresses are refused unless the URL's own host
+ *   is one. An empty proxy: what the environment says. "retry_base_ms" is the first of
+ *   the doubling intervals between tries: 5000, less in tests.
  *
  * list    {"job","repository":url,"catalog":"auto"|"none"|url,"catalog_input":fd?,"http"}
  *         -> model/repository.h
  * fetch   {"job","url":s,"output":fd,"size":i?,"sha256":s?,"max_size":i,"http"}
  *         Bytes that `output` holds already are hashed again and resumed (only with a
  *         sha256); progress {"done":i,"total":i}
- *         -> {"size":i,"sha256":s,"bytes_transferred":i,"verified":bool}
+ *         -> {"size":i,"sha256":s,"bytes_transferred":i,"verified":bool}; verified:
+ *         every hop https with a verified peer, false when nothing had to be fetched
  * copy    {"job","input":fd,"output":fd?,"size":i?,"sha256":s?}   a local file, hashed
  *         -> the same; without output only the hash
  * inspect {"job","input":fd,"name":s}
  *         -> {"kind":s,"version":s|null,"arch":s|null,
  *             "members":[{"name":s,"kind":s,"version":s,"arch":s,"size":i}]}
  *         of a .run the header's version_string and TARGET_ARCH; of a bundle its guest
- * drivers unpack  {"job","input":fd,"output":fd,"member":s,"max_size":i}; progress as
- * above
+ *         drivers
+ * unpack  {"job","input":fd,"output":fd,"member":s,"max_size":i}; progress as above
  *         -> {"member":s,"size":i,"sha256":s}
  * metadata {"job","service":url?,"timeout":i,"drive":[{"name":s,"input":fd}]}
  *         -> {"found":bool,"object":{...},"token":s|null,"token_source":s|null,
  *             "sources":[s,...],"service":"answered"|"absent"|"empty"|"off","warnings":[s]}
  *         object: the merged vgpu_guest_agent without client_token*; never through a
- * proxy token   {"job","input":fd}
+ *         proxy
+ * token   {"job","input":fd}
  *         -> the object of `token check` (contract, section 3)
  */
 

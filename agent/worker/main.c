@@ -17,6 +17,7 @@
 #include "worker/progress.h"
 
 static const struct job jobs[] = {
+	{ "fetch", job_fetch },
 	{ "copy", job_copy },
 	{ "token", job_token },
 };
