@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Speaks with the real worker as the agent does: a socket on descriptor 3, files from 4 on (agent/worker/job.h)."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+
+PROGRAM = os.path.join(os.environ["VGPU_BUILD"], "agent", "fetch-worker")
+LIMIT_S = 40  # a worker that takes longer hangs
+
+
+class Outcome:
+    def __init__(self, lines, code):
+        self.code = code
+        self.progress = [line["progress"] for line in lines if "progress" in line]
+        self.result = next((line["result"] for line in lines if "result" in line), None)
+        self.error = next((line["error"] for line in lines if "error" in line), None)
+        self.content = None
+
+    def __repr__(self):
+        return f"<exit {self.code}, {self.result or self.error}>"
+
+
+def memfd(content):
+    """As the agent hands over a file: the offset stands at the end."""
+    fd = os.memfd_create("test")
+    os.write(fd, content)
+    return fd
+
+
+def start(fds, environment, user=None, program=PROGRAM):
+    ours, theirs = socket.socketpair()
+
+    def place():
+        high = [os.dup2(fd, 100 + i) for i, fd in enumerate([theirs.fileno(), *fds])]
+        for i, fd in enumerate(high):
+            os.dup2(fd, 3 + i)
+        if user:
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
+
+    process = subprocess.Popen(
+        [program], preexec_fn=place, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        env={"LC_ALL": "C", **{k: v for k, v in os.environ.items() if "SAN_OPTIONS" in k}, **environment},
+    )
+    theirs.close()
+    return process, ours
+
+
+def call(request, fds=(), environment=None, user=None, program=PROGRAM):
+    process, talk = start(fds, environment or {}, user, program)
+    timer = threading.Timer(LIMIT_S, process.kill)
+    timer.start()
+    try:
+        talk.sendall(json.dumps(request).encode() + b"\n")
+        lines = [json.loads(line) for line in talk.makefile("rb")]
+        return Outcome(lines, process.wait())
+    finally:
+        timer.cancel()
+        talk.close()
+
+
+FILES = ("ca", "cert", "key", "netrc", "header")
+
+
+def fetch(url, data=None, held=b"", environment=None, user=None, program=PROGRAM, **options):
+    """Fetches `url`. `data` says what is promised (its size and SHA-256; `size` and `sha256` override), `held` is the
+    partial file. The other options are those of "http", the files among them as bytes."""
+    request = {"job": "fetch", "url": url, "output": 4, "max_size": options.pop("max_size", 1 << 30)}
+    if data is not None:
+        request.update(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    for name in ("size", "sha256"):
+        if name in options:
+            request[name] = options.pop(name)
+    settings = {"proxy": "", "retries": 3, "retry_base_ms": 1, "connect_timeout": 5, "stall_timeout": 20}
+    settings.update(options)
+
+    with tempfile.TemporaryFile() as output:
+        output.write(held)
+        output.flush()
+        fds = [output.fileno()]
+        for name in FILES:
+            if name in settings:
+                fds.append(memfd(settings[name]))
+                settings[name] = 3 + len(fds)
+        request["http"] = settings
+        outcome = call(request, fds, environment, user, program)
+        for fd in fds[1:]:
+            os.close(fd)
+        output.seek(0)
+        outcome.content = output.read()
+    return outcome
+
+
+def public_copy(folder):
+    """The worker where every user can start it."""
+    path = os.path.join(folder, "fetch-worker")
+    os.chmod(folder, 0o755)
+    shutil.copy(PROGRAM, path)
+    os.chmod(path, 0o755)
+    return path
