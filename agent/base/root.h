@@ -43,6 +43,9 @@ must_check int root_mkdir(const struct root *root, const char *path, mode_t mode
 /* A file, a link or an empty folder; not being there is success. */
 must_check int root_unlink(const struct root *root, const char *path, struct error *err);
 
+/* The same as well as it can be done, on the way out of another failure. */
+void root_discard(const struct root *root, const char *path);
+
 /* A folder with all that is in it; crosses no mount and follows no link. */
 must_check int root_remove_tree(const struct root *root, const char *path,
 				struct error *err);

@@ -30,7 +30,8 @@ struct fetch_input {
 	const struct package *package; /* name, kind, size and sha256 as far as known */
 	bool pinned;                   /* the sha256 comes from driver.sha256 */
 	bool manifest_verified; /* the manifest came over https with a verified peer */
-	bool caller_file;       /* file:// of the command line: outside the root */
+	const struct root
+		*root; /* where a file:// lies: the caller's files are outside */
 	const struct settings *settings;
 };
 
@@ -42,7 +43,6 @@ struct fetch_result {
 	char sha256[PACKAGE_SHA256_SIZE];
 	enum fetch_integrity integrity;
 	uint64_t bytes_transferred; /* 0: it was in the cache */
-	char kept_as[PACKAGE_NAME_MAX];
 };
 
 #define FETCH_RESULT_INIT ((struct fetch_result){ .fd = -1 })
@@ -58,6 +58,7 @@ const char *fetch_integrity_name(enum fetch_integrity integrity);
 must_check int fetch_check(const struct fetch_input *input, struct error *err);
 
 /*
+ * `root` has the cache. A local bundle is only hashed: it is unpacked where it lies.
  * A cached file is hashed again before it is trusted. A partial file is named by the
  * expected SHA-256, resumed, and discarded when it is bad. ERROR_PREREQUISITES before the
  * download when the disk has no room.

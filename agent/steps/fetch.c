@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/fetch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/text.h"
+
+#define SIZE_UNKNOWN_MAX (8ull << 30) /* bundles are 1 to 2 GiB */
+#define PARTIAL ".partial"
+#define NAMES_MAX 10000
+
+const char *fetch_integrity_name(enum fetch_integrity integrity)
+{
+	static const char *const names[] = {
+		[FETCH_NONE] = "none",
+		[FETCH_SHA256_PIN] = "sha256-pin",
+		[FETCH_SIGNATURE] = "signature",
+		[FETCH_INDEX_TLS] = "index-tls",
+		[FETCH_MANIFEST_TLS] = "manifest-tls",
+		[FETCH_TLS] = "tls",
+		[FETCH_LOCAL_FILE] = "local-file",
+	};
+
+	return names[integrity];
+}
+
+static bool is_local(const struct fetch_input *input)
+{
+	return text_starts(input->url, "file://");
+}
+
+static enum fetch_integrity vouch(const struct fetch_input *input, bool https)
+{
+	if (input->pinned)
+		return FETCH_SHA256_PIN;
+	if (is_local(input))
+		return FETCH_LOCAL_FILE;
+	if (input->manifest_verified && input->package->sha256[0])
+		return FETCH_MANIFEST_TLS;
+	return https ? FETCH_TLS : FETCH_NONE;
+}
+
+enum fetch_integrity fetch_foresee(const struct fetch_input *input)
+{
+	return vouch(input, text_starts(input->url, "https://"));
+}
+
+static int refuse(const struct fetch_input *input, enum fetch_integrity integrity,
+		  struct error *err)
+{
+	char shown[SETTINGS_URL_MAX];
+
+	if (integrity != FETCH_NONE ||
+	    strcmp(input->settings->driver.integrity, "require") != 0)
+		return 0;
+	(void)error_set(err, ERROR_INTEGRITY, "nothing vouches for %s",
+			settings_redact(input->url, shown, sizeof(shown)));
+	return error_hint(err,
+			  "one of: use https:// for the repository; pin the file with "
+			  "driver.sha256, or a signed index with driver.index_key; set "
+			  "driver.integrity to \"warn\"");
+}
+
+int fetch_check(const struct fetch_input *input, struct error *err)
+{
+	return refuse(input, fetch_foresee(input), err);
+}
+
+static const char *suffix(const struct fetch_input *input)
+{
+	enum package_kind kind = input->package->kind;
+
+	if (kind == PACKAGE_NONE)
+		kind = package_kind_of(span_of(input->url));
+	return kind == PACKAGE_BUNDLE ? "zip"
+	       : kind == PACKAGE_NONE ? "run"
+				      : package_kind_name(kind);
+}
+
+static bool final_path(const struct fetch_input *input, const char *sha256, char *path,
+		       size_t size)
+{
+	return text_format(path, size, FETCH_CACHE "/%s.%s", sha256, suffix(input));
+}
+
+/* The worker's answer to fetch and copy is foreign too: a hash is a hash or nothing. */
+static int read_answer(const struct json *answer, struct fetch_result *result,
+		       struct error *err)
+{
+	const char *sha256 = json_get_string(answer, "sha256");
+	int64_t size = json_get_int(answer, "size", -1);
+
+	if (!sha256 || strspn(sha256, "0123456789abcdef") != 64 || sha256[64] || size < 0)
+		return error_set(err, ERROR_INTERNAL, "the worker's answer has no hash");
+	(void)text_copy(result->sha256, sizeof(result->sha256), sha256);
+	result->size = (uint64_t)size;
+	result->bytes_transferred =
+		(uint64_t)json_get_int(answer, "bytes_transferred", 0);
+	return 0;
+}
+
+/* Hashes `input_fd`, into `output_fd` where that is not -1. */
+static int copy(int input_fd, int output_fd, const struct package *package,
+		const struct channel *channel, struct fetch_result *result,
+		struct error *err)
+{
+	int fds[2] = { input_fd, output_fd };
+	cleanup_json struct json *answer = NULL;
+	cleanup_json struct json *request =
+		json_build("{s:s, s:i}", "job", "copy", "input", CHANNEL_FIRST_FILE);
+
+	if (!request ||
+	    (output_fd >= 0 &&
+	     json_set(request, "output", json_build("i", CHANNEL_FIRST_FILE + 1)) < 0) ||
+	    (package->sha256[0] &&
+	     json_set(request, "sha256", json_build("s", package->sha256)) < 0))
+		return error_set_errno(err, ENOMEM, "asking the worker");
+	if (channel_call(channel, request, fds, output_fd >= 0 ? 2 : 1, &answer, err) < 0)
+		return -1;
+	return read_answer(answer, result, err);
+}
+
+/* What the cache holds under the expected name counts only after its bytes did. */
+static bool take_cached(const struct fetch_input *input, const struct root *root,
+			const struct channel *channel, struct fetch_result *result)
+{
+	struct error ignored = ERROR_INIT;
+	cleanup_fd int fd = -1;
+
+	if (!input->package->sha256[0] || !final_path(input, input->package->sha256,
+						      result->path, sizeof(result->path)))
+		return false;
+	fd = root_open_at(root, result->path, O_RDONLY | O_NOFOLLOW, 0, &ignored);
+	if (fd < 0)
+		return false;
+	if (copy(fd, -1, input->package, channel, result, &ignored) < 0) {
+		root_discard(root, result->path);
+		return false;
+	}
+	result->bytes_transferred = 0;
+	result->fd = take_fd(fd);
+	return true;
+}
+
+static int check_room(const struct root *root, uint64_t need, struct error *err)
+{
+	cleanup_fd int fd =
+		root_open_at(root, FETCH_CACHE, O_RDONLY | O_DIRECTORY, 0, err);
+	struct statvfs fs;
+	uint64_t have;
+
+	if (fd < 0)
+		return -1;
+	if (fstatvfs(fd, &fs) < 0)
+		return error_set_errno(err, errno, "asking for room in " FETCH_CACHE);
+	have = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (have >= need)
+		return 0;
+	(void)error_set(err, ERROR_PREREQUISITES,
+			FETCH_CACHE ": %llu MiB free, the download needs %llu MiB",
+			(unsigned long long)(have >> 20),
+			(unsigned long long)(need >> 20) + 1);
+	return error_hint(err, "make room on that file system");
+}
+
+static int ask_for_download(const struct fetch_input *input,
+			    const struct transport *transport, int output_fd,
+			    const struct channel *channel, struct json **ret_answer,
+			    struct error *err)
+{
+	const struct package *package = input->package;
+	int fds[TRANSPORT_FDS_MAX + 1];
+	int number = CHANNEL_FIRST_FILE + (int)transport->fd_count;
+	uint64_t limit = package->size ? package->size : SIZE_UNKNOWN_MAX;
+	cleanup_json struct json *request = json_build(
+		"{s:s, s:s, s:i, s:I, s:O}", "job", "fetch", "url", input->url, "output",
+		number, "max_size", (int64_t)limit, "http", transport->http);
+
+	if (!request ||
+	    (package->size &&
+	     json_set(request, "size", json_build("I", (int64_t)package->size)) < 0) ||
+	    (package->sha256[0] &&
+	     json_set(request, "sha256", json_build("s", package->sha256)) < 0))
+		return error_set_errno(err, ENOMEM, "asking the worker");
+
+	memcpy(fds, transport->fds, transport->fd_count * sizeof(fds[0]));
+	fds[transport->fd_count] = output_fd;
+	return channel_call(channel, request, fds, transport->fd_count + 1, ret_answer,
+			    err);
+}
+
+/* Only what can be resumed is kept: named by the hash that it will have. */
+static void partial_path(const struct fetch_input *input, char *path, size_t size)
+{
+	(void)text_format(path, size, FETCH_CACHE "/%s" PARTIAL,
+			  input->package->sha256[0] ? input->package->sha256 : "unnamed");
+}
+
+static int open_partial(const struct root *root, const char *path, bool keep,
+			struct error *err)
+{
+	int flags = O_RDWR | O_CREAT | O_NOFOLLOW | (keep ? 0 : O_TRUNC);
+
+	if (root_mkdir(root, FETCH_CACHE, 0700, err) < 0)
+		return -1;
+	return root_open_at(root, path, flags, 0600, err);
+}
+
+static int publish(const struct fetch_input *input, const struct root *root,
+		   const char *partial, struct fetch_result *result, struct error *err)
+{
+	if (!final_path(input, result->sha256, result->path, sizeof(result->path)))
+		return error_set_errno(err, ENAMETOOLONG, "naming the file");
+	return root_rename(root, partial, result->path, err);
+}
+
+static int download(const struct fetch_input *input, const struct transport *transport,
+		    const struct root *root, const struct channel *channel,
+		    struct fetch_result *result, struct error *err)
+{
+	bool keep = input->package->sha256[0] != '\0';
+	cleanup_json struct json *answer = NULL;
+	cleanup_fd int fd = -1;
+	char partial[PACKAGE_NAME_MAX];
+	struct stat st;
+
+	partial_path(input, partial, sizeof(partial));
+	fd = open_partial(root, partial, keep, err);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && input->package->size > (uint64_t)st.st_size &&
+	    check_room(root, input->package->size - (uint64_t)st.st_size, err) < 0)
+		return -1;
+
+	if (ask_for_download(input, transport, fd, channel, &answer, err) < 0) {
+		/* A bad partial file must not be the reason for a second failure. */
+		if (!keep || err->code == ERROR_INTEGRITY)
+			root_discard(root, partial);
+		return -1;
+	}
+	if (read_answer(answer, result, err) < 0)
+		return -1;
+	result->integrity = vouch(input, json_get_bool(answer, "verified", false));
+	if (refuse(input, result->integrity, err) < 0 ||
+	    publish(input, root, partial, result, err) < 0) {
+		root_discard(root, partial);
+		return -1;
+	}
+	result->fd = take_fd(fd);
+	return 0;
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
+}
+
+/* The path of file:///path (RFC 8089), percent-decoded. */
+static int local_path(const char *url, char *path, size_t size, struct error *err)
+{
+	const char *from = url + strlen("file://");
+	size_t used = 0;
+
+	if (text_starts(from, "localhost/"))
+		from += strlen("localhost");
+	if (*from != '/')
+		return error_set(err, ERROR_USAGE, "%s names another host", url);
+
+	for (; *from && used + 1 < size; from++) {
+		int high = *from == '%' ? hex_digit(from[1]) : -1;
+		int low = high >= 0 ? hex_digit(from[2]) : -1;
+
+		if (low >= 0 && high + low > 0) {
+			path[used++] = (char)(high * 16 + low);
+			from += 2;
+		} else {
+			path[used++] = *from;
+		}
+	}
+	path[used] = '\0';
+	return *from ? error_set(err, ERROR_USAGE, "%s is too long", url) : 0;
+}
+
+static int take_local(const struct fetch_input *input, const struct root *root,
+		      const struct channel *channel, struct fetch_result *result,
+		      struct error *err)
+{
+	char path[SETTINGS_URL_MAX], partial[PACKAGE_NAME_MAX];
+	cleanup_fd int fd = -1, out = -1;
+	struct stat st;
+
+	if (local_path(input->url, path, sizeof(path), err) < 0)
+		return -1;
+	fd = root_open_at(input->root, path, O_RDONLY | O_NONBLOCK, 0, err);
+	if (fd < 0)
+		return error_recode(err, err->code == ERROR_PERMISSION ? ERROR_PERMISSION
+								       : ERROR_NETWORK);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return error_set(err, ERROR_USAGE, "%s is no regular file", path);
+
+	result->integrity = vouch(input, false);
+	if (strcmp(suffix(input), "zip") == 0) {
+		result->path[0] = '\0';
+		if (copy(fd, -1, input->package, channel, result, err) < 0)
+			return -1;
+		result->fd = take_fd(fd);
+		return 0;
+	}
+
+	(void)text_copy(partial, sizeof(partial), FETCH_CACHE "/local" PARTIAL);
+	out = open_partial(root, partial, false, err);
+	if (out < 0 || check_room(root, (uint64_t)st.st_size, err) < 0)
+		return -1;
+	if (copy(fd, out, input->package, channel, result, err) < 0 ||
+	    publish(input, root, partial, result, err) < 0) {
+		root_discard(root, partial);
+		return -1;
+	}
+	result->fd = take_fd(out);
+	return 0;
+}
+
+int fetch_file(const struct fetch_input *input, const struct transport *transport,
+	       const struct root *root, const struct channel *channel,
+	       struct fetch_result *ret_result, struct error *err)
+{
+	struct fetch_result result = FETCH_RESULT_INIT;
+	int done;
+
+	if (fetch_check(input, err) < 0)
+		return -1;
+	if (is_local(input)) {
+		done = take_local(input, root, channel, &result, err);
+	} else if (take_cached(input, root, channel, &result)) {
+		result.integrity = fetch_foresee(input);
+		done = 0;
+	} else {
+		done = download(input, transport, root, channel, &result, err);
+	}
+	if (done < 0) {
+		fetch_result_done(&result);
+		return -1;
+	}
+	result.bytes_transferred = is_local(input) ? 0 : result.bytes_transferred;
+	*ret_result = result;
+	return 0;
+}
+
+void fetch_result_done(struct fetch_result *result)
+{
+	if (result->fd >= 0)
+		(void)close(result->fd);
+	result->fd = -1;
+}
+
+int fetch_prune(const struct root *root, const char *keep, struct error *err)
+{
+	cleanup_strv char **names = NULL;
+
+	if (root_list(root, FETCH_CACHE, NAMES_MAX, &names, err) < 0)
+		return -1;
+	for (char **name = names; *name; name++) {
+		char path[PACKAGE_NAME_MAX];
+
+		if (!text_format(path, sizeof(path), FETCH_CACHE "/%s", *name) ||
+		    (keep && strcmp(path, keep) == 0))
+			continue;
+		if (root_remove_tree(root, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
