@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/transport.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/channel.h"
+#include "base/file.h"
+#include "base/span.h"
+#include "base/text.h"
+
+#define FILE_SIZE_MAX (4u << 20) /* a whole CA bundle is below 1 MiB */
+
+struct source {
+	const char *key;  /* in the worker's protocol */
+	const char *name; /* of the setting */
+	const char *path;
+	bool secret;
+};
+
+/* Its bytes in a file of memory that nobody can change any more. */
+static int to_memory(const char *text, size_t size, struct error *err)
+{
+	cleanup_fd int fd =
+		memfd_create("vgpu-transport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return error_set_errno(err, errno, "keeping it in memory");
+	if (file_write_all(fd, text, size, err) < 0)
+		return -1;
+	if (fcntl(fd, F_ADD_SEALS,
+		  F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return error_set_errno(err, errno, "sealing it in memory");
+	return take_fd(fd);
+}
+
+static int open_source(const struct source *source, const struct root *root,
+		       struct error *err)
+{
+	cleanup_fd int fd =
+		root_open_at(root, source->path, O_RDONLY | O_NONBLOCK, 0, err);
+	cleanup_free char *text = NULL;
+	struct stat st;
+	size_t size;
+	int memory;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) < 0)
+		return error_set_errno(err, errno, "looking at %s", source->path);
+	if (source->secret && st.st_mode & (S_IRWXG | S_IRWXO)) {
+		(void)error_set(err, ERROR_USAGE,
+				"%s holds a secret and others may read it", source->path);
+		return error_hint(err, "chmod 600 %s", source->path);
+	}
+	if (file_read_fd(fd, FILE_SIZE_MAX, &text, &size, err) < 0)
+		return error_prefix(err, "%s", source->path);
+
+	memory = to_memory(text, size, err);
+	explicit_bzero(text, size);
+	return memory;
+}
+
+static int add_source(struct transport *transport, const struct source *source,
+		      const struct root *root, struct error *err)
+{
+	int fd, number = CHANNEL_FIRST_FILE + (int)transport->fd_count;
+
+	if (!source->path[0])
+		return 0;
+	fd = open_source(source, root, err);
+	if (fd < 0)
+		return error_prefix(err, "http.%s", source->name);
+
+	transport->fds[transport->fd_count++] = fd;
+	if (json_set(transport->http, source->key, json_build("i", number)) < 0)
+		return error_set_errno(err, ENOMEM, "preparing the transport");
+	return 0;
+}
+
+/* The host of scheme://user@host:port/path, without brackets; empty for file:// URLs. */
+static struct span host_of(const char *url)
+{
+	const char *at = strstr(url, "://");
+	struct span host, rest;
+
+	if (!at)
+		return (struct span){ url, 0 };
+	at += 3;
+	host = (struct span){ at, strcspn(at, "/?#") };
+	while (span_split(host, '@', &rest, &host))
+		;
+	host = host.len ? host : rest;
+	if (span_skip(&host, "["))
+		(void)span_split(host, ']', &host, &rest);
+	else
+		(void)span_split(host, ':', &host, &rest);
+	return host;
+}
+
+static int add_hosts(struct json *hosts, const struct settings_driver *driver,
+		     struct error *err)
+{
+	const char *const urls[] = { driver->repository, driver->url, driver->catalog };
+
+	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
+		struct span host = host_of(urls[i]);
+
+		if (host.len > 0 && json_append(hosts, json_text(host.at, host.len)) < 0)
+			return error_set_errno(err, ENOMEM, "preparing the transport");
+	}
+	return 0;
+}
+
+static int begin(const struct settings *settings, const struct settings *base,
+		 struct transport *transport, struct error *err)
+{
+	const struct settings_http *http = &settings->http;
+	cleanup_json struct json *hosts = json_build("[]");
+
+	if (!hosts || add_hosts(hosts, &base->driver, err) < 0)
+		return error_set_errno(err, ENOMEM, "preparing the transport");
+	/* What root types is as good as what root wrote into a file. */
+	if (settings->driver_layer == SETTINGS_COMMAND &&
+	    add_hosts(hosts, &settings->driver, err) < 0)
+		return -1;
+
+	transport->http = json_build("{s:s, s:i, s:i, s:i, s:i, s:O}", "proxy",
+				     http->proxy, "rate_limit_kib", http->rate_limit_kib,
+				     "retries", http->retries, "connect_timeout",
+				     http->connect_timeout, "stall_timeout",
+				     http->stall_timeout, "trusted_hosts", hosts);
+	return transport->http ? 0
+			       : error_set_errno(err, ENOMEM, "preparing the transport");
+}
+
+int transport_open(const struct settings *settings, const struct settings *base,
+		   const struct root *root, struct transport *ret_transport,
+		   struct error *err)
+{
+	const struct settings_http *http = &settings->http;
+	const struct source sources[] = {
+		{ "ca", "ca_file", http->ca_file, false },
+		{ "cert", "client_cert", http->client_cert, false },
+		{ "key", "client_key", http->client_key, true },
+		{ "netrc", "netrc_file", http->netrc_file, true },
+		{ "header", "header_file", http->header_file, true },
+	};
+	struct transport transport = { .http = NULL };
+
+	if (begin(settings, base, &transport, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		if (add_source(&transport, &sources[i], root, err) < 0) {
+			transport_done(&transport);
+			return -1;
+		}
+	}
+	*ret_transport = transport;
+	return 0;
+}
+
+void transport_done(struct transport *transport)
+{
+	for (size_t i = 0; i < transport->fd_count; i++)
+		(void)close(transport->fds[i]);
+	json_free(transport->http);
+	*transport = (struct transport){ .http = NULL };
+}
