@@ -28,7 +28,7 @@ static void builder_done(struct builder *builder)
 
 static void add(struct builder *builder, struct span piece)
 {
-	if (builder->size + piece.len + 1 > builder->capacity) {
+	if (!builder->text || builder->size + piece.len + 1 > builder->capacity) {
 		size_t capacity = (builder->size + piece.len + 1) * 2;
 		char *grown = builder->failed ? NULL : realloc(builder->text, capacity);
 
@@ -269,40 +269,53 @@ static bool is_set(struct span text, const char *key, struct span value)
 	return found;
 }
 
-static void say(struct span text, const struct gridd_conf_value *value, char *detail,
-		size_t size)
+static void say(struct span text, const struct gridd_conf_value *value,
+		struct gridd_conf_edit *edit)
 {
 	char old[128] = "(not set)";
-	size_t used = strlen(detail);
+	size_t used = strlen(edit->detail);
 
 	if (gridd_conf_get(text, value->key, old, sizeof(old)) && !old[0])
 		(void)text_copy(old, sizeof(old), "(empty)");
 	text_sanitize(old);
-	(void)text_format(detail + used, size - used, "%s%s %s -> %s", used ? ", " : "",
-			  value->key, old, value->value);
+	(void)text_format(edit->detail + used, sizeof(edit->detail) - used,
+			  "%s%s %s -> %s", used ? ", " : "", value->key, old,
+			  value->value);
 }
 
-int gridd_conf_set(struct span text, const struct gridd_conf_value *values, size_t count,
-		   char **ret_text, char *ret_detail, size_t detail_size,
-		   struct error *err)
+/* What would not be one line of one option. */
+static int check(struct span text, const struct gridd_conf_value *values, size_t count,
+		 struct error *err)
 {
-	cleanup(builder_done) struct builder current = { 0 };
-
 	if (text.len > 0 && memchr(text.at, '\0', text.len)) {
 		(void)error_set(err, ERROR_USAGE, "gridd.conf holds a NUL byte");
 		return error_hint(err,
 				  "it is damaged: move it away, and a new one is made");
 	}
+
 	for (size_t i = 0; i < count; i++) {
-		if (!gridd_conf_key_valid(values[i].key) ||
-		    strpbrk(values[i].value, "\r\n"))
+		if (!gridd_conf_key_valid(values[i].key))
 			return error_set(err, ERROR_USAGE,
-					 "gridd.conf takes no option named %.60s or no "
-					 "such value of it",
+					 "gridd.conf has no option named %.60s",
+					 values[i].key);
+		if (strpbrk(values[i].value, "\r\n"))
+			return error_set(err, ERROR_USAGE,
+					 "the value of %.60s has two lines",
 					 values[i].key);
 	}
 
-	ret_detail[0] = '\0';
+	return 0;
+}
+
+int gridd_conf_set(struct span text, const struct gridd_conf_value *values, size_t count,
+		   struct gridd_conf_edit *ret_edit, struct error *err)
+{
+	cleanup(builder_done) struct builder current = { 0 };
+	struct gridd_conf_edit edit = { 0 };
+
+	if (check(text, values, count, err) < 0)
+		return -1;
+
 	add(&current, text);
 	for (size_t i = 0; i < count && !current.failed; i++) {
 		cleanup(builder_done) struct builder next = { 0 };
@@ -311,7 +324,7 @@ int gridd_conf_set(struct span text, const struct gridd_conf_value *values, size
 
 		if (is_set(now, values[i].key, value))
 			continue;
-		say(now, &values[i], ret_detail, detail_size);
+		say(now, &values[i], &edit);
 		set_one(&next, now, values[i].key, value);
 
 		free(current.text);
@@ -321,6 +334,7 @@ int gridd_conf_set(struct span text, const struct gridd_conf_value *values, size
 	if (current.failed)
 		return error_set_errno(err, ENOMEM, "editing gridd.conf");
 
-	*ret_text = take_ptr(current.text);
+	edit.text = take_ptr(current.text);
+	*ret_edit = edit;
 	return 0;
 }

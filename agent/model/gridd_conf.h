@@ -18,16 +18,21 @@ struct gridd_conf_value {
 	const char *value; /* no line break */
 };
 
+struct gridd_conf_edit {
+	char *text;       /* the new text; the caller frees it */
+	char detail[256]; /* "FeatureType 0 -> 1, ...", cut where it is too long; or "" */
+};
+
 /*
- * Sets the keys in `text` and returns the new text, which the caller frees. Every active
- * line of such a key gets the value (which of several gridd honours is not documented);
- * else the line goes after the last commented example of it, else to the end. What an
- * active line holds already is kept byte for byte. `ret_detail` gets "FeatureType 0 -> 1,
- * ..."
+ * Sets the keys in `text`. Every active line of such a key gets the value (which of
+ * several gridd honours is not documented); else the line goes after the last commented
+ * example of it, else to the end. What an active line holds already is kept byte for
+ * byte. ERROR_USAGE for a text with NUL bytes, a key of another form, a value of two
+ * lines.
  */
 must_check int gridd_conf_set(struct span text, const struct gridd_conf_value *values,
-			      size_t count, char **ret_text, char *ret_detail,
-			      size_t detail_size, struct error *err);
+			      size_t count, struct gridd_conf_edit *ret_edit,
+			      struct error *err);
 
 /* The value of the last active line of `key`, quotes and inline comment removed. */
 bool gridd_conf_get(struct span text, const char *key, char *ret_value, size_t size);

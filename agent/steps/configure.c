@@ -102,39 +102,60 @@ static int write_new(const struct source *source, const char *text,
 				 err);
 }
 
-int configure_gridd(const struct settings_license *settings, const struct root *root,
-		    bool dry, bool *ret_changed, char *ret_detail, size_t size,
-		    struct error *err)
-{
+/* The options that the settings want, and the token's folder where it must be said. */
+struct wishes {
 	struct gridd_conf_value values[2 + SETTINGS_GRIDD_MAX];
-	char feature_type[16], token_dir[SETTINGS_PATH_MAX];
+	size_t count;
+	char feature_type[16];
+	char token_dir[SETTINGS_PATH_MAX];
+};
+
+static void wishes_collect(struct wishes *wishes, const struct settings_license *settings,
+			   struct span before)
+{
+	const char *token_dir =
+		token_dir_for(before, wishes->token_dir, sizeof(wishes->token_dir));
+
+	(void)text_format(wishes->feature_type, sizeof(wishes->feature_type), "%d",
+			  settings->feature_type);
+	wishes->values[wishes->count++] =
+		(struct gridd_conf_value){ "FeatureType", wishes->feature_type };
+	if (token_dir)
+		wishes->values[wishes->count++] =
+			(struct gridd_conf_value){ TOKEN_PATH_KEY, token_dir };
+	for (size_t i = 0; i < settings->gridd_count && i < SETTINGS_GRIDD_MAX; i++)
+		wishes->values[wishes->count++] =
+			(struct gridd_conf_value){ settings->gridd[i].key,
+						   settings->gridd[i].value };
+}
+
+static void edit_done(struct gridd_conf_edit *edit)
+{
+	free(edit->text);
+}
+
+int configure_gridd(const struct settings_license *settings, const struct root *root,
+		    bool dry, struct configure_result *ret_result, struct error *err)
+{
 	cleanup(source_done) struct source source = { 0 };
-	cleanup_free char *text = NULL;
+	cleanup(edit_done) struct gridd_conf_edit edit = { 0 };
+	struct configure_result result = { 0 };
+	struct wishes wishes = { 0 };
 	struct span before;
-	size_t count = 0;
 
 	if (source_read(&source, root, err) < 0)
 		return -1;
 	before = (struct span){ source.text ? source.text : "", source.size };
 
-	(void)text_format(feature_type, sizeof(feature_type), "%d",
-			  settings->feature_type);
-	values[count++] = (struct gridd_conf_value){ "FeatureType", feature_type };
-	values[count] = (struct gridd_conf_value){
-		TOKEN_PATH_KEY, token_dir_for(before, token_dir, sizeof(token_dir))
-	};
-	if (values[count].value)
-		count++;
-	for (size_t i = 0; i < settings->gridd_count && i < SETTINGS_GRIDD_MAX; i++)
-		values[count++] = (struct gridd_conf_value){ settings->gridd[i].key,
-							     settings->gridd[i].value };
-
-	if (gridd_conf_set(before, values, count, &text, ret_detail, size, err) < 0)
+	wishes_collect(&wishes, settings, before);
+	if (gridd_conf_set(before, wishes.values, wishes.count, &edit, err) < 0)
 		return error_prefix(err, "%s", CONFIGURE_PATH);
 
-	*ret_changed = !source.exists || strlen(text) != before.len ||
-		       memcmp(text, before.at, before.len) != 0;
-	if (!*ret_changed || dry)
-		return 0;
-	return write_new(&source, text, root, err);
+	(void)text_copy(result.detail, sizeof(result.detail), edit.detail);
+	result.changed = !source.exists || !span_equals(before, edit.text);
+	if (result.changed && !dry && write_new(&source, edit.text, root, err) < 0)
+		return -1;
+
+	*ret_result = result;
+	return 0;
 }

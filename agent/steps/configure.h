@@ -10,10 +10,15 @@
 
 #define CONFIGURE_PATH "/etc/nvidia/gridd.conf"
 
+struct configure_result {
+	bool changed;
+	char detail[256]; /* "FeatureType 0 -> 1", or "" */
+};
+
 /*
  * Begins from gridd.conf, else from gridd.conf.template, else from nothing. With `dry`
- * nothing is written. `ret_detail` gets "FeatureType 0 -> 1" or "".
+ * nothing is written, and the result tells what would be.
  */
 must_check int configure_gridd(const struct settings_license *settings,
-			       const struct root *root, bool dry, bool *ret_changed,
-			       char *ret_detail, size_t size, struct error *err);
+			       const struct root *root, bool dry,
+			       struct configure_result *ret_result, struct error *err);

@@ -14,7 +14,7 @@
 #define MANAGER SERVICE ".Manager"
 #define UNIT SERVICE ".Unit"
 #define PRIVATE_SOCKET "unix:path=/run/systemd/private"
-#define CALL_TIMEOUT_US (25u * 1000000u)
+#define CALL_TIMEOUT_US UINT64_C(25000000)
 
 static void bus_done(sd_bus **bus)
 {
@@ -324,7 +324,7 @@ int gridd_restart(bool reload, unsigned timeout_s, int cancel_fd, struct error *
 {
 	cleanup(bus_done) sd_bus *bus = NULL;
 	cleanup(slot_done) sd_bus_slot *slot = NULL;
-	struct gridd_state state;
+	struct gridd_state state = { 0 };
 	struct job job = { 0 };
 	int r;
 

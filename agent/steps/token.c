@@ -27,6 +27,12 @@ static void content_done(struct content *content)
 	free(content->text);
 }
 
+static bool content_same(const struct content *a, const struct content *b)
+{
+	return a->text && b->text && a->size == b->size &&
+	       memcmp(a->text, b->text, a->size) == 0;
+}
+
 int token_check(int fd, const struct channel *channel, struct json **ret_check,
 		struct error *err)
 {
@@ -111,7 +117,7 @@ static int keep(const struct root *root, const char *path, struct error *err)
 {
 	const char *name = strrchr(path, '/') + 1;
 	char target[PATH_SIZE];
-	bool kept;
+	bool kept = false;
 
 	if (root_mkdir(root, STATE_DIR, 0755, err) < 0 ||
 	    root_mkdir(root, BACKUP_DIR, 0700, err) < 0 ||
@@ -173,15 +179,14 @@ static bool holds_another(const struct root *root, const struct content *content
 
 	if (file_read(root, TOKEN_PATH, TOKEN_SIZE_MAX, &old.text, &old.size, &err) < 0)
 		return err.errnum != ENOENT;
-	return old.size != content->size ||
-	       memcmp(old.text, content->text, old.size) != 0;
+	return !content_same(&old, content);
 }
 
 int token_install(int fd, unsigned mode, const struct root *root, bool *ret_changed,
 		  struct error *err)
 {
 	cleanup(content_done) struct content content = { 0 };
-	bool replaced, moved;
+	bool replaced = false, moved = false;
 
 	if (content_read(&content, fd, err) < 0 ||
 	    root_mkdir(root, TOKEN_DIR, 0755, err) < 0)

@@ -11,13 +11,12 @@ static char *set(struct span text)
 {
 	static const struct gridd_conf_value values[] = { { "FeatureType", "1" },
 							  { "B", "x y #z" } };
+	struct gridd_conf_edit edit = { 0 };
 	struct error err = ERROR_INIT;
-	char *result = NULL;
-	char detail[64];
 
-	if (gridd_conf_set(text, values, 2, &result, detail, sizeof(detail), &err) < 0)
+	if (gridd_conf_set(text, values, 2, &edit, &err) < 0)
 		return NULL;
-	return result;
+	return edit.text;
 }
 
 /* Set, it is set; set twice, it is as set once. */

@@ -127,7 +127,8 @@ static void a_long_line_is_cut_and_cleaned(void **state)
 
 	(void)state;
 	memset(line, '\x1b', sizeof(line));
-	memcpy(line, REFUSED, strlen(REFUSED));
+	for (size_t i = 0; i < strlen(REFUSED); i++)
+		line[i] = REFUSED[i];
 
 	cause_read_line((struct span){ line, sizeof(line) }, &reason);
 

@@ -16,8 +16,7 @@
 
 static const struct settings_license settings = { .feature_type = 1 };
 
-static bool changed;
-static char detail[256];
+static struct configure_result result;
 
 static int setup(void **state)
 {
@@ -29,8 +28,7 @@ static int setup(void **state)
 static int configure(const struct sysroot *sysroot, const struct settings_license *want,
 		     bool dry, struct error *err)
 {
-	return configure_gridd(want, &sysroot->root, dry, &changed, detail,
-			       sizeof(detail), err);
+	return configure_gridd(want, &sysroot->root, dry, &result, err);
 }
 
 static void must_configure(const struct sysroot *sysroot)
@@ -63,8 +61,8 @@ static void the_existing_file_is_edited_and_kept(void **state)
 
 	must_configure(*state);
 
-	assert_true(changed);
-	assert_string_equal(detail, "FeatureType 0 -> 1");
+	assert_true(result.changed);
+	assert_string_equal(result.detail, "FeatureType 0 -> 1");
 	sysroot_assert_text(*state, CONFIGURE_PATH, "# ours\nFeatureType=1\nX=y");
 	sysroot_assert_text(*state, BACKUP, "# ours\nFeatureType=0\nX=y");
 	assert_int_equal(mode_of(*state, CONFIGURE_PATH), S_IFREG | 0644);
@@ -81,8 +79,8 @@ static void the_second_time_nothing_changes(void **state)
 
 	must_configure(*state);
 
-	assert_false(changed);
-	assert_string_equal(detail, "");
+	assert_false(result.changed);
+	assert_string_equal(result.detail, "");
 	assert_true(root_stat(&sysroot->root, CONFIGURE_PATH, &after));
 	assert_int_equal(after.st_ino, before.st_ino);
 	sysroot_assert_text(*state, BACKUP, "FeatureType=0\n");
@@ -95,7 +93,7 @@ static void without_a_file_the_template_is_the_beginning(void **state)
 	must_configure(*state);
 
 	/* gridd never reads the template, so the same text is still a change. */
-	assert_true(changed);
+	assert_true(result.changed);
 	sysroot_assert_text(*state, CONFIGURE_PATH, "# template\nFeatureType=1\n");
 	sysroot_assert_text(*state, TEMPLATE, "# template\nFeatureType=1\n");
 	assert_int_equal(mode_of(*state, CONFIGURE_PATH), S_IFREG | 0644);
@@ -110,7 +108,7 @@ static void without_anything_the_folder_and_the_file_are_made(void **state)
 
 	must_configure(*state);
 
-	assert_string_equal(detail, "FeatureType (not set) -> 1");
+	assert_string_equal(result.detail, "FeatureType (not set) -> 1");
 	sysroot_assert_text(*state, CONFIGURE_PATH, "FeatureType=1\n");
 }
 
@@ -145,8 +143,8 @@ static void dry_tells_and_writes_nothing(void **state)
 
 	assert_int_equal(configure(*state, &settings, true, &err), 0);
 
-	assert_true(changed);
-	assert_string_equal(detail, "FeatureType 0 -> 1");
+	assert_true(result.changed);
+	assert_string_equal(result.detail, "FeatureType 0 -> 1");
 	sysroot_assert_text(*state, CONFIGURE_PATH, "FeatureType=0\n");
 	sysroot_assert_entries(*state, "/", 1);
 }
@@ -173,8 +171,8 @@ static void a_token_folder_elsewhere_is_brought_back(void **state)
 
 	must_configure(*state);
 
-	assert_string_equal(detail, "ClientConfigTokenPath /opt/tokens -> "
-				    "/etc/nvidia/ClientConfigToken/");
+	assert_string_equal(result.detail, "ClientConfigTokenPath /opt/tokens -> "
+					   "/etc/nvidia/ClientConfigToken/");
 	sysroot_assert_text(
 		*state, CONFIGURE_PATH,
 		"FeatureType=1\nClientConfigTokenPath=/etc/nvidia/ClientConfigToken/\n");
@@ -190,7 +188,7 @@ static void our_token_folder_stays_as_it_is_written(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		sysroot_write(*state, CONFIGURE_PATH, texts[i]);
 		must_configure(*state);
-		assert_false(changed);
+		assert_false(result.changed);
 	}
 }
 
@@ -243,24 +241,24 @@ static void a_damaged_file_is_named_and_kept(void **state)
 /* Break it at every system call: old or new, and the original is never lost. */
 static void no_fault_leaves_a_torn_file(void **state)
 {
-	int nth = 0, result;
+	int nth = 0, failed;
 
 	do {
 		struct error err = ERROR_INIT;
 
 		sysroot_write(*state, CONFIGURE_PATH, "FeatureType=0\n");
 		fault_arm(++nth);
-		result = configure(*state, &settings, false, &err);
-		assert_int_equal(result, fault_fired() ? -1 : 0);
+		failed = configure(*state, &settings, false, &err);
+		assert_int_equal(failed, fault_fired() ? -1 : 0);
 		fault_arm(0);
 
-		if (result < 0 && (!strstr(err.text, "is in place") ||
+		if (failed < 0 && (!strstr(err.text, "is in place") ||
 				   strstr(err.text, "keeping the old")))
 			sysroot_assert_text(*state, CONFIGURE_PATH, "FeatureType=0\n");
 		else
 			sysroot_assert_text(*state, CONFIGURE_PATH, "FeatureType=1\n");
 		sysroot_assert_entries(*state, "/etc/nvidia", 1);
-	} while (result < 0);
+	} while (failed < 0);
 
 	assert_in_range(nth, 6, 20);
 	sysroot_assert_text(*state, BACKUP, "FeatureType=0\n");
