@@ -15,6 +15,7 @@ import gzip
 import http.server
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -37,8 +38,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def handle(self):
         try:
             super().handle()
+        except ssl.SSLError:
+            self.linger()
         except OSError:
             pass  # the client went away, as some faults want it to
+
+    def linger(self):
+        """As good servers do after an alert: a close with unread bytes would reset the connection before the client reads it."""
+        try:
+            socket.socket.shutdown(self.connection, socket.SHUT_WR)
+            self.connection.settimeout(2)
+            while socket.socket.recv(self.connection, 4096):
+                pass
+        except OSError:
+            pass
 
     def do_GET(self):
         owner = self.server.owner

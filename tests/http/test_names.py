@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A name that leads to this machine is as bad as the address: the peer's address counts. Needs root, for a network and a
+hosts file of its own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import server as fault
+from server import Server
+from worker import fetch
+
+DATA = os.urandom(100_000)
+INSIDE = "VGPU_TEST_INSIDE"
+OUTSIDE_ADDRESS = "192.0.2.10"
+HOSTS = f"127.0.0.1 trap.example\n169.254.169.254 link.example\n{OUTSIDE_ADDRESS} pulp.example cdn.example\n"
+
+
+class Names(unittest.TestCase):
+    def setUp(self):
+        self.far, self.near = Server(address=OUTSIDE_ADDRESS), Server()
+        for server in (self.far, self.near):
+            server.__enter__()
+            self.addCleanup(server.__exit__)
+            server.files["/f.run"] = DATA
+
+    def fetch(self, target):
+        self.far.faults["/start"] = [fault.redirect(target)]
+        return fetch(f"http://pulp.example:{self.far.port}/start", DATA)
+
+    def test_name_of_a_loopback_address(self):
+        outcome = self.fetch(f"http://trap.example:{self.near.port}/f.run")
+        self.assertIn("a redirect to a loopback or link-local address", str(outcome.error))
+        self.assertEqual(self.near.requests, [])
+
+    def test_name_of_a_link_local_address(self):
+        outcome = self.fetch("http://link.example/f.run")
+        self.assertIn("a redirect to a loopback or link-local address", str(outcome.error))
+
+    def test_name_of_another_address(self):
+        outcome = self.fetch(f"http://cdn.example:{self.far.port}/f.run")
+        self.assertTrue(outcome.content == DATA, outcome)
+
+    def test_from_a_name_of_this_machine_back_to_it(self):
+        self.near.faults["/start"] = [fault.redirect("/f.run")]
+        outcome = fetch(f"http://trap.example:{self.near.port}/start", DATA)
+        self.assertTrue(outcome.content == DATA, outcome)
+
+
+def enter():
+    """This program again, with a loopback and a hosts file that nobody else sees; 77 where that is not allowed."""
+    with tempfile.NamedTemporaryFile("w", suffix=".hosts") as hosts:
+        hosts.write(HOSTS)
+        hosts.flush()
+        script = (
+            "mount --make-rprivate / && mount --bind \"$1\" /etc/hosts && ip link set lo up && "
+            f"ip address add {OUTSIDE_ADDRESS}/32 dev lo && ip address add 169.254.169.254/32 dev lo || exit 77\n"
+            f"exec env {INSIDE}=1 \"$2\" -B \"$3\""
+        )
+        unshared = ["unshare", "--net", "--mount", "sh", "-c", script, "sh", hosts.name, sys.executable, __file__]
+        if os.geteuid() != 0 or subprocess.run(["unshare", "--net", "--mount", "true"], check=False).returncode:
+            return 77
+        return subprocess.run(unshared, check=False).returncode
+
+
+if __name__ == "__main__":
+    if os.environ.get(INSIDE):
+        unittest.main()
+    sys.exit(enter())
