@@ -39,9 +39,18 @@ def handler(home):
 class Gateway(http.server.BaseHTTPRequestHandler):
     home, hosts, proxies, opener = "", set(), {}, None
 
-    def do_GET(self):
-        if urllib.parse.urlsplit(self.path).hostname not in self.hosts:
+    def refuse(self, host):
+        """Whether this host is not ours to fetch from, or a test says that the mirror is down."""
+        if os.path.exists(f"{self.home}/gateway.down"):
+            self.send_error(403, "the test says the mirror is down")
+            return True
+        if host not in self.hosts:
             self.send_error(403, "not this machine's mirror")
+            return True
+        return False
+
+    def do_GET(self):
+        if self.refuse(urllib.parse.urlsplit(self.path).hostname):
             return
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
         try:
@@ -61,8 +70,7 @@ class Gateway(http.server.BaseHTTPRequestHandler):
 
     def do_CONNECT(self):
         host, _, port = self.path.rpartition(":")
-        if host not in self.hosts or port != "443":
-            self.send_error(403, "not this machine's mirror")
+        if self.refuse(host if port == "443" else None):
             return
         proxy = urllib.parse.urlsplit(self.proxies["https"]) if self.proxies["https"] else None
         target = (proxy.hostname, proxy.port or 3128) if proxy else (host, 443)

@@ -90,20 +90,34 @@ class Guest:
 
     def create(self, base, release=None):
         """An overlay of the base, with its servers running. The guest itself is not booted yet."""
+        self.base, self.release = base, release or base.kernels[0]
+        os.makedirs(self.home, exist_ok=True)
+        with open(f"{self.home}/guest.json", "w") as file:
+            json.dump({"kernels": base.kernels, "owner": os.getpid()}, file)
+        network.create(self.netns)
+        servers.start(self.servers, self.netns)
+        self.lay()
+
+    def lay(self):
+        """The guest's tree, fresh from the base."""
         for folder in ("root", "upper", "work"):
             os.makedirs(f"{self.home}/{folder}")
-        options = f"lowerdir={base.path},upperdir={self.home}/upper,workdir={self.home}/work"
+        options = f"lowerdir={self.base.path},upperdir={self.home}/upper,workdir={self.home}/work"
         mounted = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, self.root], env=ENVIRONMENT,
                                  stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if mounted.returncode != 0:  # on an overlay there is none: then a copy
-            output("cp", "-a", "--reflink=auto", f"{base.path}/.", self.root)
-        with open(f"{self.home}/guest.json", "w") as file:
-            json.dump({"kernels": base.kernels, "owner": os.getpid()}, file)
-        furnish(self.root, (release or base.kernels[0]) if self.kernel_stands_in else None)
-        network.create(self.netns)
-        servers.start(self.servers, self.netns)
+            output("cp", "-a", "--reflink=auto", f"{self.base.path}/.", self.root)
+        furnish(self.root, self.release if self.kernel_stands_in else None)
         os.makedirs(f"{self.root}/etc/vgpu-guest-agent", exist_ok=True)
         shutil.copy(f"{self.servers}/ca.pem", f"{self.root}/etc/vgpu-guest-agent/lab-ca.pem")
+
+    def reset(self):
+        """The guest as create() left it; its servers keep what they have."""
+        self.cut()
+        unmount(self.root)
+        for folder in ("root", "upper", "work"):
+            shutil.rmtree(f"{self.home}/{folder}")
+        self.lay()
 
     def install_agent(self, build):
         """cmake --install of a build folder, as a package would."""

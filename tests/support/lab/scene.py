@@ -29,14 +29,13 @@ def tool(name, *arguments):
 
 
 @contextlib.contextmanager
-def bare(release=None):
+def bare(release=None, kind=nspawn.Guest):
     """A guest with its servers, not booted; gone at the end."""
     prepared = base.prepare(lambda text: print(f"# {text}", flush=True))
     os.makedirs(SCENES, exist_ok=True)
     nspawn.sweep(SCENES)
-    guest = nspawn.Guest(tempfile.mkdtemp(prefix="scene-", dir=SCENES))
+    guest = kind(tempfile.mkdtemp(prefix="scene-", dir=SCENES))
     guest.kernels = prepared.kernels
-    guest.base = prepared
     try:
         guest.create(prepared, release)
         yield guest
@@ -66,24 +65,17 @@ def standin_digest():
     return digest.hexdigest()
 
 
-def driver(version=DRIVER, host=HOST, *arguments):
-    """The files of a driver in a folder, made once for each way of making it: .zip with its host version, .run, ..."""
+def bundle(version=DRIVER, host=HOST, *arguments):
+    """The zip of a driver for a host version, made once for each way of making it."""
     key = hashlib.sha256("\0".join([standin_digest(), version, host, *arguments]).encode()).hexdigest()[:16]
     folder = f"{CACHE}/driver-{key}"
     if not os.path.isdir(folder):
         shutil.rmtree(f"{folder}.new", ignore_errors=True)
         os.makedirs(f"{folder}.new")
-        tool("make-driver", "--version", version, "--host-version", host, "--output", f"{folder}.new", *arguments)
+        tool("make-driver", "--version", version, "--host-version", host, "--kinds", "bundle", "--output",
+             f"{folder}.new", *arguments)
         os.rename(f"{folder}.new", folder)
-    return folder
-
-
-def bundle(*arguments):
-    """The bundle of a driver: driver()'s arguments."""
-    found = glob.glob(f"{driver(*arguments)}/NVIDIA-GRID-*.zip")
-    if len(found) != 1:
-        raise LabError(f"make-driver made {len(found)} bundles")
-    return found[0]
+    return glob.glob(f"{folder}/NVIDIA-GRID-*.zip")[0]
 
 
 def write(guest, path, text, mode=0o644):
@@ -141,3 +133,17 @@ def listing(guest):
     """Every file of the guest's own tree with what changes when somebody writes it."""
     lines = base.output("find", guest.root, "-xdev", "-printf", "%P %y %m %s %T@ %C@ %l\n")
     return set(lines.splitlines())
+
+
+def switch(path, on):
+    """A file whose being there is a fault."""
+    if on:
+        open(path, "w").close()
+    elif os.path.exists(path):
+        os.unlink(path)
+
+
+def leftovers(guest):
+    """Processes of the guest that the agent started and left: compilers, installers, workers, package managers."""
+    names = "make|cc1|gcc.*|as|ld|sh|tar|xz|nvidia-installe.*|fetch-worker|vgpu-guest-age.*|apt-get|dpkg|modprobe|nvidia-smi"
+    return guest.exec(["pgrep", "-a", "-x", names]).stdout.decode()

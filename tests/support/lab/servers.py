@@ -210,12 +210,12 @@ def start(home, name):
                                    env=os.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    pass_fds=[writer], start_new_session=True)
     os.close(writer)
+    with open(f"{home}/servers.pid", "w") as file:
+        file.write(f"{process.pid}\n")
     with os.fdopen(reader) as pipe:
         if pipe.read() != "ready\n":
             with open(f"{home}/servers.log") as log:
                 raise LabError(f"the servers did not start:\n{log.read()[-2000:]}")
-    with open(f"{home}/servers.pid", "w") as file:
-        file.write(f"{process.pid}\n")
 
 
 def stop(home):
