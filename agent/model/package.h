@@ -28,9 +28,10 @@ struct package {
 	char name[PACKAGE_NAME_MAX];    /* relative to the repository */
 	char version[VERSION_MAX];      /* the guest's; "" when the name does not tell */
 	char host_version[VERSION_MAX]; /* of a bundle; else "" */
-	char arch[16]; /* x86_64, aarch64; "" when the name does not tell */
-	bool cloud;    /* -grid-aws, -grid-azure: only by driver.url */
-	uint64_t size; /* 0: not known */
+	char arch[16];    /* x86_64, aarch64; "" when the name does not tell */
+	bool cloud;       /* -grid-aws, -grid-azure: only by driver.url */
+	bool host_driver; /* for the hypervisor: never, not even by driver.url */
+	uint64_t size;    /* 0: not known */
 	char sha256[PACKAGE_SHA256_SIZE]; /* lower case; "": not known */
 };
 
