@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/repository.h"
+
+#include <string.h>
+
+#include "support/cmocka.h"
+
+#define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define RUN "NVIDIA-Linux-x86_64-535.161.08-grid.run"
+
+static int read_text(const char *text, struct repository *ret_repository,
+		     struct error *err)
+{
+	cleanup_json struct json *json = NULL;
+
+	assert_int_equal(json_parse(text, strlen(text), &json, err), 0);
+	return repository_from_json(json, ret_repository, err);
+}
+
+static void the_workers_answer_becomes_packages(void **state)
+{
+	cleanup(repository_done) struct repository repository = { 0 };
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	if (read_text("{\"source\":\"manifest\",\"verified\":true,\"files\":["
+		      "{\"name\":\"a/" RUN "\",\"size\":7,\"sha256\":\"" SHA "\"},"
+		      "{\"name\":\"x-vgpu-kvm.run\",\"size\":1,\"sha256\":\"" SHA "\"}],"
+		      "\"warnings\":[\"PULP_MANIFEST line 7: \\u001b[2J\"],"
+		      "\"catalog\":{\"branch\":[],\"driver\":[]}}",
+		      &repository, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_int_equal(repository.source, REPOSITORY_MANIFEST);
+	assert_true(repository.verified);
+	assert_int_equal(repository.count, 1);
+	assert_string_equal(repository.packages[0].name, "a/" RUN);
+	assert_string_equal(repository.packages[0].version, "535.161.08");
+	assert_int_equal(repository.packages[0].size, 7);
+	assert_string_equal(repository.packages[0].sha256, SHA);
+	assert_int_equal(repository.passed_over_count, 1);
+	assert_string_equal(repository.passed_over[0].name, "x-vgpu-kvm.run");
+	assert_int_equal(repository.warning_count, 1);
+	assert_string_equal(repository.warnings[0], "PULP_MANIFEST line 7: ?[2J");
+	assert_non_null(repository.catalog);
+}
+
+static void an_index_page_gives_names_only(void **state)
+{
+	cleanup(repository_done) struct repository repository = { 0 };
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(read_text("{\"source\":\"listing\",\"files\":[{\"name\":\"" RUN
+				   "\",\"size\":0,\"sha256\":\"\"}],\"catalog\":null}",
+				   &repository, &err),
+			 0);
+
+	assert_int_equal(repository.source, REPOSITORY_LISTING);
+	assert_false(repository.verified);
+	assert_string_equal(repository.packages[0].sha256, "");
+	assert_null(repository.catalog);
+}
+
+static void an_odd_answer_is_an_error(void **state)
+{
+	static const char *const cases[] = {
+		"{\"files\":[{\"size\":1}]}",
+		"{\"files\":[{\"name\":\"" RUN "\",\"size\":-1}]}",
+		"{\"files\":[{\"name\":\"" RUN "\",\"sha256\":\"abc\"}]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct repository repository = { .count = 77 };
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(read_text(cases[i], &repository, &err), -1);
+		assert_int_equal(repository.count, 77);
+	}
+}
+
+static void what_only_people_read_is_capped(void **state)
+{
+	cleanup(repository_done) struct repository repository = { 0 };
+	cleanup_json struct json *files = json_build("[]"), *warnings = json_build("[]");
+	cleanup_json struct json *json = NULL;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		assert_int_equal(json_append(files, json_build("{s:s}", "name", "x.run")),
+				 0);
+		assert_int_equal(json_append(warnings, json_build("s", "odd")), 0);
+	}
+	json = json_build("{s:o, s:o}", "files", take_ptr(files), "warnings",
+			  take_ptr(warnings));
+	assert_non_null(json);
+	assert_int_equal(repository_from_json(json, &repository, &err), 0);
+
+	assert_int_equal(repository.count, 0);
+	assert_in_range(repository.passed_over_count, 1, 1999);
+	assert_in_range(repository.warning_count, 1, 1999);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_workers_answer_becomes_packages),
+		cmocka_unit_test(an_index_page_gives_names_only),
+		cmocka_unit_test(an_odd_answer_is_an_error),
+		cmocka_unit_test(what_only_people_read_is_capped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
