@@ -199,8 +199,7 @@ int gpu_host(const struct gpu_list *list, struct host_driver *ret_host, struct e
 					teller->address, teller->host.version,
 					gpu->address, gpu->host.version);
 			return error_hint(err, "one guest driver serves all vGPUs of a "
-					       "guest: start it on a host with one "
-					       "driver, or set driver.version");
+					       "guest: take them from one host");
 		}
 		if (!teller)
 			teller = gpu;

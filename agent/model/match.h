@@ -67,7 +67,7 @@ void match_done(struct match *match);
 /*
  * Whether guest `version` may run on `host`: same branch, the branch before, or the
  * previous long-term-support branch of such a host. ERROR_NO_MATCH with words. Where the
- * host is not known or its branch is none of ours: fits.
+ * host is not known or its branch is none of ours: fits, unless the guest's is later.
  */
 must_check int match_fits(const struct host_driver *host, const char *version,
 			  struct error *err);
