@@ -56,7 +56,7 @@ static int read_result(const struct run_result *result, struct license_report *r
 int poll_smi(struct runner *runner, const struct root *root, unsigned timeout_s,
 	     struct license_report *ret_report, struct error *err)
 {
-	char path[256], how[64];
+	char path[256];
 	const char *argv[] = { run_find(root, "nvidia-smi", path, sizeof(path)), "-q",
 			       NULL };
 	const struct run run = {
@@ -75,6 +75,8 @@ int poll_smi(struct runner *runner, const struct root *root, unsigned timeout_s,
 	if (run_command(runner, root, &run, &result, err) < 0)
 		return err->interrupted ? -1 : error_recode(err, ERROR_DRIVER);
 	if (result.timed_out || result.signal) {
+		char how[64];
+
 		(void)error_set(err, ERROR_DRIVER, "nvidia-smi: %s",
 				run_describe(&result, &run, how, sizeof(how)));
 		return error_hint(err,
@@ -133,7 +135,7 @@ int poll_until_licensed(struct runner *runner, const struct root *root,
 			struct error *err)
 {
 	cleanup_free struct license_report *report = calloc(1, sizeof(*report));
-	double begin = clock_monotonic(), left;
+	double begin = clock_monotonic();
 	double interval = wait->interval_s > 0 ? wait->interval_s : INTERVAL_FIRST_S;
 
 	if (!report)
@@ -143,6 +145,7 @@ int poll_until_licensed(struct runner *runner, const struct root *root,
 		struct error now = ERROR_INIT;
 		bool seen = look(runner, root, wait, report, &now) == 0;
 		double passed = clock_monotonic() - begin;
+		double left = wait->wait_s - passed;
 
 		if (seen) {
 			*ret_report = *report;
@@ -152,7 +155,6 @@ int poll_until_licensed(struct runner *runner, const struct root *root,
 				return 0;
 		}
 
-		left = wait->wait_s - passed;
 		if (!seen && (left <= 0 || is_final(&now))) {
 			*err = now;
 			return -1;

@@ -208,6 +208,46 @@ static void report_is_the_contracts_object(void **state)
 		      "\\\"features\\\"\",\"hint\":\"ask\"}}");
 }
 
+/* The words of the contract, each for the driver's own. */
+static const struct {
+	const char *status, *state, *kind;
+} words[] = {
+	{ "Licensed", "licensed", NULL },
+	{ "Unlicensed", "unlicensed", NULL },
+	{ "Unlicensed (Unrestricted)", "unlicensed_unrestricted", NULL },
+	{ "Unlicensed (Restricted)", "unlicensed_restricted", NULL },
+	{ "N/A", "not_applicable", NULL },
+	{ "Unknown", "unknown", NULL },
+	{ "Licensed (Expiry: 2026-7-7 16:1:44 GMT)", "licensed", "date" },
+	{ "Licensed (Expiry: Permanent)", "licensed", "permanent" },
+	{ "Licensed (Expiry: N/A)", "licensed", "not_applicable" },
+	{ "Licensed (Expiry: Not Available)", "licensed", "unavailable" },
+	{ "Licensed (Expiry: ERR!)", "licensed", "error" },
+};
+
+static void states_and_kinds_have_the_contracts_words(void **state)
+{
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		struct license_report report = {
+			.count = 1,
+			.gpus = { gpu_of("VGPU", VWS, words[i].status) },
+		};
+		cleanup_json struct json *json = license_report_json(&report, 1, NULL, 0);
+		const struct json *gpu = json_at(json_get(json, "gpus"), 0);
+		const struct json *feature = json_at(json_get(gpu, "features"), 0);
+		const char *kind = json_get_string(feature, "expiry_kind");
+		bool dated = words[i].kind && strcmp(words[i].kind, "date") == 0;
+
+		assert_string_equal(json_get_string(feature, "state"), words[i].state);
+		assert_int_equal(kind != NULL, words[i].kind != NULL);
+		if (kind)
+			assert_string_equal(kind, words[i].kind);
+		assert_int_equal(json_get_string(feature, "expiry") != NULL, dated);
+	}
+}
+
 static void nothing_read_is_not_licensed(void **state)
 {
 	cleanup_free char *text = print_report(NULL, NULL);
@@ -226,6 +266,7 @@ int main(void)
 		cmocka_unit_test(who_needs_a_license_and_who_has_one),
 		cmocka_unit_test(one_unlicensed_vgpu_of_two_is_not_licensed),
 		cmocka_unit_test(report_is_the_contracts_object),
+		cmocka_unit_test(states_and_kinds_have_the_contracts_words),
 		cmocka_unit_test(nothing_read_is_not_licensed),
 	};
 
