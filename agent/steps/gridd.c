@@ -34,19 +34,17 @@ static void slot_done(sd_bus_slot **slot)
 /* What the bus says is for people, and comes from outside. */
 static int fail(struct error *err, int r, const sd_bus_error *said, const char *what)
 {
-	if (said && sd_bus_error_is_set(said)) {
-		bool denied =
-			sd_bus_error_has_name(said, SD_BUS_ERROR_ACCESS_DENIED) ||
-			sd_bus_error_has_name(
-				said, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED);
+	bool denied = sd_bus_error_has_name(said, SD_BUS_ERROR_ACCESS_DENIED) ||
+		      sd_bus_error_has_name(
+			      said, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED);
 
-		(void)error_set(err, denied ? ERROR_PERMISSION : ERROR_INTERNAL, "%s: %s",
-				what, said->message ? said->message : said->name);
-		text_sanitize(err->text);
-		return -1;
-	}
+	if (!sd_bus_error_is_set(said))
+		return error_set_errno(err, -r, "%s", what);
 
-	return error_set_errno(err, -r, "%s", what);
+	(void)error_set(err, denied ? ERROR_PERMISSION : ERROR_INTERNAL, "%s: %s", what,
+			said->message ? said->message : said->name);
+	text_sanitize(err->text);
+	return denied ? error_hint(err, "run it as root") : -1;
 }
 
 /* systemd's own socket, as systemctl uses it: small images have no D-Bus daemon. */
