@@ -126,12 +126,13 @@ static bool same(struct span a, struct span b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
+/* A wanted value may have quotes; a '#' in it is not taken for a comment. */
 static bool holds(struct span raw, struct span wanted)
 {
-	struct span ignored;
+	struct span comment, bare = value_of(wanted, &comment);
 
 	return same(raw, wanted) ||
-	       same(value_of(raw, &ignored), value_of(wanted, &ignored));
+	       same(value_of(raw, &(struct span){ 0 }), comment.len > 0 ? wanted : bare);
 }
 
 static void add_setting(struct builder *builder, const char *key, struct span value,

@@ -135,7 +135,7 @@ static void read_top(struct reader *reader, struct span key, struct span value)
 static void read_section(struct reader *reader, struct span key, struct span value,
 			 bool has_value)
 {
-	if (reader->had_license && reader->section == SECTION_LICENSE)
+	if (reader->section == SECTION_LICENSE)
 		reader->complete = true;
 	reader->section = SECTION_OTHER;
 

@@ -167,34 +167,21 @@ int gridd_look(struct gridd_state *ret_state, struct error *err)
 	return read_state(bus, ret_state, err);
 }
 
-/* The end of one job of systemd's. */
+/* One job of systemd's. Signals are dispatched only after its path is known. */
 struct job {
-	char path[256];  /* "" while it is not known */
+	char path[256];
 	char result[32]; /* "done", "failed", ...; "" while it runs */
-	/* The end may be told before the call that made the job is answered. */
-	char seen_path[256];
-	char seen_result[32];
 };
-
-static void job_settle(struct job *job)
-{
-	if (job->path[0] && strcmp(job->path, job->seen_path) == 0)
-		(void)text_copy(job->result, sizeof(job->result), job->seen_result);
-}
 
 static int on_job_removed(sd_bus_message *message, void *context, sd_bus_error *said)
 {
 	struct job *job = context;
-	const char *path, *unit, *result;
+	const char *path, *result;
 
 	(void)said;
-	if (sd_bus_message_read(message, "uoss", NULL, &path, &unit, &result) < 0 ||
-	    strcmp(unit, GRIDD_UNIT) != 0)
-		return 0;
-
-	(void)text_copy(job->seen_path, sizeof(job->seen_path), path);
-	(void)text_copy(job->seen_result, sizeof(job->seen_result), result);
-	job_settle(job);
+	if (sd_bus_message_read(message, "uoss", NULL, &path, NULL, &result) >= 0 &&
+	    strcmp(path, job->path) == 0)
+		(void)text_copy(job->result, sizeof(job->result), result);
 	return 0;
 }
 
@@ -248,7 +235,6 @@ static int queue_restart(sd_bus *bus, struct job *job, struct error *err)
 		return fail(err, r, &said, "restarting " GRIDD_UNIT);
 
 	(void)text_copy(job->path, sizeof(job->path), path);
-	job_settle(job);
 	return 0;
 }
 

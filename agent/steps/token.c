@@ -89,10 +89,14 @@ static int content_read(struct content *content, int fd, struct error *err)
 	return 0;
 }
 
-/* "" for the first of a name, then ".1", ".2", ...: an older one is never overwritten. */
-static int find_room(const struct root *root, const char *path, const char *name,
-		     char ret_path[PATH_SIZE], bool *ret_kept, struct error *err)
+/*
+ * "" for the first of a name, then ".1", ".2", ...: other bytes are never overwritten,
+ * and the same ones get no second place.
+ */
+static int find_room(const struct root *root, const char *path, char ret_path[PATH_SIZE],
+		     struct error *err)
 {
+	const char *name = strrchr(path, '/') + 1;
 	struct stat st;
 
 	for (int i = 0; i < FILES_MAX; i++) {
@@ -103,8 +107,7 @@ static int find_room(const struct root *root, const char *path, const char *name
 
 		if (!fits)
 			return error_set_errno(err, ENAMETOOLONG, "keeping %s", path);
-		*ret_kept = file_same(root, path, ret_path);
-		if (*ret_kept || !root_stat(root, ret_path, &st))
+		if (!root_stat(root, ret_path, &st) || file_same(root, path, ret_path))
 			return 0;
 	}
 
@@ -115,15 +118,13 @@ static int find_room(const struct root *root, const char *path, const char *name
 /* A copy in the state folder, which may be on another file system. */
 static int keep(const struct root *root, const char *path, struct error *err)
 {
-	const char *name = strrchr(path, '/') + 1;
 	char target[PATH_SIZE];
-	bool kept = false;
 
 	if (root_mkdir(root, STATE_DIR, 0755, err) < 0 ||
 	    root_mkdir(root, BACKUP_DIR, 0700, err) < 0 ||
-	    find_room(root, path, name, target, &kept, err) < 0)
+	    find_room(root, path, target, err) < 0)
 		return -1;
-	return kept ? 0 : file_copy(root, path, target, err);
+	return file_copy(root, path, target, err);
 }
 
 /*

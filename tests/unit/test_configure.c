@@ -86,6 +86,17 @@ static void the_second_time_nothing_changes(void **state)
 	sysroot_assert_text(*state, BACKUP, "FeatureType=0\n");
 }
 
+static void the_original_is_kept_through_later_changes(void **state)
+{
+	sysroot_write(*state, CONFIGURE_PATH, "FeatureType=0\n");
+	must_configure(*state);
+	sysroot_write(*state, CONFIGURE_PATH, "FeatureType=2\n");
+
+	must_configure(*state);
+
+	sysroot_assert_text(*state, BACKUP, "FeatureType=0\n");
+}
+
 static void without_a_file_the_template_is_the_beginning(void **state)
 {
 	sysroot_write(*state, TEMPLATE, "# template\nFeatureType=1\n");
@@ -271,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_existing_file_is_edited_and_kept),
 		TEST(the_second_time_nothing_changes),
+		TEST(the_original_is_kept_through_later_changes),
 		TEST(without_a_file_the_template_is_the_beginning),
 		TEST(without_anything_the_folder_and_the_file_are_made),
 		TEST(a_symbolic_link_is_replaced_by_a_file),

@@ -163,6 +163,21 @@ static void several_changes_are_told_together(void **state)
 	assert_string_equal(detail, "FeatureType 0 -> 2, EnableUI False -> TRUE");
 }
 
+static void a_number_sign_in_a_wanted_value_is_no_comment(void **state)
+{
+	static const struct gridd_conf_value odd = { "Odd", "a #b" };
+	static const char *const before[] = { "Odd=a\n", "Odd=a #b\n" };
+
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(before); i++) {
+		char detail[256];
+		cleanup_free char *after = set(before[i], &odd, 1, detail);
+
+		assert_string_equal(after, "Odd=a #b\n");
+	}
+}
+
 static void a_detail_that_is_too_long_is_cut(void **state)
 {
 	struct gridd_conf_value many[20];
@@ -231,6 +246,7 @@ int main(void)
 		cmocka_unit_test(what_was_set_once_stays_as_it_is),
 		cmocka_unit_test(get_reads_the_last_active_line),
 		cmocka_unit_test(several_changes_are_told_together),
+		cmocka_unit_test(a_number_sign_in_a_wanted_value_is_no_comment),
 		cmocka_unit_test(a_detail_that_is_too_long_is_cut),
 		cmocka_unit_test(keys_have_the_form_of_a_word),
 		cmocka_unit_test(what_is_no_option_is_refused),

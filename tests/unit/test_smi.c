@@ -97,6 +97,41 @@ static void a_process_name_is_no_license(void **state)
 	assert_int_equal(report.gpus[0].features[0].state, LICENSE_UNLICENSED);
 }
 
+static void any_section_behind_the_license_ends_it(void **state)
+{
+	cleanup_free char *text = smi_report_sample("510-vgpu-licensed-head.txt");
+	cleanup_free char *ended = text_print("%s    IBMNPU\n", text);
+	struct error err = ERROR_INIT;
+
+	(void)state;
+
+	assert_int_equal(parse(ended, &err), 0);
+	assert_int_equal(report.gpus[0].features[0].state, LICENSE_LICENSED);
+}
+
+static void a_status_without_a_product_is_one_too(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	(void)state;
+
+	assert_int_equal(parse("GPU 00000000:02:00.0\n"
+			       "    vGPU Software Licensed Product\n"
+			       "        License Status : Unlicensed\n"
+			       "        License Status : Licensed\n"
+			       "        Product Name : last\n"
+			       "    PCI\n"
+			       "        GPU 00000000:03:00.0\n",
+			       &err),
+			 0);
+	assert_int_equal(report.count, 1);
+	assert_int_equal(report.gpus[0].feature_count, 3);
+	assert_int_equal(report.gpus[0].features[0].state, LICENSE_UNLICENSED);
+	assert_int_equal(report.gpus[0].features[1].state, LICENSE_LICENSED);
+	assert_string_equal(report.gpus[0].features[2].product, "last");
+	assert_int_equal(report.gpus[0].features[2].state, LICENSE_UNKNOWN);
+}
+
 static void the_heads_alone_are_half_a_report(void **state)
 {
 	static const char *const heads[] = { "535-vgpu-unlicensed-head.txt",
@@ -295,6 +330,8 @@ int main(void)
 		cmocka_unit_test(parse_reads_every_generation),
 		cmocka_unit_test(every_gpu_and_every_product_is_read),
 		cmocka_unit_test(a_process_name_is_no_license),
+		cmocka_unit_test(any_section_behind_the_license_ends_it),
+		cmocka_unit_test(a_status_without_a_product_is_one_too),
 		cmocka_unit_test(the_heads_alone_are_half_a_report),
 		cmocka_unit_test(no_cut_changes_what_is_read),
 		cmocka_unit_test(

@@ -314,6 +314,7 @@ static void the_installed_token_is_the_newest(void **state)
 {
 	const struct sysroot *sysroot = *state;
 	const struct timespec old[] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	const struct timespec older[] = { { .tv_sec = 900 }, { .tv_sec = 900 } };
 	struct error err = ERROR_INIT;
 	cleanup_fd int fd = -1;
 	char full[PATH_MAX], bytes[64] = "";
@@ -322,12 +323,15 @@ static void the_installed_token_is_the_newest(void **state)
 	sysroot_write(sysroot, TOKEN_PATH, "old");
 	full_path(sysroot, TOKEN_PATH, full);
 	assert_int_equal(utimensat(AT_FDCWD, full, old, 0), 0);
-	sysroot_write(sysroot, TOKEN_DIR "/a.tok", "newest");
+	sysroot_write(sysroot, TOKEN_DIR "/a.tok", "older");
+	full_path(sysroot, TOKEN_DIR "/a.tok", full);
+	assert_int_equal(utimensat(AT_FDCWD, full, older, 0), 0);
+	sysroot_write(sysroot, TOKEN_DIR "/b.tok", "newest");
 	sysroot_write(sysroot, TOKEN_DIR "/.hidden", "no");
 
 	assert_int_equal(token_open_installed(&sysroot->root, &fd, &count, &err), 0);
 
-	assert_int_equal(count, 2);
+	assert_int_equal(count, 3);
 	assert_int_equal(read(fd, bytes, sizeof(bytes)), 6);
 	assert_string_equal(bytes, "newest");
 }
