@@ -237,14 +237,6 @@ int token_open_installed(const struct root *root, int *ret_fd, size_t *ret_count
 		newest_stat = st;
 	}
 
-	if (count == 0) {
-		(void)error_set(err, ERROR_TOKEN, "there is no token in %s", TOKEN_DIR);
-		err->errnum = ENOENT;
-		return error_hint(err,
-				  "get a client configuration token from the license "
-				  "server: vgpu-guest-agent token install FILE");
-	}
-
 	*ret_fd = take_fd(newest);
 	*ret_count = count;
 	return 0;

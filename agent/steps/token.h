@@ -26,6 +26,9 @@ must_check int token_memory(const char *text, size_t size, int *ret_fd,
 must_check int token_install(int fd, unsigned mode, const struct root *root,
 			     bool *ret_changed, struct error *err);
 
-/* The token that is installed: the only file of the folder, or the newest of several. */
+/*
+ * The token that is installed: the only file of the folder, or the newest of several.
+ * None there: the descriptor is -1 and the count 0.
+ */
 must_check int token_open_installed(const struct root *root, int *ret_fd,
 				    size_t *ret_count, struct error *err);
