@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/unpack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/room.h"
+#include "base/text.h"
+
+#define CACHE "/var/cache/vgpu-guest-agent"
+#define MEMBER_NEW CACHE "/.member"
+#define MEMBER_MAX (8ull << 30) /* where the archive does not say */
+#define TOOL_S 60
+#define MEMBERS_MAX 4096
+
+static enum package_kind kind_from_name(const char *name)
+{
+	for (int kind = PACKAGE_RUN; kind <= PACKAGE_BUNDLE; kind++) {
+		if (strcmp(package_kind_name((enum package_kind)kind), name) == 0)
+			return (enum package_kind)kind;
+	}
+	return PACKAGE_NONE;
+}
+
+static const char *string_or_empty(const struct json *object, const char *key)
+{
+	const char *value = json_get_string(object, key);
+
+	return value ? value : "";
+}
+
+/* Debian and RPM say it with an epoch and a revision: "1:525.105.17-1". */
+static void copy_version(struct span text, char *ret_version)
+{
+	const char *colon = memchr(text.at, ':', text.len);
+	size_t length = 0;
+
+	if (colon) {
+		text.len -= (size_t)(colon + 1 - text.at);
+		text.at = colon + 1;
+	}
+	while (length < text.len && (text.at[length] == '.' ||
+				     (text.at[length] >= '0' && text.at[length] <= '9')))
+		length++;
+	text.len = length;
+	ret_version[0] = '\0';
+	if (version_valid(text))
+		(void)span_copy(text, ret_version, VERSION_MAX);
+}
+
+/* Debian's and RPM's words for what the kernel calls x86_64 and aarch64. */
+static void copy_arch(struct span text, char *ret_arch, size_t size)
+{
+	if (span_equals(text, "amd64"))
+		text = span_of("x86_64");
+	else if (span_equals(text, "arm64"))
+		text = span_of("aarch64");
+	(void)span_copy(text, ret_arch, size);
+}
+
+static bool fits_arch(const char *arch, const char *wanted)
+{
+	return !arch[0] || strcmp(arch, wanted) == 0;
+}
+
+/* Version and architecture, each on a line, from the package manager's own tool. */
+static int ask_tool(const struct unpack_input *input, struct unpack_content *content,
+		    struct error *err)
+{
+	static const char *const deb[] = { "dpkg-deb", "-W",
+					   "--showformat=${Version}\\n${Architecture}\\n",
+					   "/proc/self/fd/3", NULL };
+	static const char *const rpm[] = { "rpm",
+					   "-qp",
+					   "--nosignature",
+					   "--queryformat=%{VERSION}\\n%{ARCH}\\n",
+					   "/proc/self/fd/3",
+					   NULL };
+	const char *const *words = content->kind == PACKAGE_DEB ? deb : rpm;
+	cleanup(run_result_done) struct run_result result = { 0 };
+	struct span rest, version = { "", 0 }, arch = { "", 0 };
+	char program[128];
+	const char *argv[] = { program, words[1], words[2], words[3], words[4], NULL };
+	struct run run = {
+		.argv = argv,
+		.timeout_s = TOOL_S,
+		.output_limit = 4096,
+		.fds = &input->fd,
+		.fd_count = 1,
+	};
+
+	if (!run_find(input->root, words[0], program, sizeof(program)))
+		return error_set(err, ERROR_PREREQUISITES,
+				 "%s is a .%s and %s is not installed", input->name,
+				 package_kind_name(content->kind), words[0]);
+	if (run_command(input->runner, input->root, &run, &result, err) < 0)
+		return -1;
+	if (result.status != 0 || result.signal)
+		return error_set(err, ERROR_INTEGRITY, "%s: %s cannot read it",
+				 input->name, words[0]);
+
+	rest = (struct span){ .at = result.output, .len = result.size };
+	(void)span_next_line(&rest, &version);
+	(void)span_next_line(&rest, &arch);
+	copy_version(span_trim(version), content->version);
+	copy_arch(span_trim(arch), content->arch, sizeof(content->arch));
+	return 0;
+}
+
+/* "a, b and others" of the members that make the choice hard. */
+static void list_members(const struct json *members, enum package_kind kind, char *text,
+			 size_t size)
+{
+	size_t named = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < json_count(members) && i < MEMBERS_MAX; i++) {
+		const struct json *member = json_at(members, i);
+		size_t used = strlen(text);
+
+		if (kind != PACKAGE_NONE &&
+		    kind_from_name(string_or_empty(member, "kind")) != kind)
+			continue;
+		if (++named > 3) {
+			(void)text_format(text + used, size - used, ", ...");
+			break;
+		}
+		(void)text_format(text + used, size - used, "%s%.100s", used ? ", " : "",
+				  string_or_empty(member, "name"));
+	}
+	text_sanitize(text);
+}
+
+static int take_member(const struct json *member, struct unpack_content *content,
+		       struct error *err)
+{
+	const char *name = string_or_empty(member, "name");
+	int64_t size = json_get_int(member, "size", 0);
+
+	if (!text_copy(content->member, sizeof(content->member), name) || size < 0)
+		return error_set(err, ERROR_INTEGRITY,
+				 "a member's name is too long: %.100s", name);
+	content->member_kind = kind_from_name(string_or_empty(member, "kind"));
+	content->member_size = (uint64_t)size;
+	copy_version(span_of(string_or_empty(member, "version")), content->version);
+	copy_arch(span_of(string_or_empty(member, "arch")), content->arch,
+		  sizeof(content->arch));
+	return 0;
+}
+
+/* The one member of the first wanted kind that there is for this guest. */
+static int choose_member(const struct unpack_input *input, const struct json *members,
+			 struct unpack_content *content, struct error *err)
+{
+	char names[340];
+
+	for (size_t i = 0; i < ARRAY_SIZE(input->wanted); i++) {
+		const struct json *found = NULL;
+		size_t count = 0;
+
+		if (input->wanted[i] == PACKAGE_NONE)
+			break;
+		for (size_t m = 0; m < json_count(members) && m < MEMBERS_MAX; m++) {
+			const struct json *member = json_at(members, m);
+			char arch[sizeof(content->arch)];
+
+			copy_arch(span_of(string_or_empty(member, "arch")), arch,
+				  sizeof(arch));
+			if (kind_from_name(string_or_empty(member, "kind")) !=
+				    input->wanted[i] ||
+			    !fits_arch(arch, input->arch))
+				continue;
+			found = member;
+			count++;
+		}
+		if (count == 1)
+			return take_member(found, content, err);
+		if (count > 1) {
+			list_members(members, input->wanted[i], names, sizeof(names));
+			return error_set(err, ERROR_INTEGRITY,
+					 "%s holds more than one driver that fits: %s",
+					 input->name, names);
+		}
+	}
+
+	list_members(members, PACKAGE_NONE, names, sizeof(names));
+	return error_set(err, ERROR_INTEGRITY, "%s holds no driver that fits: %s",
+			 input->name, names[0] ? names : "no guest driver at all");
+}
+
+static int check_arch(const struct unpack_input *input,
+		      const struct unpack_content *content, struct error *err)
+{
+	if (fits_arch(content->arch, input->arch))
+		return 0;
+	return error_set(err, ERROR_NO_MATCH, "%s is for %s, this guest is %s",
+			 input->name, content->arch, input->arch);
+}
+
+int unpack_inspect(const struct unpack_input *input, struct unpack_content *ret_content,
+		   struct error *err)
+{
+	struct unpack_content content = { .kind = PACKAGE_NONE };
+	cleanup_json struct json *request = json_build(
+		"{s:s, s:i, s:o}", "job", "inspect", "input", CHANNEL_FIRST_FILE, "name",
+		json_text(input->name, strlen(input->name)));
+	cleanup_json struct json *answer = NULL;
+
+	if (!request)
+		return error_set_errno(err, ENOMEM, "looking into %s", input->name);
+	if (lseek(input->fd, 0, SEEK_SET) < 0)
+		return error_set_errno(err, errno, "looking into %s", input->name);
+	if (channel_call(input->channel, request, &input->fd, 1, &answer, err) < 0)
+		return -1;
+
+	content.kind = kind_from_name(string_or_empty(answer, "kind"));
+	copy_version(span_of(string_or_empty(answer, "version")), content.version);
+	copy_arch(span_of(string_or_empty(answer, "arch")), content.arch,
+		  sizeof(content.arch));
+	if (content.kind == PACKAGE_NONE)
+		return error_set(err, ERROR_INTEGRITY, "%s is no driver package",
+				 input->name);
+	if (content.kind == PACKAGE_BUNDLE &&
+	    choose_member(input, json_get(answer, "members"), &content, err) < 0)
+		return -1;
+	if ((content.kind == PACKAGE_DEB || content.kind == PACKAGE_RPM) &&
+	    ask_tool(input, &content, err) < 0)
+		return -1;
+	if (check_arch(input, &content, err) < 0)
+		return -1;
+
+	*ret_content = content;
+	return 0;
+}
+
+/* Unpacks into `fd`; the worker has hashed what it wrote. */
+static int ask_worker(const struct unpack_input *input,
+		      const struct unpack_content *content, int fd,
+		      char ret_sha256[static PACKAGE_SHA256_SIZE], struct error *err)
+{
+	uint64_t size = content->member_size ? content->member_size : MEMBER_MAX;
+	const int fds[] = { input->fd, fd };
+	cleanup_json struct json *request =
+		json_build("{s:s, s:i, s:i, s:o, s:I}", "job", "unpack", "input",
+			   CHANNEL_FIRST_FILE, "output", CHANNEL_FIRST_FILE + 1, "member",
+			   json_text(content->member, strlen(content->member)),
+			   "max_size", (int64_t)size);
+	cleanup_json struct json *answer = NULL;
+	const char *sha256;
+
+	if (!request)
+		return error_set_errno(err, ENOMEM, "unpacking %s", content->member);
+	if (lseek(input->fd, 0, SEEK_SET) < 0)
+		return error_set_errno(err, errno, "unpacking %s", input->name);
+	if (channel_call(input->channel, request, fds, 2, &answer, err) < 0)
+		return -1;
+
+	sha256 = string_or_empty(answer, "sha256");
+	if (strlen(sha256) != PACKAGE_SHA256_SIZE - 1 ||
+	    strspn(sha256, "0123456789abcdef") != PACKAGE_SHA256_SIZE - 1)
+		return error_set(err, ERROR_INTERNAL,
+				 "the worker names no checksum of %s", content->member);
+	memcpy(ret_sha256, sha256, PACKAGE_SHA256_SIZE);
+	return 0;
+}
+
+static int write_member(const struct unpack_input *input,
+			const struct unpack_content *content, char *ret_path, size_t size,
+			struct error *err)
+{
+	char sha256[PACKAGE_SHA256_SIZE];
+	cleanup_fd int fd = root_open_at(input->root, MEMBER_NEW,
+					 O_RDWR | O_CREAT | O_EXCL, 0600, err);
+
+	if (fd < 0 || ask_worker(input, content, fd, sha256, err) < 0)
+		return -1;
+	if (fsync(fd) < 0)
+		return error_set_errno(err, errno, "unpacking %s", content->member);
+	if (!text_format(ret_path, size, CACHE "/%s.%s", sha256,
+			 package_kind_name(content->member_kind)))
+		return error_set_errno(err, ENAMETOOLONG, "naming %s", content->member);
+	return root_rename(input->root, MEMBER_NEW, ret_path, err);
+}
+
+int unpack_member(const struct unpack_input *input, const struct unpack_content *content,
+		  char *ret_path, size_t size, struct error *err)
+{
+	struct error ignored = ERROR_INIT;
+	int result;
+
+	if (root_mkdir(input->root, CACHE, 0700, err) < 0 ||
+	    room_check(input->root, CACHE, content->member_size, err) < 0 ||
+	    root_unlink(input->root, MEMBER_NEW, err) < 0)
+		return -1;
+
+	result = write_member(input, content, ret_path, size, err);
+	if (result < 0 && root_unlink(input->root, MEMBER_NEW, &ignored) < 0)
+		return -1;
+	return result;
+}
+
+int unpack_discard(const struct root *root, struct error *err)
+{
+	return root_remove_tree(root, UNPACK_DIR, err);
+}
