@@ -19,6 +19,8 @@
 static const struct job jobs[] = {
 	{ "fetch", job_fetch },
 	{ "copy", job_copy },
+	{ "inspect", job_inspect },
+	{ "unpack", job_unpack },
 	{ "token", job_token },
 };
 
