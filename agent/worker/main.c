@@ -17,6 +17,7 @@
 #include "worker/progress.h"
 
 static const struct job jobs[] = {
+	{ "list", job_list },
 	{ "fetch", job_fetch },
 	{ "copy", job_copy },
 	{ "inspect", job_inspect },

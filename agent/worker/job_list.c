@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "model/manifest.h"
+#include "model/url.h"
+#include "worker/catalog_yaml.h"
+#include "worker/digest.h"
+#include "worker/http.h"
+#include "worker/job.h"
+
+#define MANIFEST "PULP_MANIFEST"
+#define PAGE "index page"
+#define CATALOG "vgpuDriverCatalog.yaml"
+#define MANIFEST_MAX (64u << 20)
+#define PAGE_MAX (16u << 20)
+#define FILES_MAX 20000
+#define FILES_BYTES_MAX \
+	(3u << 20)        /* a result is one line, and the catalog is in it too */
+#define FILE_OVERHEAD 120 /* what a file's line has besides its name */
+#define WARNINGS_MAX 20
+
+/* What is read of a repository, entry by entry. */
+struct listing {
+	struct sink sink;
+	struct manifest_reader reader;
+	const char *document; /* for warnings */
+	struct json *files, *warnings;
+	size_t bytes;
+	size_t bad, more; /* lines beyond the warnings, files beyond the limits */
+	bool has_catalog;
+	char catalog_sha256[PACKAGE_SHA256_SIZE];
+	bool failed; /* memory is out */
+};
+
+static void listing_done(struct listing *listing)
+{
+	json_free(listing->files);
+	json_free(listing->warnings);
+}
+
+static void warn(struct listing *listing, const char *message)
+{
+	if (json_append(listing->warnings, json_text(message, strlen(message))) < 0)
+		listing->failed = true;
+}
+
+static void note_bad(struct listing *listing, size_t line, const char *why)
+{
+	char message[160];
+
+	if (json_count(listing->warnings) >= WARNINGS_MAX) {
+		listing->bad++;
+		return;
+	}
+	(void)text_format(message, sizeof(message), "%s line %zu %s: skipped",
+			  listing->document, line, why);
+	warn(listing, message);
+}
+
+static void take_entry(void *context, const struct manifest_entry *entry, size_t line,
+		       const char *why)
+{
+	struct listing *listing = context;
+	size_t bytes;
+
+	if (why) {
+		note_bad(listing, line, why);
+		return;
+	}
+	if (strcmp(entry->name, CATALOG) == 0) {
+		listing->has_catalog = true;
+		(void)text_copy(listing->catalog_sha256, sizeof(listing->catalog_sha256),
+				entry->sha256);
+		return;
+	}
+	if (package_kind_of(span_of(entry->name)) == PACKAGE_NONE)
+		return;
+
+	/* A name may double in JSON, where its bytes are quotes or no UTF-8. */
+	bytes = 2 * strlen(entry->name) + FILE_OVERHEAD;
+	if (json_count(listing->files) == FILES_MAX ||
+	    listing->bytes + bytes > FILES_BYTES_MAX || entry->size > INT64_MAX) {
+		listing->more++;
+		return;
+	}
+	listing->bytes += bytes;
+	if (json_append(listing->files,
+			json_build("{s:o, s:I, s:s}", "name",
+				   json_text(entry->name, strlen(entry->name)), "size",
+				   (int64_t)entry->size, "sha256", entry->sha256)) < 0)
+		listing->failed = true;
+}
+
+/* Forgets what was read; also for a transfer that begins anew. */
+static int begin(struct listing *listing, struct error *err)
+{
+	listing_done(listing);
+	listing->files = json_build("[]");
+	listing->warnings = json_build("[]");
+	listing->bytes = listing->bad = listing->more = 0;
+	listing->has_catalog = false;
+	manifest_begin(&listing->reader, take_entry, listing);
+
+	if (!listing->files || !listing->warnings)
+		return error_set_errno(err, ENOMEM, "reading the repository");
+	return 0;
+}
+
+static int feed(struct sink *sink, const void *data, size_t size, struct error *err)
+{
+	struct listing *listing = (struct listing *)(void *)sink;
+
+	if (!manifest_feed(&listing->reader, data, size))
+		return error_set(err, ERROR_INTEGRITY,
+				 MANIFEST " has more than %d lines: refused",
+				 MANIFEST_ENTRIES_MAX);
+	if (listing->failed)
+		return error_set_errno(err, ENOMEM, "reading the repository");
+	return 0;
+}
+
+static int restart(struct sink *sink, struct error *err)
+{
+	return begin((struct listing *)(void *)sink, err);
+}
+
+/* Says what was left out, after the last entry. */
+static int finish(struct listing *listing, struct error *err)
+{
+	char message[160];
+
+	if (listing->bad > 0) {
+		(void)text_format(message, sizeof(message),
+				  "%s: %zu more bad lines skipped", listing->document,
+				  listing->bad);
+		warn(listing, message);
+	}
+	if (listing->more > 0) {
+		(void)text_format(message, sizeof(message),
+				  "%s: %zu more files than can be looked at",
+				  listing->document, listing->more);
+		warn(listing, message);
+	}
+	if (listing->failed)
+		return error_set_errno(err, ENOMEM, "reading the repository");
+	return 0;
+}
+
+/* 0 with the repository's slash, or an error. */
+static int make_url(const struct json *request, const char *name, char ret_url[URL_MAX],
+		    struct error *err)
+{
+	const char *repository = json_get_string(request, "repository");
+
+	if (!repository || !text_format(ret_url, URL_MAX, "%s%s%s", repository,
+					text_ends(repository, "/") ? "" : "/", name))
+		return error_set(err, ERROR_USAGE,
+				 "the repository's URL is missing or too long");
+	return 0;
+}
+
+static int read_manifest(const struct json *request, struct http *http,
+			 struct listing *listing, bool *ret_verified, struct error *err)
+{
+	char url[URL_MAX];
+	struct http_request get = { .url = url, .limit = MANIFEST_MAX, .optional = true };
+	struct http_answer answer;
+
+	listing->document = MANIFEST;
+	listing->sink = (struct sink){ .write = feed, .restart = restart };
+	if (make_url(request, MANIFEST, url, err) < 0 || begin(listing, err) < 0 ||
+	    http_get(http, &get, &listing->sink, &answer, err) < 0)
+		return -1;
+	if (!manifest_end(&listing->reader))
+		return error_set(err, ERROR_INTEGRITY,
+				 MANIFEST " has more than %d lines: refused",
+				 MANIFEST_ENTRIES_MAX);
+
+	*ret_verified = answer.verified;
+	return finish(listing, err);
+}
+
+static int read_page(const struct json *request, struct http *http,
+		     struct listing *listing, bool *ret_verified, struct error *err)
+{
+	cleanup_free char *html = NULL;
+	char url[URL_MAX];
+	size_t size;
+
+	listing->document = PAGE;
+	if (make_url(request, "", url, err) < 0 || begin(listing, err) < 0)
+		return -1;
+	if (http_get_text(http, url, PAGE_MAX, &html, &size, ret_verified, err) < 0) {
+		if (err->errnum == ENOENT)
+			(void)error_hint(err, "there is neither " MANIFEST
+					      " nor an index page: is the path right, "
+					      "and has the Pulp repository a "
+					      "publication?");
+		return -1;
+	}
+
+	manifest_listing(html, size, take_entry, listing);
+	return finish(listing, err);
+}
+
+/* The catalog of a URL; `sha256` from the manifest, or "". */
+static int fetch_catalog(struct http *http, const char *url, const char *sha256,
+			 struct json **ret_catalog, struct error *err)
+{
+	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
+	cleanup(digest_done) struct digest digest = { .context = NULL };
+	struct http_request get = { .url = url,
+				    .limit = CATALOG_YAML_MAX,
+				    .optional = true };
+	char actual[DIGEST_TEXT_SIZE];
+	struct http_answer answer;
+
+	sink_memory_begin(&memory, CATALOG_YAML_MAX);
+	if (digest_begin(&digest, &memory.sink, err) < 0 ||
+	    http_get(http, &get, &digest.sink, &answer, err) < 0 ||
+	    digest_end(&digest, actual, err) < 0)
+		return -1;
+	if (sha256[0] && strcmp(sha256, actual) != 0)
+		return error_set(err, ERROR_INTEGRITY,
+				 "its SHA-256 is not the manifest's");
+
+	return catalog_yaml_read(memory.data ? memory.data : "", memory.size, ret_catalog,
+				 err);
+}
+
+static int read_catalog_file(int fd, struct json **ret_catalog, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	size_t size;
+
+	(void)lseek(fd, 0, SEEK_SET); /* where the caller has written it before */
+	if (file_read_fd(fd, CATALOG_YAML_MAX, &text, &size, err) < 0)
+		return -1;
+	return catalog_yaml_read(text, size, ret_catalog, err);
+}
+
+/* One that the repository merely has and that is unusable is a warning. */
+static int read_own_catalog(const struct json *request, struct http *http,
+			    struct listing *listing, struct json **ret_catalog,
+			    struct error *err)
+{
+	struct error why = ERROR_INIT;
+	char url[URL_MAX], message[160];
+
+	if (make_url(request, CATALOG, url, err) < 0)
+		return -1;
+	if (fetch_catalog(http, url, listing->catalog_sha256, ret_catalog, &why) == 0)
+		return 0;
+	/* A veto that only did not come through must not be overlooked. */
+	if (why.code != ERROR_INTEGRITY && why.errnum != ENOENT) {
+		*err = why;
+		return -1;
+	}
+
+	(void)text_format(message, sizeof(message), CATALOG " is not used: %s", why.text);
+	warn(listing, message);
+	*ret_catalog = NULL;
+	return listing->failed ? error_set_errno(err, ENOMEM, "reading the catalog") : 0;
+}
+
+/* `ret_catalog` stays NULL where there is none. */
+static int read_catalog(const struct json *request, struct http *http,
+			struct listing *listing, struct json **ret_catalog,
+			struct error *err)
+{
+	const char *wanted = json_get_string(request, "catalog");
+	int fd = (int)json_get_int(request, "catalog_input", -1);
+	int result = 0;
+
+	if (fd >= 0)
+		result = read_catalog_file(fd, ret_catalog, err);
+	else if (wanted && strcmp(wanted, "auto") == 0 && listing->has_catalog)
+		result = read_own_catalog(request, http, listing, ret_catalog, err);
+	else if (wanted && strcmp(wanted, "auto") != 0 && strcmp(wanted, "none") != 0)
+		result = fetch_catalog(http, wanted, "", ret_catalog, err);
+
+	return result < 0 ? error_prefix(err, "the driver catalog") : 0;
+}
+
+int job_list(const struct json *request, struct json **ret_result, struct error *err)
+{
+	cleanup(listing_done) struct listing listing = { .document = MANIFEST };
+	cleanup_json struct json *catalog = NULL;
+	cleanup_http struct http *http = NULL;
+	const char *source = "manifest";
+	bool verified = false;
+
+	if (http_open(json_get(request, "http"), &http, err) < 0)
+		return -1;
+	if (read_manifest(request, http, &listing, &verified, err) < 0) {
+		if (err->errnum != ENOENT)
+			return -1;
+		source = "listing";
+		if (read_page(request, http, &listing, &verified, err) < 0)
+			return -1;
+	}
+	if (read_catalog(request, http, &listing, &catalog, err) < 0)
+		return -1;
+
+	*ret_result = json_build("{s:s, s:b, s:O, s:O, s:o}", "source", source,
+				 "verified", (int)verified, "files", listing.files,
+				 "warnings", listing.warnings, "catalog",
+				 catalog ? take_ptr(catalog) : json_build("n"));
+	if (!*ret_result)
+		return error_set_errno(err, ENOMEM, "reading the repository");
+	return 0;
+}
