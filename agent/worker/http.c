@@ -15,6 +15,7 @@
 	65536 /* so much of an unwanted body is read to keep a connection */
 #define STALL_BYTES_PER_S 1024L
 #define BUFFER_MAX 262144L
+#define QUICK_CONNECT_S 5L
 
 struct http {
 	CURL *curl;
@@ -170,8 +171,10 @@ static void set_limits(const struct http_options *options, const struct http_hop
 	set(curl, CURLOPT_LOW_SPEED_LIMIT, slowest);
 	set(curl, CURLOPT_LOW_SPEED_TIME, options->stall_timeout_s);
 	set(curl, CURLOPT_CONNECTTIMEOUT, options->connect_timeout_s);
-	if (hop->timeout_s > 0)
+	if (hop->timeout_s > 0) {
+		set(curl, CURLOPT_CONNECTTIMEOUT, QUICK_CONNECT_S);
 		set(curl, CURLOPT_TIMEOUT_MS, (long)(hop->timeout_s * 1000) + 1);
+	}
 }
 
 /* What only a trusted server may get. */
@@ -269,6 +272,22 @@ static enum retry_class class_of(CURLcode code)
 	}
 }
 
+/* Not 0 where nobody was there to talk to: some callers take that for an answer. */
+static int errnum_of(CURL *curl, CURLcode code)
+{
+	curl_off_t connected = 0;
+	long number = 0;
+
+	if (code == CURLE_COULDNT_RESOLVE_HOST)
+		return EHOSTUNREACH;
+	if (code == CURLE_COULDNT_CONNECT) {
+		(void)curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &number);
+		return number ? (int)number : ECONNREFUSED;
+	}
+	(void)curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connected);
+	return code == CURLE_OPERATION_TIMEDOUT && connected == 0 ? ETIMEDOUT : 0;
+}
+
 /* A TLS alert by which the server refuses us is no disturbance of the line. */
 static bool is_client_refused(const char *reason)
 {
@@ -317,6 +336,7 @@ static int fail(struct http *http, struct http_hop *hop, CURLcode code, struct e
 	text_sanitize(http->reason);
 	(void)error_set(err, ERROR_NETWORK, "%s",
 			http->reason[0] ? http->reason : curl_easy_strerror(code));
+	err->errnum = errnum_of(http->curl, code);
 	if (code == CURLE_COULDNT_RESOLVE_HOST)
 		return error_hint(err, "check the host's name and the guest's DNS");
 	return fail_tls(http, hop, code, err);

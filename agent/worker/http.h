@@ -35,7 +35,8 @@ struct http_request {
 	uint64_t limit; /* more bytes than this, those before `offset` included, end it */
 	bool resume;   /* go on after a cut: the caller proves the whole by its SHA-256 */
 	bool optional; /* a 404 is an answer, not tried again */
-	bool quick;    /* metadata: short intervals, no retries beyond `deadline_s` */
+	bool quick;    /* metadata: short intervals, no retries beyond `deadline_s`, and
+			  nobody listening is an answer, with an errnum */
 	unsigned deadline_s; /* for quick requests; 0: 30 */
 };
 

@@ -298,6 +298,8 @@ int http_get(struct http *http, const struct http_request *request, struct sink 
 	}
 
 	while (attempt(&transfer, &hop, err) < 0) {
+		if (request->quick && err->errnum)
+			hop.class = RETRY_NEVER;
 		if (!wait_for_next(&transfer, &hop)) {
 			say_tries(&transfer, err);
 			return error_prefix(

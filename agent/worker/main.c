@@ -22,6 +22,7 @@ static const struct job jobs[] = {
 	{ "copy", job_copy },
 	{ "inspect", job_inspect },
 	{ "unpack", job_unpack },
+	{ "metadata", job_metadata },
 	{ "token", job_token },
 };
 
