@@ -16,8 +16,7 @@
 #include "base/text.h"
 
 #define FDS_MAX 64
-#define EXIT_GRACE_S 5.0 /* from the answer, or from SIGTERM, to the end of the process \
-			  */
+#define EXIT_GRACE_S 5.0 /* from the answer, or from SIGTERM, to the end */
 #define ENV_MAX 16
 
 /*

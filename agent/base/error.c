@@ -5,6 +5,13 @@
 #include <stdarg.h>
 #include <string.h>
 
+#undef error_set
+#undef error_set_errno
+#undef error_set_interrupted
+#undef error_prefix
+#undef error_hint
+#undef error_recode
+
 static const char *const code_names[] = {
 	[ERROR_NONE] = "ok",
 	[ERROR_INTERNAL] = "internal",

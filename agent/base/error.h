@@ -72,3 +72,14 @@ const char *error_code_name(enum error_code code);
 
 /* The code of a name of the contract; ERROR_INTERNAL for any other text. */
 enum error_code error_code_from_name(const char *name);
+
+/*
+ * The same functions, whose -1 also the compiler sees: static analysis then knows that
+ * after `return error_set(...)` no caller goes on.
+ */
+#define error_set(...) (error_set(__VA_ARGS__), -1)
+#define error_set_errno(...) (error_set_errno(__VA_ARGS__), -1)
+#define error_set_interrupted(err) (error_set_interrupted(err), -1)
+#define error_prefix(...) (error_prefix(__VA_ARGS__), -1)
+#define error_hint(...) (error_hint(__VA_ARGS__), -1)
+#define error_recode(...) (error_recode(__VA_ARGS__), -1)

@@ -225,10 +225,9 @@ void json_each(const struct json *object,
 	       bool (*each)(void *context, const char *key, const struct json *value),
 	       void *context)
 {
-	json_t *walked;
-
 	/* The library's iterators take no const, though they change nothing. */
-	memcpy(&walked, &object, sizeof(walked));
+	json_t *walked = (json_t *)(uintptr_t)object;
+
 	for (void *at = json_object_iter(walked); at;
 	     at = json_object_iter_next(walked, at)) {
 		if (!each(context, json_object_iter_key(at),
