@@ -109,13 +109,16 @@ static int find_modules(const struct root *root, const char *dir,
 	if (root_list(root, dir, NAMES_MAX, &names, err) < 0)
 		return -1;
 	for (char **name = names; *name; name++) {
-		char *path = found.modules[found.count];
+		char *path;
 
 		if (!text_starts(*name, "nvidia") || !text_ends(*name, ".ko"))
 			continue;
-		if (found.count == BUILD_MODULES_MAX ||
-		    !text_format(path, sizeof(found.modules[0]), "%s/%s", dir, *name))
+		if (found.count == BUILD_MODULES_MAX)
 			return error_set(err, ERROR_BUILD, "too many modules in %s", dir);
+		path = found.modules[found.count];
+		if (!text_format(path, sizeof(found.modules[0]), "%s/%s", dir, *name))
+			return error_set(err, ERROR_BUILD, "the path %s/%s is too long",
+					 dir, *name);
 		/* Sorted, "nvidia-" comes before "nvidia.": the one that counts to the
 		 * top. */
 		if (strcmp(*name, "nvidia.ko") == 0 && found.count > 0) {
