@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "support/cmocka.h"
 #include "fault/fault.h"
+#include "support/cmocka.h"
 #include "support/sysroot.h"
 
 #define GRIDD "/etc/nvidia/gridd.conf"

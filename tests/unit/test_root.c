@@ -82,8 +82,7 @@ static void both_ways_create_only_the_last_component(void **state)
 		cleanup_fd int fd = -1;
 
 		without_openat2 = pass == 1;
-		fd = root_open_at(&sysroot->root,
-				  pass ? "/absolute/b" : "/absolute/a",
+		fd = root_open_at(&sysroot->root, pass ? "/absolute/b" : "/absolute/a",
 				  O_WRONLY | O_CREAT | O_EXCL, 0600, &err);
 		assert_true(fd >= 0);
 		assert_int_equal(root_open_at(&sysroot->root, "/none/x",
