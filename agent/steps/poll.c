@@ -10,7 +10,8 @@
 #define OUTPUT_LIMIT (4u << 20) /* 64 GPUs print under 1 MiB */
 #define INTERVAL_FIRST_S 0.25
 #define INTERVAL_MOST_S 5.0
-#define CALL_TIMEOUT_S 30 /* eight GPUs without persistence mode take about 10 s */
+#define CALL_LEAST_S 10 /* eight GPUs without persistence mode take about as long */
+#define CALL_MOST_S 30
 
 /* NVML's codes, which nvidia-smi ends with; the man page names all but 18. */
 static const struct {
@@ -89,12 +90,20 @@ int poll_smi(struct runner *runner, const struct root *root, unsigned timeout_s,
 	return read_result(&result, ret_report, err);
 }
 
+/* A call that hangs does not outlast a short wait by much, nor eat a long one alone. */
+static unsigned call_timeout(unsigned wait_s)
+{
+	if (wait_s < CALL_LEAST_S)
+		return CALL_LEAST_S;
+	return wait_s < CALL_MOST_S ? wait_s : CALL_MOST_S;
+}
+
 /* One look; a GPU that the driver does not show is as bad as none. */
 static int look(struct runner *runner, const struct root *root,
 		const struct poll_wait *wait, struct license_report *report,
 		struct error *err)
 {
-	if (poll_smi(runner, root, CALL_TIMEOUT_S, report, err) < 0)
+	if (poll_smi(runner, root, call_timeout(wait->wait_s), report, err) < 0)
 		return -1;
 	if (report->count >= wait->expected)
 		return 0;

@@ -287,6 +287,20 @@ static void a_driver_that_stays_broken_is_the_last_error(void **state)
 	assert_in_range(script.calls, 3, 11);
 }
 
+static void each_call_has_a_limit_that_fits_the_wait(void **state)
+{
+	static const unsigned limits[][2] = { { 0, 10 }, { 20, 20 }, { 300, 30 } };
+	const struct answer answer = { .count = 1, LICENSED };
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		struct script script = script_of(&answer, 1);
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(wait_for(*state, &script, limits[i][0], 1, &err), 0);
+		assert_int_equal(script.timeout_s, limits[i][1]);
+	}
+}
+
 static void a_signal_ends_the_waiting(void **state)
 {
 	const struct answer answer = { .count = 1, UNLICENSED };
@@ -331,6 +345,7 @@ int main(void)
 		TEST(without_time_it_looks_once),
 		TEST(a_missing_gpu_is_the_drivers_error),
 		TEST(a_driver_that_stays_broken_is_the_last_error),
+		TEST(each_call_has_a_limit_that_fits_the_wait),
 		TEST(a_signal_ends_the_waiting),
 		TEST(a_signal_during_the_call_is_no_reason_to_ask_again),
 	};
