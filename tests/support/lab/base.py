@@ -41,8 +41,22 @@ def output(*argv):
     return done.stdout
 
 
+def update():
+    output("apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300", "update")
+
+
 def sources():
     """The Debian sources of this machine's apt as one-line entries. apt itself reads them, whatever form they have."""
+    found = read_sources()
+    if not found[1] and os.geteuid() == 0:  # it names the origin only of what it has an index of
+        update()
+        found = read_sources()
+    if not found[1]:
+        raise LabError("apt knows no Debian sources of this release")
+    return found
+
+
+def read_sources():
     form = "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)"
     codename = re.search(r"^VERSION_CODENAME=(\w+)", open("/etc/os-release").read(), re.M).group(1)
     suites = {}
@@ -50,8 +64,6 @@ def sources():
         origin, uri, release, component = line.split("|")
         if origin == "Debian" and release.startswith(codename):
             suites.setdefault((uri, release), []).append(component)
-    if not suites:
-        raise LabError("apt knows no Debian sources with an index: run apt-get update")
     lines = [f"deb {uri} {release} {' '.join(sorted(set(parts)))}" for (uri, release), parts in suites.items()]
     return codename, lines
 
@@ -113,6 +125,7 @@ def prepare(say=lambda text: None):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(f"{path}.json"):
             say("making the base system (about a minute)")
+            update()  # an old index names kernels that the mirror no longer has
             build(path, codename, lines, kernels_to_be_had())
     with open(f"{path}.json") as file:
         return Base(path, json.load(file)["kernels"])

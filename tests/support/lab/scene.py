@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest with a GPU, a driver in the repository, metadata and the agent of the build under test: where a test begins."""
 import contextlib
-import glob
 import hashlib
 import json
 import os
@@ -66,16 +65,22 @@ def standin_digest():
 
 
 def bundle(version=DRIVER, host=HOST, *arguments):
-    """The zip of a driver for a host version, made once for each way of making it."""
-    key = hashlib.sha256("\0".join([standin_digest(), version, host, *arguments]).encode()).hexdigest()[:16]
+    """The zip of a driver for a host version."""
+    return package("bundle", version, host, *arguments)
+
+
+def package(kind, version=DRIVER, host=HOST, *arguments):
+    """A driver in one of make-driver's kinds, made once for each way of making it."""
+    arguments = ["--version", version, "--host-version", host, "--kinds", kind, *arguments]
+    key = hashlib.sha256("\0".join([standin_digest(), *arguments]).encode()).hexdigest()[:16]
     folder = f"{CACHE}/driver-{key}"
     if not os.path.isdir(folder):
         shutil.rmtree(f"{folder}.new", ignore_errors=True)
         os.makedirs(f"{folder}.new")
-        tool("make-driver", "--version", version, "--host-version", host, "--kinds", "bundle", "--output",
-             f"{folder}.new", *arguments)
+        tool("make-driver", *arguments, "--output", f"{folder}.new")
         os.rename(f"{folder}.new", folder)
-    return glob.glob(f"{folder}/NVIDIA-GRID-*.zip")[0]
+    [name] = os.listdir(folder)
+    return f"{folder}/{name}"
 
 
 def write(guest, path, text, mode=0o644):
