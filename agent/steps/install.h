@@ -16,27 +16,36 @@
 
 /*
  * The package's own nvidia-installer without modules, with the options that it names
- * itself. ERROR_INSTALL with the ERROR lines of its log. Death by SIGBUS means a full
- * disk.
+ * itself. Its log goes to `log_fd`; `log_path` is that file's name, for the hint.
+ * ERROR_INSTALL with the ERROR lines of its log. Death by SIGBUS means a full disk.
  */
 must_check int install_userspace(struct runner *runner, const struct root *root,
 				 const char *tree, const char *log_path, int log_fd,
 				 struct error *err);
 
-/* Copies the modules to /lib/modules/REL/updates/vgpu-guest-agent/, then depmod REL. */
+#define INSTALL_MODULES "updates/vgpu-guest-agent" /* below /lib/modules/REL */
+
+/*
+ * Copies the modules there, removes what else is there, runs depmod REL and checks that
+ * modprobe will take this very module. Nothing is done where all of it is so already.
+ */
 must_check int install_modules(struct runner *runner, const struct root *root,
 			       const struct kernel *kernel,
 			       const struct build_result *build, bool *ret_changed,
 			       struct error *err);
 
-/* nouveau, nova_core and nova_drm must not bind at the next boot. */
-must_check int install_blacklist(const struct root *root, bool *ret_changed,
-				 struct error *err);
+/*
+ * nouveau, nova_core and nova_drm must not bind at the next boot. Where an initramfs of
+ * the system would still load nouveau, it is made anew.
+ */
+must_check int install_blacklist(struct runner *runner, const struct root *root,
+				 int log_fd, bool *ret_changed, struct error *err);
 
 /*
  * Stops what holds the old module, unloads nouveau, nova and another version of nvidia,
- * loads nvidia and nvidia-uvm, each with a time limit. ERROR_REBOOT when the old module
- * is in use, ERROR_SECURE_BOOT when the kernel refuses the signature.
+ * loads nvidia and nvidia-uvm, each with a time limit; what was stopped is started again
+ * also when it failed. ERROR_REBOOT when the old module is in use, ERROR_SECURE_BOOT when
+ * the kernel refuses the signature. Nothing is done where the right version is loaded.
  */
 must_check int install_load(struct runner *runner, const struct root *root,
 			    const char *version, bool *ret_changed, struct error *err);
