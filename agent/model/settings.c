@@ -355,6 +355,13 @@ struct json *settings_json(const struct settings *settings)
 	return take_ptr(object);
 }
 
+bool settings_is_callers(const struct settings *settings, const char *path)
+{
+	const struct settings_origin *origin = settings_table_origin(settings, path);
+
+	return origin && origin->layer == SETTINGS_COMMAND;
+}
+
 char *settings_redact(const char *url, char *buffer, size_t size)
 {
 	const char *scheme = strstr(url, "://");

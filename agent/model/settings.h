@@ -139,5 +139,11 @@ must_check int settings_check(const struct settings *settings, struct error *err
 /* {"driver.url":{"value":...,"origin":"..."}}: URL credentials are named, not shown. */
 struct json *settings_json(const struct settings *settings);
 
+/*
+ * Whether the key's value came from the command line: the file that it names is then the
+ * caller's, outside of the root.
+ */
+bool settings_is_callers(const struct settings *settings, const char *path);
+
 /* A URL without userinfo and query, for people to read. */
 char *settings_redact(const char *url, char *buffer, size_t size);

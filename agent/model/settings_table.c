@@ -100,6 +100,14 @@ const struct settings_key *settings_table_find(const char *path)
 	return NULL;
 }
 
+const struct settings_origin *settings_table_origin(const struct settings *settings,
+						    const char *path)
+{
+	const struct settings_key *key = settings_table_find(path);
+
+	return key ? &settings->origins[key - table] : NULL;
+}
+
 bool settings_table_is_section(const char *path)
 {
 	size_t len = strlen(path);
@@ -158,8 +166,8 @@ void settings_table_init(struct settings *ret_settings)
 		struct settings_value value;
 		bool good = settings_value_read(&table[i], table[i].initial, buffer,
 						&value) &&
-			    settings_value_put(ret_settings, &table[i], &value, &origin,
-					       &err) == 0;
+			    settings_value_put(ret_settings, &table[i], &value, &err) ==
+				    0;
 
 		assert(good);
 		(void)good;
@@ -192,7 +200,7 @@ int settings_table_put(struct settings *settings, const struct settings_key *key
 		return error_set_errno(err, ENOMEM, "reading the configuration");
 
 	*checked = *settings;
-	if (settings_value_put(checked, key, value, origin, err) < 0)
+	if (settings_value_put(checked, key, value, err) < 0)
 		return -1;
 	if (origin->layer < layer)
 		return 0;
@@ -200,7 +208,7 @@ int settings_table_put(struct settings *settings, const struct settings_key *key
 	if (key->picks && origin->layer > layer)
 		clear_picks(settings, origin->layer);
 	*held = *origin;
-	return settings_value_put(settings, key, value, origin, err);
+	return settings_value_put(settings, key, value, err);
 }
 
 /* The value as gridd.conf has it: its booleans are TRUE and FALSE. */

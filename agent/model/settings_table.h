@@ -20,6 +20,10 @@ size_t settings_table_count(void);
 const struct settings_key *settings_table_at(size_t index);
 const struct settings_key *settings_table_find(const char *path);
 
+/* Who set the key; NULL for no key. */
+const struct settings_origin *settings_table_origin(const struct settings *settings,
+						    const char *path);
+
 /* Whether keys lie below `path`: "driver", "license.gridd". */
 bool settings_table_is_section(const char *path);
 

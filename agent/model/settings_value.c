@@ -54,8 +54,7 @@ static bool is_sha256(const char *text)
 }
 
 /* What is wrong with a text for this key, in words; NULL: nothing. "" is "not set". */
-static const char *text_fault(const struct settings_key *key, const char *text,
-			      const struct settings_origin *origin)
+static const char *text_fault(const struct settings_key *key, const char *text)
 {
 	if (has_control(text))
 		return "holds a control character";
@@ -66,10 +65,7 @@ static const char *text_fault(const struct settings_key *key, const char *text,
 
 	switch (key->type) {
 	case SETTINGS_FILE_PATH:
-		/* The command line's files are relative to the caller's folder. */
-		return text[0] == '/' || origin->layer == SETTINGS_COMMAND
-			       ? NULL
-			       : "must be an absolute path";
+		return text[0] == '/' ? NULL : "must be an absolute path";
 	case SETTINGS_PROXY:
 		if (!strstr(text, "://"))
 			return strchr(text, ' ') ? "is no proxy" : NULL;
@@ -100,9 +96,9 @@ static const char *text_fault(const struct settings_key *key, const char *text,
 }
 
 static int put_text(const struct settings_key *key, char *member, const char *text,
-		    const struct settings_origin *origin, struct error *err)
+		    struct error *err)
 {
-	const char *fault = text_fault(key, text, origin);
+	const char *fault = text_fault(key, text);
 
 	if (fault && key->type == SETTINGS_CHOICE && text[0])
 		return error_set(err, ERROR_USAGE, "%s = \"%.40s\" is none of: %s",
@@ -197,8 +193,7 @@ static enum settings_value_kind kind_of(enum settings_type type)
 }
 
 int settings_value_put(struct settings *settings, const struct settings_key *key,
-		       const struct settings_value *value,
-		       const struct settings_origin *origin, struct error *err)
+		       const struct settings_value *value, struct error *err)
 {
 	static const char *const wanted[] = {
 		[SETTINGS_VALUE_TEXT] = "a text in quotes",
@@ -231,7 +226,7 @@ int settings_value_put(struct settings *settings, const struct settings_key *key
 	case SETTINGS_SHA256:
 	case SETTINGS_VERSION:
 	default:
-		return put_text(key, member, value->text, origin, err);
+		return put_text(key, member, value->text, err);
 	}
 }
 

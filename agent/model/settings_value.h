@@ -73,9 +73,7 @@ bool settings_value_read(const struct settings_key *key, const char *text,
  */
 must_check int settings_value_put(struct settings *settings,
 				  const struct settings_key *key,
-				  const struct settings_value *value,
-				  const struct settings_origin *origin,
-				  struct error *err);
+				  const struct settings_value *value, struct error *err);
 
 /* The value in force, as JSON; NULL: no memory. */
 struct json *settings_value_json(const struct settings *settings,

@@ -242,14 +242,16 @@ static void set_reads_the_keys_type(void **state)
 	put_set(settings, "http.retries=0");
 	put_set(settings, "driver.upgrade=true");
 	put_set(settings, "metadata.sources=metadata-service");
-	put_set(settings, "signing.key=relative/key.pem");
+	put_set(settings, "signing.key=/root/key.pem");
 	put_set(settings, "license.gridd.EnableUI=TRUE");
 
 	assert_string_equal(settings->driver.url, "file:///tmp/x.run?a=b");
 	assert_int_equal(settings->http.retries, 0);
 	assert_true(settings->driver.upgrade);
 	assert_false(settings->metadata.config_drive);
-	assert_string_equal(settings->signing.key, "relative/key.pem");
+	assert_true(settings_is_callers(settings, "signing.key"));
+	assert_false(settings_is_callers(settings, "signing.cert"));
+	assert_string_equal(settings->signing.key, "/root/key.pem");
 	assert_string_equal(settings->license.gridd[0].value, "TRUE");
 }
 
@@ -270,6 +272,7 @@ static void set_refuses_what_is_none(void **state)
 		"license.gridd=x",
 		"driver.sha256=0123",
 		"driver.package=tar",
+		"signing.key=key.pem",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
