@@ -6,11 +6,16 @@
  */
 
 #include "base/channel.h"
+#include "base/root.h"
 #include "model/repository.h"
 #include "model/settings.h"
 #include "model/transport.h"
 
-/* ERROR_NETWORK when it cannot be reached: no reason to fail while a driver fits. */
+/*
+ * ERROR_NETWORK when it cannot be reached: no reason to fail while a driver fits.
+ * ERROR_USAGE for a repository that is not http(s). `root`: where a catalog's path lies;
+ * the caller's files are outside.
+ */
 must_check int match_list(const struct settings_driver *settings,
 			  const struct transport *transport, const struct root *root,
 			  const struct channel *channel,
