@@ -11,8 +11,9 @@ status=0
 check() { # folder, pattern of the project headers its files may include
 	for file in "$1"/*.[ch]; do
 		[ -e "$file" ] || continue
+		noun=${file%.?} # a room may have several files: noun.c, noun_part.c
 		bad=$(grep -nE '^#include "' "$file" |
-			grep -vE "#include \"($2|(${file%.?}|${file%%_*})\\.h)" || true)
+			grep -vE "#include \"($2|${noun%%_*}(_[a-z0-9_]+)?\\.h)" || true)
 		[ -z "$bad" ] || { echo "$file:$bad"; status=1; }
 	done
 }
