@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -88,6 +87,7 @@ static int env_fill(char **env, struct error *err)
 struct spawning {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
+	char *program; /* posix_spawn() takes no const */
 	char *env[ENV_MAX];
 	int high[FDS_MAX]; /* copies above the numbers that the worker will use */
 };
@@ -97,6 +97,7 @@ static void spawning_done(struct spawning *spawning)
 	(void)posix_spawn_file_actions_destroy(&spawning->actions);
 	(void)posix_spawnattr_destroy(&spawning->attr);
 	env_free(spawning->env);
+	free(spawning->program);
 	close_all(spawning->high);
 }
 
@@ -141,7 +142,7 @@ static int child_start(struct child *child, const int *fds, size_t fd_count,
 		       struct error *err)
 {
 	cleanup(spawning_done) struct spawning spawning = { .high = { 0 } };
-	char *argv[] = { (char *)(uintptr_t)child->channel->worker, NULL };
+	char *argv[] = { NULL, NULL };
 	int pair[2], errnum;
 
 	(void)posix_spawn_file_actions_init(&spawning.actions);
@@ -151,6 +152,9 @@ static int child_start(struct child *child, const int *fds, size_t fd_count,
 				 fd_count);
 	if (env_fill(spawning.env, err) < 0)
 		return -1;
+	spawning.program = argv[0] = strdup(child->channel->worker);
+	if (!argv[0])
+		return error_set_errno(err, ENOMEM, "starting the worker");
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set_errno(err, errno, "talking to the worker");

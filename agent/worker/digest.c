@@ -59,7 +59,7 @@ int digest_end(struct digest *digest, char ret_hex[static DIGEST_TEXT_SIZE],
 	    size != (DIGEST_TEXT_SIZE - 1) / 2)
 		return error_set(err, ERROR_INTERNAL, "computing SHA-256");
 
-	for (unsigned i = 0; i < size; i++) {
+	for (size_t i = 0; i < size; i++) {
 		ret_hex[2 * i] = digits[bytes[i] >> 4];
 		ret_hex[2 * i + 1] = digits[bytes[i] & 15];
 	}

@@ -230,7 +230,7 @@ static double chance(void)
 static bool wait_for_next(struct transfer *transfer, const struct http_hop *hop)
 {
 	struct error err = ERROR_INIT;
-	double seconds, until;
+	double seconds, until, left;
 
 	if (transfer->have >= transfer->high + PROGRESS_BYTES) {
 		transfer->high = transfer->have;
@@ -243,7 +243,7 @@ static bool wait_for_next(struct transfer *transfer, const struct http_hop *hop)
 	until = clock_monotonic() + seconds;
 	if (transfer->deadline > 0 && until >= transfer->deadline)
 		return false;
-	for (double left = seconds; left > 0; left = until - clock_monotonic()) {
+	while ((left = until - clock_monotonic()) > 0) {
 		progress_beat();
 		if (clock_sleep(left < BEAT_S ? left : BEAT_S, -1, &err) < 0)
 			return false;

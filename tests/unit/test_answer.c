@@ -25,78 +25,72 @@ static struct answer answer_of(const char *head)
 #define PARTIAL "HTTP/1.1 206 Partial Content\r\n"
 #define RANGE(text) PARTIAL "Content-Range: " text "\r\n\r\n"
 
+static const struct {
+	const char *head;
+	uint64_t offset, total;
+	enum answer_verdict verdict;
+} cases[] = {
+	{ OK "\r\n", 0, 0, ANSWER_TAKE },
+	{ OK "Content-Length: 10\r\n\r\n", 0, 10, ANSWER_TAKE },
+	{ OK "Content-Length: 10\r\n\r\n", 5, 10, ANSWER_FROM_ZERO },
+	{ OK "content-length:  9 \r\n\r\n", 0, 10, ANSWER_WRONG_SIZE },
+	{ OK "Content-Length: 11\r\n\r\n", 5, 10, ANSWER_WRONG_SIZE },
+	{ OK "Content-Length: 10\r\nContent-Length: 10\r\n\r\n", 0, 10, ANSWER_TAKE },
+	{ OK "Content-Length: 11\r\nContent-Length: 10\r\n\r\n", 0, 10,
+	  ANSWER_WRONG_SIZE },
+	{ OK "Content-Length: -1\r\n\r\n", 0, 0, ANSWER_WRONG_SIZE },
+	{ OK "Content-Length: 18446744073709551616\r\n\r\n", 0, 0, ANSWER_WRONG_SIZE },
+	{ OK "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 10,
+	  ANSWER_TAKE },
+	{ OK "Content-Encoding: gzip\r\n\r\n", 0, 0, ANSWER_ENCODED },
+	{ OK "Content-Encoding: identity\r\n\r\n", 0, 0, ANSWER_TAKE },
+	{ OK "Content-Encoding: identity\r\nContent-Encoding: br\r\n\r\n", 0, 0,
+	  ANSWER_ENCODED },
+
+	{ RANGE("bytes 5-9/10"), 5, 10, ANSWER_TAKE },
+	{ RANGE("bytes 5-9/10"), 5, 0, ANSWER_TAKE },
+	{ RANGE("bytes 5-9/*"), 5, 0, ANSWER_TAKE },
+	{ RANGE("bytes 5-9/*"), 5, 10, ANSWER_UNFIT },
+	{ RANGE("bytes 0-9/10"), 5, 10, ANSWER_UNFIT },
+	{ RANGE("bytes 6-9/10"), 5, 10, ANSWER_UNFIT },
+	{ RANGE("bytes 5-8/10"), 5, 10, ANSWER_UNFIT },
+	{ RANGE("bytes 5-10/11"), 5, 10, ANSWER_UNFIT },
+	{ RANGE("bytes 5-10/10"), 5, 0, ANSWER_UNFIT },
+	{ RANGE("bytes 9-5/10"), 9, 10, ANSWER_UNFIT },
+	{ RANGE("bytes -5-9/10"), 5, 10, ANSWER_UNFIT },
+	{ RANGE("bytes 5-9"), 5, 10, ANSWER_UNFIT },
+	{ RANGE("items 5-9/10"), 5, 10, ANSWER_UNFIT },
+	{ RANGE("bytes */10"), 5, 10, ANSWER_UNFIT },
+	{ RANGE(""), 5, 10, ANSWER_UNFIT },
+	{ PARTIAL "\r\n", 5, 10, ANSWER_UNFIT },
+	{ PARTIAL "Content-Range: bytes 5-9/10\r\n"
+		  "Content-Range: bytes 5-9/10\r\n\r\n",
+	  5, 10, ANSWER_UNFIT },
+	{ PARTIAL "Content-Range: bytes 5-9/10\r\nContent-Length: 6\r\n\r\n", 5, 10,
+	  ANSWER_UNFIT },
+	{ PARTIAL "Content-Range: bytes 5-9/10\r\nContent-Encoding: br\r\n\r\n", 5, 10,
+	  ANSWER_ENCODED },
+	{ RANGE("bytes 0-9/10"), 0, 10, ANSWER_REFUSED },
+
+	{ "HTTP/1.1 416 No\r\nContent-Range: bytes */5\r\n\r\n", 5, 0, ANSWER_COMPLETE },
+	{ "HTTP/1.1 416 No\r\nContent-Range: bytes */5\r\n\r\n", 5, 10, ANSWER_UNFIT },
+	{ "HTTP/1.1 416 No\r\nContent-Range: bytes */4\r\n\r\n", 5, 0, ANSWER_UNFIT },
+	{ "HTTP/1.1 416 No\r\n\r\n", 5, 0, ANSWER_UNFIT },
+	{ "HTTP/1.1 416 No\r\nContent-Range: bytes */0\r\n\r\n", 0, 0, ANSWER_REFUSED },
+
+	{ "HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", 0, 0, ANSWER_REDIRECT },
+	{ "HTTP/1.1 302 Found\r\n\r\n", 0, 0, ANSWER_REFUSED },
+	{ "HTTP/1.1 302 Found\r\nLocation:\r\n\r\n", 0, 0, ANSWER_REFUSED },
+	{ "HTTP/1.1 302 Found\r\nLocation: /\x01\r\n\r\n", 0, 0, ANSWER_REFUSED },
+	{ "HTTP/1.1 302 Found\r\nLocation: /\\x\r\n\r\n", 0, 0, ANSWER_REFUSED },
+	{ "HTTP/1.1 304 Not\r\nLocation: /x\r\n\r\n", 0, 0, ANSWER_REFUSED },
+	{ "HTTP/1.1 204 No\r\n\r\n", 0, 0, ANSWER_REFUSED },
+	{ "HTTP/1.1 2000 OK\r\n\r\n", 0, 0, ANSWER_REFUSED },
+	{ "HTTP/1.1\r\n\r\n", 0, 0, ANSWER_REFUSED },
+};
+
 static void the_head_decides_about_the_body(void **state)
 {
-	static const struct {
-		const char *head;
-		uint64_t offset, total;
-		enum answer_verdict verdict;
-	} cases[] = {
-		{ OK "\r\n", 0, 0, ANSWER_TAKE },
-		{ OK "Content-Length: 10\r\n\r\n", 0, 10, ANSWER_TAKE },
-		{ OK "Content-Length: 10\r\n\r\n", 5, 10, ANSWER_FROM_ZERO },
-		{ OK "content-length:  9 \r\n\r\n", 0, 10, ANSWER_WRONG_SIZE },
-		{ OK "Content-Length: 11\r\n\r\n", 5, 10, ANSWER_WRONG_SIZE },
-		{ OK "Content-Length: 10\r\nContent-Length: 10\r\n\r\n", 0, 10,
-		  ANSWER_TAKE },
-		{ OK "Content-Length: 11\r\nContent-Length: 10\r\n\r\n", 0, 10,
-		  ANSWER_WRONG_SIZE },
-		{ OK "Content-Length: -1\r\n\r\n", 0, 0, ANSWER_WRONG_SIZE },
-		{ OK "Content-Length: 18446744073709551616\r\n\r\n", 0, 0,
-		  ANSWER_WRONG_SIZE },
-		{ OK "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 10,
-		  ANSWER_TAKE },
-		{ OK "Content-Encoding: gzip\r\n\r\n", 0, 0, ANSWER_ENCODED },
-		{ OK "Content-Encoding: identity\r\n\r\n", 0, 0, ANSWER_TAKE },
-		{ OK "Content-Encoding: identity\r\nContent-Encoding: br\r\n\r\n", 0, 0,
-		  ANSWER_ENCODED },
-
-		{ RANGE("bytes 5-9/10"), 5, 10, ANSWER_TAKE },
-		{ RANGE("bytes 5-9/10"), 5, 0, ANSWER_TAKE },
-		{ RANGE("bytes 5-9/*"), 5, 0, ANSWER_TAKE },
-		{ RANGE("bytes 5-9/*"), 5, 10, ANSWER_UNFIT },
-		{ RANGE("bytes 0-9/10"), 5, 10, ANSWER_UNFIT },
-		{ RANGE("bytes 6-9/10"), 5, 10, ANSWER_UNFIT },
-		{ RANGE("bytes 5-8/10"), 5, 10, ANSWER_UNFIT },
-		{ RANGE("bytes 5-10/11"), 5, 10, ANSWER_UNFIT },
-		{ RANGE("bytes 5-10/10"), 5, 0, ANSWER_UNFIT },
-		{ RANGE("bytes 9-5/10"), 9, 10, ANSWER_UNFIT },
-		{ RANGE("bytes -5-9/10"), 5, 10, ANSWER_UNFIT },
-		{ RANGE("bytes 5-9"), 5, 10, ANSWER_UNFIT },
-		{ RANGE("items 5-9/10"), 5, 10, ANSWER_UNFIT },
-		{ RANGE("bytes */10"), 5, 10, ANSWER_UNFIT },
-		{ RANGE(""), 5, 10, ANSWER_UNFIT },
-		{ PARTIAL "\r\n", 5, 10, ANSWER_UNFIT },
-		{ PARTIAL "Content-Range: bytes 5-9/10\r\n"
-			  "Content-Range: bytes 5-9/10\r\n\r\n",
-		  5, 10, ANSWER_UNFIT },
-		{ PARTIAL "Content-Range: bytes 5-9/10\r\nContent-Length: 6\r\n\r\n", 5,
-		  10, ANSWER_UNFIT },
-		{ PARTIAL "Content-Range: bytes 5-9/10\r\nContent-Encoding: br\r\n\r\n",
-		  5, 10, ANSWER_ENCODED },
-		{ RANGE("bytes 0-9/10"), 0, 10, ANSWER_REFUSED },
-
-		{ "HTTP/1.1 416 No\r\nContent-Range: bytes */5\r\n\r\n", 5, 0,
-		  ANSWER_COMPLETE },
-		{ "HTTP/1.1 416 No\r\nContent-Range: bytes */5\r\n\r\n", 5, 10,
-		  ANSWER_UNFIT },
-		{ "HTTP/1.1 416 No\r\nContent-Range: bytes */4\r\n\r\n", 5, 0,
-		  ANSWER_UNFIT },
-		{ "HTTP/1.1 416 No\r\n\r\n", 5, 0, ANSWER_UNFIT },
-		{ "HTTP/1.1 416 No\r\nContent-Range: bytes */0\r\n\r\n", 0, 0,
-		  ANSWER_REFUSED },
-
-		{ "HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", 0, 0, ANSWER_REDIRECT },
-		{ "HTTP/1.1 302 Found\r\n\r\n", 0, 0, ANSWER_REFUSED },
-		{ "HTTP/1.1 302 Found\r\nLocation:\r\n\r\n", 0, 0, ANSWER_REFUSED },
-		{ "HTTP/1.1 302 Found\r\nLocation: /\x01\r\n\r\n", 0, 0, ANSWER_REFUSED },
-		{ "HTTP/1.1 302 Found\r\nLocation: /\\x\r\n\r\n", 0, 0, ANSWER_REFUSED },
-		{ "HTTP/1.1 304 Not\r\nLocation: /x\r\n\r\n", 0, 0, ANSWER_REFUSED },
-		{ "HTTP/1.1 204 No\r\n\r\n", 0, 0, ANSWER_REFUSED },
-		{ "HTTP/1.1 2000 OK\r\n\r\n", 0, 0, ANSWER_REFUSED },
-		{ "HTTP/1.1\r\n\r\n", 0, 0, ANSWER_REFUSED },
-	};
-
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct answer answer = answer_of(cases[i].head);

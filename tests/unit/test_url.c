@@ -53,8 +53,7 @@ static void what_two_parsers_may_read_in_two_ways_is_refused(void **state)
 		" http://a/",
 		"http://a\n/",
 		"http://h\x7f/",
-		"http://b\xc3\xbc"
-		"cher.example/",
+		"http://b\xc3\xbcro.example/",
 		"http://%31%32%37.0.0.1/",
 		"http://h:0/",
 		"http://h:65536/",
