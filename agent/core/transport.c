@@ -9,8 +9,8 @@
 
 #include "base/channel.h"
 #include "base/file.h"
-#include "base/span.h"
 #include "base/text.h"
+#include "model/url.h"
 
 #define FILE_SIZE_MAX (4u << 20) /* a whole CA bundle is below 1 MiB */
 
@@ -37,6 +37,22 @@ static int to_memory(const char *text, size_t size, struct error *err)
 	return take_fd(fd);
 }
 
+/* Who can write the authority's file decides whom we believe. */
+static int check_mode(const struct source *source, mode_t mode, struct error *err)
+{
+	if (source->secret && mode & (S_IRWXG | S_IRWXO)) {
+		(void)error_set(err, ERROR_USAGE,
+				"%s holds a secret and others may read it", source->path);
+		return error_hint(err, "chmod 600 %s", source->path);
+	}
+	if (mode & (S_IWGRP | S_IWOTH)) {
+		(void)error_set(err, ERROR_USAGE, "others may write %s", source->path);
+		return error_hint(err, "chmod go-w %s", source->path);
+	}
+
+	return 0;
+}
+
 static int open_source(const struct source *source, const struct root *root,
 		       struct error *err)
 {
@@ -51,11 +67,8 @@ static int open_source(const struct source *source, const struct root *root,
 		return -1;
 	if (fstat(fd, &st) < 0)
 		return error_set_errno(err, errno, "looking at %s", source->path);
-	if (source->secret && st.st_mode & (S_IRWXG | S_IRWXO)) {
-		(void)error_set(err, ERROR_USAGE,
-				"%s holds a secret and others may read it", source->path);
-		return error_hint(err, "chmod 600 %s", source->path);
-	}
+	if (check_mode(source, st.st_mode, err) < 0)
+		return -1;
 	if (file_read_fd(fd, FILE_SIZE_MAX, &text, &size, err) < 0)
 		return error_prefix(err, "%s", source->path);
 
@@ -81,35 +94,21 @@ static int add_source(struct transport *transport, const struct source *source,
 	return 0;
 }
 
-/* The host of scheme://user@host:port/path, without brackets; empty for file:// URLs. */
-static struct span host_of(const char *url)
-{
-	const char *at = strstr(url, "://");
-	struct span host, rest;
-
-	if (!at)
-		return (struct span){ url, 0 };
-	at += 3;
-	host = (struct span){ at, strcspn(at, "/?#") };
-	while (span_split(host, '@', &rest, &host))
-		;
-	host = host.len ? host : rest;
-	if (span_skip(&host, "["))
-		(void)span_split(host, ']', &host, &rest);
-	else
-		(void)span_split(host, ':', &host, &rest);
-	return host;
-}
-
+/* A host that an https URL names gets no secret over http, whoever names it there. */
 static int add_hosts(struct json *hosts, const struct settings_driver *driver,
 		     struct error *err)
 {
 	const char *const urls[] = { driver->repository, driver->url, driver->catalog };
 
 	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
-		struct span host = host_of(urls[i]);
+		char entry[sizeof("https://") + sizeof(((struct url *)NULL)->host)];
+		struct url url;
 
-		if (host.len > 0 && json_append(hosts, json_text(host.at, host.len)) < 0)
+		if (!url_parse(urls[i], &url))
+			continue; /* "", "auto", file:// */
+		(void)text_format(entry, sizeof(entry), "%s%s",
+				  url.https ? "https://" : "", url.host);
+		if (json_append(hosts, json_build("s", entry)) < 0)
 			return error_set_errno(err, ENOMEM, "preparing the transport");
 	}
 	return 0;
@@ -144,7 +143,8 @@ int transport_open(const struct settings *settings, const struct settings *base,
 	const struct settings_http *http = &settings->http;
 	const struct source sources[] = {
 		{ "ca", "ca_file", http->ca_file, false },
-		{ "cert", "client_cert", http->client_cert, false },
+		/* Without a file for the key, the key is in this one. */
+		{ "cert", "client_cert", http->client_cert, !http->client_key[0] },
 		{ "key", "client_key", http->client_key, true },
 		{ "netrc", "netrc_file", http->netrc_file, true },
 		{ "header", "header_file", http->header_file, true },
