@@ -123,26 +123,35 @@ static int copy(int input_fd, int output_fd, const struct package *package,
 	return read_answer(answer, result, err);
 }
 
-/* What the cache holds under the expected name counts only after its bytes did. */
-static bool take_cached(const struct fetch_input *input, const struct root *root,
-			const struct channel *channel, struct fetch_result *result)
+/*
+ * What the cache holds under the expected name counts only after its bytes did. 1: taken;
+ * 0: not there, or discarded because it is not what its name says; -1: interrupted.
+ */
+static int take_cached(const struct fetch_input *input, const struct root *root,
+		       const struct channel *channel, struct fetch_result *result,
+		       struct error *err)
 {
-	struct error ignored = ERROR_INIT;
+	struct error why = ERROR_INIT;
 	cleanup_fd int fd = -1;
 
 	if (!input->package->sha256[0] || !final_path(input, input->package->sha256,
 						      result->path, sizeof(result->path)))
-		return false;
-	fd = root_open_at(root, result->path, O_RDONLY | O_NOFOLLOW, 0, &ignored);
+		return 0;
+	fd = root_open_at(root, result->path, O_RDONLY | O_NOFOLLOW, 0, &why);
 	if (fd < 0)
-		return false;
-	if (copy(fd, -1, input->package, channel, result, &ignored) < 0) {
+		return 0;
+	if (copy(fd, -1, input->package, channel, result, &why) < 0) {
+		if (why.interrupted) {
+			*err = why;
+			return -1;
+		}
 		root_discard(root, result->path);
-		return false;
+		return 0;
 	}
 	result->bytes_transferred = 0;
+	result->integrity = fetch_foresee(input);
 	result->fd = take_fd(fd);
-	return true;
+	return 1;
 }
 
 static int check_room(const struct root *root, uint64_t need, struct error *err)
@@ -337,11 +346,10 @@ int fetch_file(const struct fetch_input *input, const struct transport *transpor
 		return -1;
 	if (is_local(input)) {
 		done = take_local(input, root, channel, &result, err);
-	} else if (take_cached(input, root, channel, &result)) {
-		result.integrity = fetch_foresee(input);
-		done = 0;
 	} else {
-		done = download(input, transport, root, channel, &result, err);
+		done = take_cached(input, root, channel, &result, err);
+		if (done == 0)
+			done = download(input, transport, root, channel, &result, err);
 	}
 	if (done < 0) {
 		fetch_result_done(&result);
