@@ -56,9 +56,19 @@ must_check int http_get(struct http *http, const struct http_request *request,
 			struct sink *sink, struct http_answer *ret_answer,
 			struct error *err);
 
-/*
- * A small document, whole, NUL-terminated; the caller frees it. A 404 is not tried again.
- */
+/* A small document, whole, NUL-terminated. */
+struct http_text {
+	char *text;
+	size_t size;
+	bool verified; /* every hop https with a verified peer */
+};
+
+static inline void http_text_done(struct http_text *text)
+{
+	free(text->text);
+	text->text = NULL;
+}
+
+/* A 404 is not tried again. */
 must_check int http_get_text(struct http *http, const char *url, size_t limit,
-			     char **ret_text, size_t *ret_size, bool *ret_verified,
-			     struct error *err);
+			     struct http_text *ret_text, struct error *err);

@@ -314,8 +314,8 @@ int http_get(struct http *http, const struct http_request *request, struct sink 
 	return 0;
 }
 
-int http_get_text(struct http *http, const char *url, size_t limit, char **ret_text,
-		  size_t *ret_size, bool *ret_verified, struct error *err)
+int http_get_text(struct http *http, const char *url, size_t limit,
+		  struct http_text *ret_text, struct error *err)
 {
 	struct http_request request = { .url = url, .limit = limit, .optional = true };
 	cleanup(sink_memory_done) struct sink_memory memory;
@@ -324,14 +324,13 @@ int http_get_text(struct http *http, const char *url, size_t limit, char **ret_t
 	sink_memory_begin(&memory, limit);
 	if (http_get(http, &request, &memory.sink, &answer, err) < 0)
 		return -1;
-	if (!memory.data) {
+	if (!memory.data)
 		memory.data = strdup("");
-		if (!memory.data)
-			return error_set_errno(err, ENOMEM, "keeping the answer");
-	}
+	if (!memory.data)
+		return error_set_errno(err, ENOMEM, "keeping the answer");
 
-	*ret_size = memory.size;
-	*ret_text = take_ptr(memory.data);
-	*ret_verified = answer.verified;
+	*ret_text = (struct http_text){ .text = take_ptr(memory.data),
+					.size = memory.size,
+					.verified = answer.verified };
 	return 0;
 }

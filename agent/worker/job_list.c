@@ -186,14 +186,13 @@ static int read_manifest(const struct json *request, struct http *http,
 static int read_page(const struct json *request, struct http *http,
 		     struct listing *listing, bool *ret_verified, struct error *err)
 {
-	cleanup_free char *html = NULL;
+	cleanup(http_text_done) struct http_text html = { .text = NULL };
 	char url[URL_MAX];
-	size_t size;
 
 	listing->document = PAGE;
 	if (make_url(request, "", url, err) < 0 || begin(listing, err) < 0)
 		return -1;
-	if (http_get_text(http, url, PAGE_MAX, &html, &size, ret_verified, err) < 0) {
+	if (http_get_text(http, url, PAGE_MAX, &html, err) < 0) {
 		if (err->errnum == ENOENT)
 			(void)error_hint(err, "there is neither " MANIFEST
 					      " nor an index page: is the path right, "
@@ -202,7 +201,8 @@ static int read_page(const struct json *request, struct http *http,
 		return -1;
 	}
 
-	manifest_listing(html, size, take_entry, listing);
+	*ret_verified = html.verified;
+	manifest_listing(html.text, html.size, take_entry, listing);
 	return finish(listing, err);
 }
 

@@ -17,12 +17,9 @@
 #include "worker/progress.h"
 
 static const struct job jobs[] = {
-	{ "list", job_list },
-	{ "fetch", job_fetch },
-	{ "copy", job_copy },
-	{ "inspect", job_inspect },
-	{ "unpack", job_unpack },
-	{ "metadata", job_metadata },
+	{ "list", job_list },     { "fetch", job_fetch },
+	{ "copy", job_copy },     { "inspect", job_inspect },
+	{ "unpack", job_unpack }, { "metadata", job_metadata },
 	{ "token", job_token },
 };
 
