@@ -17,9 +17,9 @@
 #define MANIFEST_MAX (64u << 20)
 #define PAGE_MAX (16u << 20)
 #define FILES_MAX 20000
-#define FILES_BYTES_MAX \
-	(3u << 20)        /* a result is one line, and the catalog is in it too */
-#define FILE_OVERHEAD 120 /* what a file's line has besides its name */
+#define FILE_OVERHEAD 116 /* what a file has in JSON besides its name */
+/* The result is one line of CHANNEL_LINE_MAX at most: the catalog takes five eighths. */
+#define FILES_BYTES_MAX ((3u << 20) + (1u << 17))
 #define WARNINGS_MAX 20
 
 /* What is read of a repository, entry by entry. */
@@ -60,27 +60,21 @@ static void note_bad(struct listing *listing, size_t line, const char *why)
 	warn(listing, message);
 }
 
-static void take_entry(void *context, const struct manifest_entry *entry, size_t line,
-		       const char *why)
+/* What a text takes in JSON; control bytes are not in it. */
+static size_t printed_size(const char *text)
 {
-	struct listing *listing = context;
-	size_t bytes;
+	size_t size = 0;
 
-	if (why) {
-		note_bad(listing, line, why);
-		return;
-	}
-	if (strcmp(entry->name, CATALOG) == 0) {
-		listing->has_catalog = true;
-		(void)text_copy(listing->catalog_sha256, sizeof(listing->catalog_sha256),
-				entry->sha256);
-		return;
-	}
-	if (package_kind_of(span_of(entry->name)) == PACKAGE_NONE)
-		return;
+	for (; *text; text++)
+		size += *text == '"' || *text == '\\' ? 2 : 1;
+	return size;
+}
 
-	/* A name may double in JSON, where its bytes are quotes or no UTF-8. */
-	bytes = 2 * strlen(entry->name) + FILE_OVERHEAD;
+static void take_file(struct listing *listing, const struct manifest_entry *entry)
+{
+	cleanup_json struct json *name = json_text(entry->name, strlen(entry->name));
+	size_t bytes = printed_size(json_as_string(name)) + FILE_OVERHEAD;
+
 	if (json_count(listing->files) == FILES_MAX ||
 	    listing->bytes + bytes > FILES_BYTES_MAX || entry->size > INT64_MAX) {
 		listing->more++;
@@ -88,10 +82,25 @@ static void take_entry(void *context, const struct manifest_entry *entry, size_t
 	}
 	listing->bytes += bytes;
 	if (json_append(listing->files,
-			json_build("{s:o, s:I, s:s}", "name",
-				   json_text(entry->name, strlen(entry->name)), "size",
+			json_build("{s:O, s:I, s:s}", "name", name, "size",
 				   (int64_t)entry->size, "sha256", entry->sha256)) < 0)
 		listing->failed = true;
+}
+
+static void take_entry(void *context, const struct manifest_entry *entry, size_t line,
+		       const char *why)
+{
+	struct listing *listing = context;
+
+	if (why) {
+		note_bad(listing, line, why);
+	} else if (strcmp(entry->name, CATALOG) == 0) {
+		listing->has_catalog = true;
+		(void)text_copy(listing->catalog_sha256, sizeof(listing->catalog_sha256),
+				entry->sha256);
+	} else if (package_kind_of(span_of(entry->name)) != PACKAGE_NONE) {
+		take_file(listing, entry);
+	}
 }
 
 /* Forgets what was read; also for a transfer that begins anew. */

@@ -67,7 +67,7 @@ class Repository(unittest.TestCase):
         self.assertIn("more than 100000 lines", outcome.error["message"])
 
     def test_drivers_beyond_twenty_thousand_are_counted_only(self):
-        self.serve("PULP_MANIFEST", b"".join(line(f"{i}.run") for i in range(20_007)))
+        self.serve("PULP_MANIFEST", b"".join(line(f"NVIDIA-Linux-x86_64-550.{i}.07-grid.run") for i in range(20_007)))
         outcome = self.list()
         self.assertEqual(len(outcome.result["files"]), 20_000)
         self.assertEqual(outcome.result["warnings"], ["PULP_MANIFEST: 7 more files than can be looked at"])
