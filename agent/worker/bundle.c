@@ -180,7 +180,7 @@ int bundle_extract(const struct bundle *bundle, const struct bundle_member *memb
 {
 	cleanup(inflate_done) struct inflate inflate = { .stream = NULL };
 	char name[BUNDLE_NAME_MAX + 1];
-	uint64_t start;
+	uint64_t start = 0;
 
 	if (check(bundle, member, &start, err) < 0)
 		return -1;

@@ -66,17 +66,19 @@ static int ask(struct service *service, const char *document, struct vendordata 
 		return 0;
 	}
 	service->answered = true;
-	return vendordata_add(data, source, strcmp(document, DYNAMIC) == 0,
-			      memory.data ? memory.data : "", memory.size, ret_verdict,
-			      err);
+	return vendordata_add(
+		data, source, strcmp(document, DYNAMIC) == 0,
+		(struct span){ memory.data ? memory.data : "", memory.size }, ret_verdict,
+		err);
 }
 
 /* Asks for the dynamic document until its service has said something or time is up. */
 static int ask_patiently(struct service *service, struct vendordata *data,
 			 enum vendordata_verdict *ret_verdict, struct error *err)
 {
-	for (double pause = 1;;
-	     pause = pause * 2 < PAUSE_MAX_S ? pause * 2 : PAUSE_MAX_S) {
+	double pause = 1;
+
+	for (;;) {
 		if (ask(service, DYNAMIC, data, ret_verdict, err) < 0)
 			return -1;
 		if (*ret_verdict != VENDORDATA_EMPTY ||
@@ -85,6 +87,7 @@ static int ask_patiently(struct service *service, struct vendordata *data,
 		progress_beat();
 		if (clock_sleep(pause, -1, err) < 0)
 			return -1;
+		pause = pause * 2 < PAUSE_MAX_S ? pause * 2 : PAUSE_MAX_S;
 	}
 }
 
@@ -135,8 +138,8 @@ static int read_document(const struct json *document, const char *name,
 	(void)text_format(source, sizeof(source), DRIVE "%s", name);
 	(void)lseek(fd, 0, SEEK_SET); /* where the caller has read it before */
 	if (file_read_fd(fd, VENDORDATA_SIZE_MAX, &text, &size, &why) == 0)
-		return vendordata_add(data, source, strcmp(name, DYNAMIC) == 0, text,
-				      size, &verdict, err);
+		return vendordata_add(data, source, strcmp(name, DYNAMIC) == 0,
+				      (struct span){ text, size }, &verdict, err);
 	if (vendordata_warn(data, source, why.text) < 0)
 		return error_set_errno(err, ENOMEM, "reading the metadata");
 	return 0;

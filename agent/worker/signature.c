@@ -25,25 +25,16 @@ static void context_cleanup(EVP_MD_CTX **context)
 	EVP_MD_CTX_free(*context);
 }
 
-/* A foreign key file must not make the library ask on the terminal. */
-static int no_passphrase(char *buffer, int size, int writing, void *context)
-{
-	(void)buffer;
-	(void)size;
-	(void)writing;
-	(void)context;
-	return -1;
-}
-
 static EVP_PKEY *read_key(struct span pem)
 {
 	cleanup(bio_cleanup) BIO *bio = NULL;
+	char passphrase[] = ""; /* or the library asks on the terminal */
 
 	if (pem.len == 0 || pem.len > INT_MAX)
 		return NULL;
 	bio = BIO_new_mem_buf(pem.at, (int)pem.len);
 
-	return bio ? PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL) : NULL;
+	return bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, passphrase) : NULL;
 }
 
 enum signature_verdict signature_rs256(struct span pem, struct span text,

@@ -255,29 +255,35 @@ static enum vendordata_verdict search_document(const struct json *document, bool
 	return search->odd ? VENDORDATA_ODD : VENDORDATA_NONE;
 }
 
+static int add_document(struct vendordata *data, const char *source, bool dynamic,
+			const struct json *document, enum vendordata_verdict *ret_verdict)
+{
+	struct search search = { .object = NULL };
+
+	if (json_kind(document) != JSON_KIND_OBJECT)
+		return vendordata_warn(data, source, "no JSON object");
+
+	*ret_verdict = search_document(document, dynamic, &search);
+	if (search.odd && vendordata_warn(data, source, NAME " is no object") < 0)
+		return -1;
+	if (*ret_verdict == VENDORDATA_FOUND)
+		return take_object(data, source, search.object);
+	return 0;
+}
+
 int vendordata_add(struct vendordata *data, const char *source, bool dynamic,
-		   const char *text, size_t size, enum vendordata_verdict *ret_verdict,
+		   struct span text, enum vendordata_verdict *ret_verdict,
 		   struct error *err)
 {
 	cleanup_json struct json *document = NULL;
-	struct search search = { .object = NULL };
+	enum vendordata_verdict verdict = VENDORDATA_ODD;
 	struct error why = ERROR_INIT;
-	enum vendordata_verdict verdict;
-	int result = 0;
+	int result;
 
-	if (json_parse(text, size, &document, &why) < 0) {
-		verdict = VENDORDATA_ODD;
+	if (json_parse(text.at, text.len, &document, &why) < 0)
 		result = vendordata_warn(data, source, why.text);
-	} else if (json_kind(document) != JSON_KIND_OBJECT) {
-		verdict = VENDORDATA_ODD;
-		result = vendordata_warn(data, source, "no JSON object");
-	} else {
-		verdict = search_document(document, dynamic, &search);
-	}
-	if (search.odd)
-		result = vendordata_warn(data, source, NAME " is no object");
-	if (result == 0 && verdict == VENDORDATA_FOUND)
-		result = take_object(data, source, search.object);
+	else
+		result = add_document(data, source, dynamic, document, &verdict);
 	if (result < 0)
 		return error_set_errno(err, ENOMEM, "reading the metadata");
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/span.h"
 
 #define VENDORDATA_SIZE_MAX (1u << 20)
 
@@ -41,8 +42,8 @@ void vendordata_done(struct vendordata *data);
  * the object may also lie below the name of a service. -1 only when memory is out.
  */
 must_check int vendordata_add(struct vendordata *data, const char *source, bool dynamic,
-			      const char *text, size_t size,
-			      enum vendordata_verdict *ret_verdict, struct error *err);
+			      struct span text, enum vendordata_verdict *ret_verdict,
+			      struct error *err);
 
 /* One more warning, "<source>: <why>"; those after the first 20 are dropped. */
 must_check int vendordata_warn(struct vendordata *data, const char *source,

@@ -19,11 +19,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (vendordata_begin(&merged, &err) < 0)
 		return 0;
-	if (vendordata_add(&merged, "first", true, (const char *)data, first, &verdict,
+	if (vendordata_add(&merged, "first", true,
+			   (struct span){ (const char *)data, first }, &verdict,
 			   &err) < 0 ||
-	    vendordata_add(&merged, "second", false, second,
-			   (size_t)((const char *)data + size - second), &verdict,
-			   &err) < 0)
+	    vendordata_add(
+		    &merged, "second", false,
+		    (struct span){ second, (size_t)((const char *)data + size - second) },
+		    &verdict, &err) < 0)
 		abort();
 	if (json_get(merged.object, "client_token") ||
 	    json_get(merged.object, "client_token_base64"))

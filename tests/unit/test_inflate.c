@@ -13,23 +13,32 @@ static const unsigned char zeros[] = { 0xed, 0xc1, 0x01, 0x0d, 0x00, 0x00, 0x00,
 				       0xc2, 0xa0, 0xf7, 0x4f, 0x6d, 0x0f, 0x07,
 				       0x14, 0x00, 0x00, 0x00, 0xf0, 0x6e };
 
-static int unpack(const unsigned char *data, size_t size, size_t piece, bool deflated,
-		  uint64_t promised, uint32_t crc, struct error *err)
+struct sample {
+	const unsigned char *data;
+	size_t size;
+	bool deflated;
+	uint64_t promised;
+	uint32_t crc;
+};
+
+static int unpack(struct sample sample, size_t piece, struct error *err)
 {
 	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 	cleanup(inflate_done) struct inflate state = { .stream = NULL };
 
 	sink_memory_begin(&memory, 1 << 20);
-	assert_int_equal(inflate_begin(&state, deflated, promised, &memory.sink, err), 0);
-	for (size_t i = 0; i < size; i += piece) {
-		size_t n = size - i < piece ? size - i : piece;
+	assert_int_equal(inflate_begin(&state, sample.deflated, sample.promised,
+				       &memory.sink, err),
+			 0);
+	for (size_t i = 0; i < sample.size; i += piece) {
+		size_t n = sample.size - i < piece ? sample.size - i : piece;
 
-		if (sink_write(&state.sink, data + i, n, err) < 0)
+		if (sink_write(&state.sink, sample.data + i, n, err) < 0)
 			return -1;
 	}
-	if (inflate_end(&state, crc, err) < 0)
+	if (inflate_end(&state, sample.crc, err) < 0)
 		return -1;
-	assert_int_equal(memory.size, promised);
+	assert_int_equal(memory.size, sample.promised);
 	return 0;
 }
 
@@ -38,42 +47,49 @@ static void good_data_comes_through_in_any_pieces(void **state)
 	(void)state;
 
 	for (size_t piece = 1; piece <= sizeof(hello); piece++) {
+		struct sample deflated = { hello, sizeof(hello), true, 5, HELLO_CRC };
+		struct sample stored = { hello + 5, 5, false, 5, HELLO_CRC };
 		struct error err = ERROR_INIT;
 
-		assert_int_equal(
-			unpack(hello, sizeof(hello), piece, true, 5, HELLO_CRC, &err), 0);
-		assert_int_equal(unpack(hello + 5, 5, piece, false, 5, HELLO_CRC, &err),
-				 0);
+		assert_int_equal(unpack(deflated, piece, &err), 0);
+		assert_int_equal(unpack(stored, piece, &err), 0);
 	}
 }
 
 static const struct {
 	const char *name;
-	const unsigned char *data;
-	size_t size;
-	bool deflated;
-	uint64_t promised;
-	uint32_t crc;
+	struct sample sample;
 	const char *text;
 } cases[] = {
-	{ "cut", hello, 9, true, 5, HELLO_CRC,
+	{ "cut",
+	  { hello, 9, true, 5, HELLO_CRC },
 	  "its data ends before the deflate stream does" },
-	{ "nothing at all", hello, 0, true, 0, 0,
+	{ "nothing at all",
+	  { hello, 0, true, 0, 0 },
 	  "its data ends before the deflate stream does" },
-	{ "bytes after the end", (const unsigned char *)"\x01\0\0\xff\xff!", 6, true, 0,
-	  0, "bytes follow the end of its data" },
-	{ "another CRC", hello, 10, true, 5, 1, "its CRC-32 is 3610a686, not 00000001" },
-	{ "shorter than promised", hello, 10, true, 6, HELLO_CRC,
+	{ "bytes after the end",
+	  { (const unsigned char *)"\x01\0\0\xff\xff!", 6, true, 0, 0 },
+	  "bytes follow the end of its data" },
+	{ "another CRC",
+	  { hello, 10, true, 5, 1 },
+	  "its CRC-32 is 3610a686, not 00000001" },
+	{ "shorter than promised",
+	  { hello, 10, true, 6, HELLO_CRC },
 	  "unpacks to 5 bytes, not to the 6 promised" },
-	{ "longer than promised", hello, 10, true, 4, HELLO_CRC,
+	{ "longer than promised",
+	  { hello, 10, true, 4, HELLO_CRC },
 	  "unpacks to more than the 4 bytes promised" },
-	{ "a bomb", zeros, sizeof(zeros), true, 16, 0,
+	{ "a bomb",
+	  { zeros, sizeof(zeros), true, 16, 0 },
 	  "unpacks to more than the 16 bytes promised" },
-	{ "no deflate", (const unsigned char *)"\x07xxx", 4, true, 5, 0,
+	{ "no deflate",
+	  { (const unsigned char *)"\x07xxx", 4, true, 5, 0 },
 	  "its deflated data is damaged (invalid block type)" },
-	{ "stored and longer", hello, 10, false, 5, 0,
+	{ "stored and longer",
+	  { hello, 10, false, 5, 0 },
 	  "unpacks to more than the 5 bytes promised" },
-	{ "stored and shorter", hello, 4, false, 5, 0,
+	{ "stored and shorter",
+	  { hello, 4, false, 5, 0 },
 	  "unpacks to 4 bytes, not to the 5 promised" },
 };
 
@@ -85,10 +101,7 @@ static void bad_data_is_an_integrity_error(void **state)
 		struct error err = ERROR_INIT;
 
 		print_message("case: %s\n", cases[i].name);
-		assert_int_equal(unpack(cases[i].data, cases[i].size, 3,
-					cases[i].deflated, cases[i].promised,
-					cases[i].crc, &err),
-				 -1);
+		assert_int_equal(unpack(cases[i].sample, 3, &err), -1);
 		assert_int_equal(err.code, ERROR_INTEGRITY);
 		assert_string_equal(err.text, cases[i].text);
 	}
@@ -109,8 +122,9 @@ static void a_buffer_that_is_just_full_is_no_end(void **state)
 	}
 	data[(COUNT - 1) * (BLOCK + 5)] = 1;
 
-	assert_int_equal(unpack(data, COUNT * (BLOCK + 5), COUNT * (BLOCK + 5), true,
-				COUNT * BLOCK, 0xe20eea22, &err),
+	assert_int_equal(unpack((struct sample){ data, COUNT * (BLOCK + 5), true,
+						 COUNT * BLOCK, 0xe20eea22 },
+				COUNT * (BLOCK + 5), &err),
 			 0);
 }
 

@@ -12,8 +12,7 @@ static enum vendordata_verdict add(struct vendordata *data, const char *source,
 	struct error err = ERROR_INIT;
 
 	assert_int_equal(
-		vendordata_add(data, source, dynamic, text, strlen(text), &verdict, &err),
-		0);
+		vendordata_add(data, source, dynamic, span_of(text), &verdict, &err), 0);
 	return verdict;
 }
 
