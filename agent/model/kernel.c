@@ -52,23 +52,22 @@ const struct kernel *kernel_running(const struct kernel_list *list)
  */
 static int major_in_words(struct span words)
 {
-	int depth = 0, number = -1;
+	int depth = 0;
 
-	for (size_t i = 0; i < words.len; i++) {
-		char c = words.at[i];
+	while (words.len > 0) {
+		size_t digits = 0;
+		uint64_t major;
 
-		if (c == '(')
-			depth++;
-		else if (c == ')')
-			depth--;
-		if (depth > 0)
-			number = -1;
-		else if (c >= '0' && c <= '9' && number < 1000)
-			number = (number < 0 ? 0 : number) * 10 + (c - '0');
-		else if (c == '.' && number > 0)
-			return number;
-		else
-			number = -1;
+		while (digits < words.len && isdigit((unsigned char)words.at[digits]))
+			digits++;
+		if (depth == 0 && digits < words.len && words.at[digits] == '.' &&
+		    span_to_u64((struct span){ words.at, digits }, &major) &&
+		    major < 1000)
+			return (int)major;
+
+		depth += (words.at[0] == '(') - (words.at[0] == ')');
+		words.at += digits ? digits : 1;
+		words.len -= digits ? digits : 1;
 	}
 
 	return 0;

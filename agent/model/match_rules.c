@@ -268,14 +268,11 @@ static void explain_outside(const struct match_work *work,
 				  work->input->version);
 	else if (work->host_branch == 0)
 		(void)text_copy(ret_why, size, "the host's version is not known");
-	else if (entry->verdict == CATALOG_DENIED)
+	else if (entry->verdict == CATALOG_DENIED || rule == MATCH_CATALOG)
 		(void)text_format(ret_why, size, "NVIDIA's catalog: %s",
 				  entry->catalog_why);
 	else if (rule == MATCH_BUNDLE && package->kind != PACKAGE_BUNDLE)
 		(void)text_copy(ret_why, size, "a bundle made for this host goes first");
-	else if (rule == MATCH_CATALOG)
-		(void)text_format(ret_why, size, "NVIDIA's catalog: %s",
-				  entry->catalog_why);
 	else if (package->kind == PACKAGE_BUNDLE && !is_for_this_host(work, entry))
 		(void)text_format(ret_why, size,
 				  "its host version %s is not this host's, %s",

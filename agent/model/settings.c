@@ -63,43 +63,46 @@ static int put(struct settings *settings, const char *path,
 	return result;
 }
 
+static struct settings_value value_of_list(const config_setting_t *list)
+{
+	struct settings_value value = { .kind = SETTINGS_VALUE_LIST };
+	int count = config_setting_length(list);
+
+	for (int i = 0; i < count; i++) {
+		const char *item = config_setting_get_string_elem(list, i);
+
+		if (!item || i == SETTINGS_ITEMS_MAX)
+			return (struct settings_value){ .kind = SETTINGS_VALUE_OTHER };
+		value.items[value.count++] = item;
+	}
+
+	return value;
+}
+
 static struct settings_value value_of_setting(const config_setting_t *setting)
 {
 	struct settings_value value = { .kind = SETTINGS_VALUE_OTHER };
-	int count = config_setting_length(setting);
 
 	switch (config_setting_type(setting)) {
 	case CONFIG_TYPE_STRING:
 		value.kind = SETTINGS_VALUE_TEXT;
 		value.text = config_setting_get_string(setting);
-		break;
+		return value;
 	case CONFIG_TYPE_BOOL:
 		value.kind = SETTINGS_VALUE_BOOL;
 		value.flag = config_setting_get_bool(setting) != 0;
-		break;
+		return value;
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64:
 		value.kind = SETTINGS_VALUE_INT;
 		value.number = config_setting_get_int64(setting);
-		break;
+		return value;
 	case CONFIG_TYPE_ARRAY:
 	case CONFIG_TYPE_LIST:
-		value.kind = SETTINGS_VALUE_LIST;
-		for (int i = 0; i < count; i++) {
-			const char *item = config_setting_get_string_elem(setting, i);
-
-			if (!item || i == SETTINGS_ITEMS_MAX) {
-				value.kind = SETTINGS_VALUE_OTHER;
-				break;
-			}
-			value.items[value.count++] = item;
-		}
-		break;
+		return value_of_list(setting);
 	default:
-		break;
+		return value;
 	}
-
-	return value;
 }
 
 static int read_leaf(const struct reading *reading, const config_setting_t *setting,

@@ -26,48 +26,53 @@ static bool is_path(struct span line)
 	return span_starts(line, "/");
 }
 
-/* One field of the module that modprobe would take; "" where there is none. */
-static int ask_modinfo(struct runner *runner, const struct root *root,
-		       const char *const *argv, bool (*is_it)(struct span line),
-		       char *ret_text, size_t size, struct error *err)
+/* The newest line of that form; warnings of the command stand in the same output. */
+static void take_line(const struct run_result *result, bool (*is_it)(struct span line),
+		      char *ret_text, size_t size)
 {
-	const struct run run = { .argv = argv,
-				 .timeout_s = TIMEOUT_S,
-				 .output_limit = OUTPUT_MAX };
-	cleanup(run_result_done) struct run_result result = { 0 };
-	struct span rest, line;
+	struct span rest = { result->output, result->size }, line;
 
-	ret_text[0] = '\0';
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return error_prefix(err, "asking modinfo for the module nvidia");
-	if (result.status != 0 || result.signal != 0)
-		return 0; /* that there is none is an answer too */
-
-	/* Warnings of modinfo stand in the same output. */
-	rest = (struct span){ result.output, result.size };
 	while (span_next_line(&rest, &line)) {
 		if (is_it(line))
 			(void)span_copy(line, ret_text, size);
 	}
-	return 0;
 }
 
+/* Fields of the module that modprobe would take; "" where there is none. */
 static int read_module(struct runner *runner, const struct root *root,
 		       const char *release, struct detect_driver *driver,
 		       struct error *err)
 {
+	const struct {
+		const char *name;
+		bool (*is_it)(struct span line);
+		char *text;
+		size_t size;
+	} fields[] = {
+		{ "version", is_version, driver->version, sizeof(driver->version) },
+		{ "filename", is_path, driver->path, sizeof(driver->path) },
+	};
 	char modinfo[64];
-	const char *argv[] = { modinfo, "-k", release, "-F", "version", "nvidia", NULL };
 
 	if (!run_find(root, "modinfo", modinfo, sizeof(modinfo)))
 		return 0;
-	if (ask_modinfo(runner, root, argv, is_version, driver->version,
-			sizeof(driver->version), err) < 0)
-		return -1;
 
-	argv[4] = "filename";
-	return ask_modinfo(runner, root, argv, is_path, driver->path,
-			   sizeof(driver->path), err);
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		const char *const argv[] = { modinfo,        "-k",     release, "-F",
+					     fields[i].name, "nvidia", NULL };
+		const struct run run = { .argv = argv,
+					 .timeout_s = TIMEOUT_S,
+					 .output_limit = OUTPUT_MAX };
+		cleanup(run_result_done) struct run_result result = { 0 };
+
+		if (run_command(runner, root, &run, &result, err) < 0)
+			return error_prefix(err, "asking modinfo for the module nvidia");
+		if (result.status == 0 && result.signal == 0)
+			take_line(&result, fields[i].is_it, fields[i].text,
+				  fields[i].size);
+	}
+
+	return 0;
 }
 
 /* Whether a package manager says that the file belongs to a package. */

@@ -42,6 +42,8 @@ static void the_compiler_is_read_from_the_configuration(void **state)
 		{ "CONFIG_CC_VERSION_TEXT=\"gcc-12 (Debian 12.2.0-14) 12.2.0\"\n"
 		  "CONFIG_CC_IS_GCC=y\nCONFIG_GCC_VERSION=120200\nCONFIG_CLANG_VERSION=0\n",
 		  "gcc-12 (Debian 12.2.0-14) 12.2.0", false, 12 },
+		{ "CONFIG_CC_VERSION_TEXT=\"gcc-12 (Debian 12.2.0-14) 12.2.0\"\n",
+		  "gcc-12 (Debian 12.2.0-14) 12.2.0", false, 12 },
 		{ "CONFIG_CC_VERSION_TEXT=\"gcc (GCC) 11.4.1 20230605 (Red Hat 11.4.1-2)\"\n",
 		  "gcc (GCC) 11.4.1 20230605 (Red Hat 11.4.1-2)", false, 11 },
 		{ "CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-13 (Ubuntu "
