@@ -51,6 +51,17 @@ char *clock_text(int64_t time, char *buffer, size_t size)
 	return buffer;
 }
 
+bool clock_read(const char *text, int64_t *ret_time)
+{
+	struct tm utc = { 0 };
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+
+	if (!end || *end)
+		return false;
+	*ret_time = timegm(&utc);
+	return true;
+}
+
 bool clock_is_synchronized(void)
 {
 	struct timex state = { .modes = 0 };

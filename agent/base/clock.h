@@ -20,5 +20,8 @@ must_check int clock_sleep(double seconds, int cancel_fd, struct error *err);
 #define CLOCK_TEXT_SIZE 32
 char *clock_text(int64_t time, char *buffer, size_t size);
 
+/* Reads such a text back; false for any other. */
+bool clock_read(const char *text, int64_t *ret_time);
+
 /* Whether the kernel says that the clock is synchronised (adjtimex). */
 bool clock_is_synchronized(void);

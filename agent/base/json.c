@@ -69,7 +69,8 @@ int json_parse(const char *text, size_t size, struct json **ret_json, struct err
 
 char *json_print(const struct json *json)
 {
-	return json_dumps(in_const(json), JSON_COMPACT | JSON_ENCODE_ANY);
+	return json_dumps(in_const(json),
+			  JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 }
 
 /* How many bytes a sequence has that begins with `first` (RFC 3629, section 3); 0: none.

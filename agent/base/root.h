@@ -32,6 +32,12 @@ void root_close(struct root *root);
 must_check int root_open_at(const struct root *root, const char *path, int flags,
 			    mode_t mode, struct error *err);
 
+/*
+ * A path that the caller of the program typed, as an absolute one: relative to the
+ * working folder. NULL when memory is out. The caller frees it.
+ */
+char *root_absolute(const char *path);
+
 /* stat(2) inside the tree, the last component not followed. False when it is not there.
  */
 bool root_stat(const struct root *root, const char *path, struct stat *ret_stat);

@@ -150,3 +150,26 @@ char *url_redact(const char *text, char *buffer, size_t size)
 	text_sanitize(buffer);
 	return buffer;
 }
+
+static bool is_unreserved(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || (c && strchr("-._~/", c));
+}
+
+bool url_encode_path(const char *path, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	buffer[0] = '\0';
+	for (; *path; path++) {
+		unsigned byte = (unsigned char)*path;
+
+		if (is_unreserved(*path)
+			    ? !text_format(buffer + used, size - used, "%c", *path)
+			    : !text_format(buffer + used, size - used, "%%%02X", byte))
+			return false;
+		used += strlen(buffer + used);
+	}
+	return true;
+}

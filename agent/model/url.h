@@ -37,3 +37,9 @@ bool url_is_local(const struct url *url);
  * `buffer`.
  */
 char *url_redact(const char *text, char *buffer, size_t size);
+
+/*
+ * A path's bytes as they stand in a URL: everything but "/" and RFC 3986's unreserved
+ * characters percent-encoded. False, and what fits, when it does not fit.
+ */
+bool url_encode_path(const char *path, char *buffer, size_t size);

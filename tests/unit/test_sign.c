@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/sign.h"
+
+#include <string.h>
+
+#include "support/cmocka.h"
+#include "support/sysroot.h"
+
+static int ended_with;
+static char seen[512];
+
+static int fake_start(struct runner *runner, const struct root *root,
+		      const struct run *run, struct run_result *ret_result,
+		      struct error *err)
+{
+	(void)runner;
+	(void)root;
+	(void)err;
+	seen[0] = '\0';
+	for (const char *const *arg = run->argv; *arg; arg++)
+		(void)snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s ",
+			       *arg);
+	*ret_result = (struct run_result){ .status = ended_with,
+					   .output = strdup("no key\n"),
+					   .size = 7 };
+	return 0;
+}
+
+static struct runner fake = { .start = fake_start, .cancel_fd = -1 };
+static const struct sign_key key = { "/etc/keys/mok.key", "/etc/keys/mok.crt" };
+static const struct kernel kernel = { .release = "6.1.0-1",
+				      .build = "/lib/modules/6.1.0-1/build",
+				      .source = "/lib/modules/6.1.0-1/source" };
+static const struct build_result build = { .count = 1, .modules = { "/tmp/nvidia.ko" } };
+
+static void the_kernels_own_tool_signs_with_the_given_key(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+
+	sysroot_mkdir(sysroot, "/lib/modules/6.1.0-1/source/scripts");
+	sysroot_write(sysroot, "/lib/modules/6.1.0-1/source/scripts/sign-file", "");
+	ended_with = 0;
+
+	assert_int_equal(sign_modules(&fake, &sysroot->root, &key, &kernel, &build, &err),
+			 0);
+
+	assert_string_equal(seen, "/lib/modules/6.1.0-1/source/scripts/sign-file sha256 "
+				  "/etc/keys/mok.key /etc/keys/mok.crt /tmp/nvidia.ko ");
+}
+
+static void a_refused_key_is_a_matter_of_secure_boot(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+
+	sysroot_mkdir(sysroot, "/lib/modules/6.1.0-1/build/scripts");
+	sysroot_write(sysroot, "/lib/modules/6.1.0-1/build/scripts/sign-file", "");
+	ended_with = 1;
+
+	assert_int_equal(sign_modules(&fake, &sysroot->root, &key, &kernel, &build, &err),
+			 -1);
+
+	assert_int_equal(err.code, ERROR_SECURE_BOOT);
+	assert_non_null(strstr(err.hint, "signing.key"));
+}
+
+static void headers_without_the_tool_are_a_prerequisite(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(sign_modules(&fake, &sysroot->root, &key, &kernel, &build, &err),
+			 -1);
+
+	assert_int_equal(err.code, ERROR_PREREQUISITES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			the_kernels_own_tool_signs_with_the_given_key, sysroot_setup,
+			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(a_refused_key_is_a_matter_of_secure_boot,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			headers_without_the_tool_are_a_prerequisite, sysroot_setup,
+			sysroot_teardown),
+	};
+
+	return cmocka_run_group_tests_name("sign", tests, NULL, NULL);
+}
