@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/change.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "core/place.h"
+#include "steps/build.h"
+#include "steps/install.h"
+#include "steps/poll.h"
+
+#define ANSWER_WAIT_S 60
+#define ANSWER_PAUSE_S 1
+
+/* The module is loaded and nvidia-smi answers: the proof that it works. */
+static int prove(struct agent *agent, struct error *err)
+{
+	double end = clock_monotonic() + ANSWER_WAIT_S;
+
+	while (poll_smi(&agent->runner, &agent->root, ANSWER_WAIT_S, &agent->license,
+			err) < 0) {
+		if (err->interrupted || clock_monotonic() >= end)
+			return -1;
+		if (clock_sleep(ANSWER_PAUSE_S, agent->runner.cancel_fd, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int change_load(struct agent *agent, bool *ret_changed, struct error *err)
+{
+	if (agent->offline) {
+		*ret_changed = false;
+		return 0;
+	}
+	if (install_load(&agent->runner, &agent->root, agent->match.package.version,
+			 ret_changed, err) < 0)
+		return -1;
+	return prove(agent, err);
+}
+
+int change_modules(struct agent *agent, bool *changed, struct error *err)
+{
+	for (size_t i = 0; i < agent->target_count; i++) {
+		bool one = false;
+
+		if (agent->built[i].count == 0)
+			continue;
+		if (install_modules(&agent->runner, &agent->root, &agent->targets[i],
+				    &agent->built[i], &one, err) < 0)
+			return -1;
+		*changed |= one;
+	}
+	return 0;
+}
+
+/* The package goes where a cleaned cache cannot take it, for as long as it is needed. */
+static int keep_package(struct agent *agent, struct state_driver *driver,
+			struct error *err)
+{
+	char kept[sizeof(driver->path)];
+
+	if (!text_format(kept, sizeof(kept), STATE_BACKUP "/driver-%s.%s",
+			 driver->version, package_kind_name(driver->kind)))
+		return error_set_errno(err, ENAMETOOLONG, "keeping %s", driver->path);
+	if (strcmp(kept, driver->path) == 0 || !driver->path[0])
+		return 0;
+	if (root_mkdir(&agent->root, STATE_BACKUP, 0700, err) < 0)
+		return -1;
+	if (root_rename(&agent->root, driver->path, kept, err) < 0 &&
+	    (err->errnum != EXDEV ||
+	     file_copy(&agent->root, driver->path, kept, err) < 0))
+		return -1;
+	memcpy(driver->path, kept, sizeof(kept));
+	return 0;
+}
+
+static bool is_there(const struct agent *agent, const char *path)
+{
+	struct stat st;
+
+	return path[0] && root_stat(&agent->root, path, &st);
+}
+
+/* From here on the old driver may be gone at any moment: the state says so first. */
+static int begin_change(struct agent *agent, struct error *err)
+{
+	const struct package *package = &agent->match.package;
+	struct state *state = &agent->state;
+
+	/* Taken up again, or on the way back: it is said already. */
+	if (agent->putting_back ||
+	    strcmp(state->installing.path, agent->package_path) == 0)
+		return 0;
+
+	state->installing = (struct state_driver){ .kind = package->kind,
+						   .open = agent->open_modules };
+	(void)text_copy(state->installing.version, sizeof(state->installing.version),
+			package->version);
+	(void)text_copy(state->installing.sha256, sizeof(state->installing.sha256),
+			package->sha256);
+	(void)text_copy(state->installing.path, sizeof(state->installing.path),
+			agent->package_path);
+	state->installing_failed = false;
+
+	if (is_there(agent, state->driver.path) &&
+	    keep_package(agent, &state->driver, err) < 0)
+		return -1;
+	if (keep_package(agent, &state->installing, err) < 0)
+		return -1;
+	(void)text_copy(agent->package_path, sizeof(agent->package_path),
+			state->installing.path);
+	return state_save(&agent->root, state, err);
+}
+
+/*
+ * The new driver is the driver. The state says so before the package that is no longer
+ * needed goes: cut off in between, a file too many is left, never one too few.
+ */
+static int end_change(struct agent *agent, struct error *err)
+{
+	struct state *state = &agent->state;
+	struct state_driver unneeded;
+
+	if (agent->putting_back) {
+		unneeded = state->installing;
+	} else {
+		unneeded = state->driver;
+		state->driver = state->installing;
+	}
+	/* An image needs no way back: its guests have the repository. */
+	if (agent->offline) {
+		unneeded = state->driver;
+		state->driver.path[0] = '\0';
+	}
+
+	state->installing = (struct state_driver){ .kind = PACKAGE_NONE };
+	state->installing_failed = false;
+	if (state_save(&agent->root, state, err) < 0)
+		return -1;
+	if (unneeded.path[0] && strcmp(unneeded.path, state->driver.path) != 0 &&
+	    root_unlink(&agent->root, unneeded.path, err) < 0)
+		return -1;
+	return fetch_prune(&agent->root, NULL, err);
+}
+
+static int change_by_run(struct agent *agent, struct error *err)
+{
+	bool changed = false;
+
+	if (install_userspace(&agent->runner, &agent->root, agent->tree, agent->log_path,
+			      agent->log_fd, err) < 0 ||
+	    change_modules(agent, &changed, err) < 0)
+		return -1;
+	return build_keep_sources(&agent->runner, &agent->root, agent->tree,
+				  agent->match.package.version, agent->open_modules, err);
+}
+
+static int change(struct agent *agent, struct error *err)
+{
+	bool changed = false;
+
+	if (begin_change(agent, err) < 0 ||
+	    install_blacklist(&agent->runner, &agent->root, agent->log_fd, &changed,
+			      err) < 0)
+		return -1;
+	if (agent->match.package.kind == PACKAGE_RUN
+		    ? change_by_run(agent, err) < 0
+		    : install_package(&agent->runner, &agent->root,
+				      agent->match.package.kind, agent->package_path,
+				      agent->log_fd, err) < 0)
+		return -1;
+	if (install_gridd_unit(&agent->root, &changed, err) < 0)
+		return -1;
+	agent->units_changed = true;
+	return change_load(agent, &changed, err);
+}
+
+/* The old driver again, from its own package, with its own modules. */
+static int put_back(struct agent *agent, struct error *err)
+{
+	const struct state_driver *old = &agent->state.driver;
+	struct outcome ignored = { .step = "build" };
+
+	agent->putting_back = true;
+	agent->match.package = (struct package){ .kind = old->kind };
+	(void)text_copy(agent->match.package.version,
+			sizeof(agent->match.package.version), old->version);
+	(void)text_copy(agent->package_path, sizeof(agent->package_path), old->path);
+	memset(agent->target_done, 0, sizeof(agent->target_done));
+	memset(agent->built, 0, sizeof(agent->built));
+
+	if (old->kind == PACKAGE_RUN &&
+	    (place_unpack(agent, err) < 0 || place_build(agent, &ignored, err) < 0))
+		return -1;
+	if (change(agent, err) < 0)
+		return -1;
+	return end_change(agent, err);
+}
+
+/* The change failed: the state remembers, and where an old driver is kept it comes back
+ * now. */
+static int give_up(struct agent *agent, struct error *err)
+{
+	struct error second = ERROR_INIT;
+	bool was_putting_back = agent->putting_back;
+	char version[VERSION_MAX];
+
+	if (err->interrupted)
+		return -1;
+	if (err->code == ERROR_REBOOT) {
+		/* It is whole; what is missing is the load that a reboot brings. */
+		(void)end_change(agent, &second);
+		return -1;
+	}
+
+	agent->state.installing_failed = true;
+	if (state_save(&agent->root, &agent->state, &second) < 0 || was_putting_back ||
+	    !is_there(agent, agent->state.driver.path))
+		return -1;
+
+	(void)text_copy(version, sizeof(version), agent->state.driver.version);
+	log_line(LOG_LEVEL_WARNING, "warning: install: %s; putting driver %s back",
+		 err->text, version);
+	if (put_back(agent, &second) < 0)
+		return error_hint(err,
+				  "driver %s could not be put back either (%s); run "
+				  "again to try once more",
+				  version, second.text);
+	return error_hint(err, "driver %s was put back and works", version);
+}
+
+int change_driver(struct agent *agent, struct error *err)
+{
+	if (change(agent, err) < 0)
+		return give_up(agent, err);
+	return end_change(agent, err);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "model/url.h"
+
+#define CONFIG_SIZE_MAX (1u << 20)
+#define CONFIG_FILES_MAX 256
+
+/* Whoever may write the configuration is root in this guest: nobody else may. */
+static int check_owner(int fd, const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_set_errno(err, errno, "looking at %s", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, ERROR_USAGE, "%s: no regular file", path);
+	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+		(void)error_set(err, ERROR_USAGE, "%s: others may write it", path);
+		return error_hint(err, "chmod go-w %s", path);
+	}
+	if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		(void)error_set(err, ERROR_USAGE, "%s: belongs to user %u", path,
+				(unsigned)st.st_uid);
+		return error_hint(err, "chown root: %s", path);
+	}
+	return 0;
+}
+
+static int read_one(struct agent *agent, const struct root *root, const char *path,
+		    enum settings_layer layer, struct error *err)
+{
+	cleanup_fd int fd = root_open_at(root, path, O_RDONLY | O_NONBLOCK, 0, err);
+	cleanup_free char *text = NULL;
+	size_t size;
+
+	if (fd < 0 || check_owner(fd, path, err) < 0)
+		return -1;
+	if (file_read_fd(fd, CONFIG_SIZE_MAX, &text, &size, err) < 0)
+		return error_prefix(err, "%s", path);
+	return settings_read(&agent->base, text, size, path, layer, err);
+}
+
+/* The caller's own file: a relative name is his, too. */
+static int read_named(struct agent *agent, const char *path, struct error *err)
+{
+	cleanup_free char *absolute = root_absolute(path);
+
+	if (!absolute)
+		return error_set_errno(err, ENOMEM, "reading the configuration %s", path);
+	if (read_one(agent, &agent->caller, absolute, SETTINGS_FILE, err) < 0)
+		return err->code == ERROR_PERMISSION ? -1
+						     : error_recode(err, ERROR_USAGE);
+	return 0;
+}
+
+int config_read(struct agent *agent, struct error *err)
+{
+	struct error missing = ERROR_INIT;
+	cleanup_strv char **names = NULL;
+
+	settings_init(&agent->base);
+
+	if (agent->options.config)
+		return read_named(agent, agent->options.config, err);
+
+	if (read_one(agent, &agent->root, CONFIG_FILE, SETTINGS_FILE, &missing) < 0 &&
+	    missing.errnum != ENOENT) {
+		*err = missing;
+		return -1;
+	}
+
+	if (root_list(&agent->root, CONFIG_DIR, CONFIG_FILES_MAX, &names, err) < 0)
+		return -1;
+	for (char **name = names; *name; name++) {
+		char path[512];
+
+		if (!text_ends(*name, ".conf") || (*name)[0] == '.')
+			continue;
+		if (!text_format(path, sizeof(path), CONFIG_DIR "/%s", *name))
+			return error_set(err, ERROR_USAGE, "%s: name too long", *name);
+		if (read_one(agent, &agent->root, path, SETTINGS_CONF_D, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --driver FILE is driver.url of the caller's. */
+static int take_driver(struct agent *agent, struct error *err)
+{
+	cleanup_free char *path = root_absolute(agent->options.driver);
+	cleanup_free char *assignment = path ? text_print("driver.url=file://%s", path)
+					     : NULL;
+
+	if (!assignment)
+		return error_set_errno(err, ENOMEM, "--driver");
+	return settings_set(&agent->settings, assignment, err);
+}
+
+/* What the contract names and this version does not do must not look as if it did. */
+static int refuse_unsupported(const struct settings_driver *driver, struct error *err)
+{
+	if (driver->index_key[0])
+		(void)error_set(
+			err, ERROR_USAGE,
+			"driver.index_key: this version verifies no signed index");
+	else if (strcmp(driver->prebuilt, "only") == 0)
+		(void)error_set(
+			err, ERROR_USAGE,
+			"driver.prebuilt = \"only\": this version uses no prebuilt "
+			"modules");
+	else if (strcmp(driver->dkms, "yes") == 0)
+		(void)error_set(
+			err, ERROR_USAGE,
+			"driver.dkms = \"yes\": this version rebuilds without DKMS");
+	else
+		return 0;
+	return error_hint(err, "leave the key at its default");
+}
+
+int config_assemble(struct agent *agent, const struct json *metadata,
+		    struct json *warnings, struct error *err)
+{
+	agent->settings = agent->base;
+
+	if (metadata &&
+	    settings_read_metadata(&agent->settings, metadata, warnings, err) < 0)
+		return -1;
+	for (size_t i = 0; i < agent->options.set_count; i++) {
+		if (settings_set(&agent->settings, agent->options.sets[i], err) < 0)
+			return -1;
+	}
+	if (agent->options.driver && take_driver(agent, err) < 0)
+		return -1;
+	if (refuse_unsupported(&agent->settings.driver, err) < 0)
+		return -1;
+	return settings_check(&agent->settings, err);
+}

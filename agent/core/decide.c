@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/decide.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "steps/build.h"
+#include "steps/match.h"
+
+int decide_look_at_targets(struct agent *agent, const char *version, struct error *err)
+{
+	for (size_t i = 0; i < agent->target_count; i++) {
+		struct detect_driver there;
+
+		if (detect_driver(&agent->runner, &agent->root, agent->targets[i].release,
+				  &there, err) < 0)
+			return -1;
+		agent->target_done[i] = version[0] && strcmp(there.version, version) == 0;
+	}
+	return 0;
+}
+
+bool decide_targets_done(const struct agent *agent)
+{
+	for (size_t i = 0; i < agent->target_count; i++) {
+		if (!agent->target_done[i])
+			return false;
+	}
+	return true;
+}
+
+/* The version of the driver that is there: its module, or what we put there. */
+static const char *installed_version(const struct agent *agent)
+{
+	if (agent->state.installing.version[0])
+		return "";
+	if (agent->driver.version[0])
+		return agent->driver.version;
+	return agent->driver.tools ? agent->state.driver.version : "";
+}
+
+static bool is_ours(const struct agent *agent, const char *version)
+{
+	return strcmp(agent->state.driver.version, version) == 0;
+}
+
+/* Somebody else's driver is adopted where it fits, and never removed. */
+static int refuse_foreign(const struct agent *agent, const char *version, bool fits,
+			  struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	if (!version[0] || is_ours(agent, version) || !gpu_has_vgpu(&agent->gpus))
+		return 0;
+	if (!fits)
+		(void)error_set(
+			err, ERROR_INSTALL,
+			"a driver %s that others installed is in the way: no GRID "
+			"driver (it has no nvidia-gridd)",
+			version);
+	else if (!agent->settings.driver.allow_mismatch &&
+		 match_fits(&agent->host, version, &why) < 0)
+		(void)error_set(err, ERROR_INSTALL,
+				"a driver that others installed is in the way: %s",
+				why.text);
+	else
+		return 0;
+
+	return error_hint(err, "remove it the way it was installed (%s), then run again",
+			  agent->driver.packaged ? "with the package manager"
+						 : "nvidia-uninstall");
+}
+
+static int list_repository(struct agent *agent, struct error *err)
+{
+	if (!agent->settings.driver.repository[0])
+		return 0;
+	if (agent_need_transport(agent, err) < 0)
+		return -1;
+
+	repository_done(&agent->repository);
+	return match_list(&agent->settings.driver, &agent->transport, &agent->root,
+			  &agent->channel, &agent->repository, err);
+}
+
+enum package_kind decide_os_kind(const struct agent *agent)
+{
+	switch (kernel_os_family(&agent->os)) {
+	case KERNEL_FAMILY_DEBIAN:
+		return PACKAGE_DEB;
+	case KERNEL_FAMILY_RHEL:
+		return PACKAGE_RPM;
+	case KERNEL_FAMILY_OTHER:
+	default:
+		return PACKAGE_NONE;
+	}
+}
+
+static struct match_input match_input(const struct agent *agent, const char *installed,
+				      bool fits)
+{
+	const struct settings_driver *driver = &agent->settings.driver;
+
+	return (struct match_input){
+		.gpus = &agent->gpus,
+		.host = &agent->host,
+		.host_unreadable = agent->host_unreadable,
+		.arch = agent->os.arch,
+		.os_kind = decide_os_kind(agent),
+		.package = driver->package,
+		.url = driver->url,
+		.version = driver->version,
+		.upgrade = driver->upgrade,
+		.allow_mismatch = driver->allow_mismatch,
+		.installed = installed,
+		.installed_fits = fits,
+		.repository = agent->repository.source != REPOSITORY_NONE
+				      ? &agent->repository
+				      : NULL,
+	};
+}
+
+/* The modules for a new kernel need the package again where its sources were not kept. */
+bool decide_needs_package(struct agent *agent, const char *version)
+{
+	bool open;
+
+	return !decide_targets_done(agent) &&
+	       !build_kept_sources(&agent->root, version, agent->tree,
+				   sizeof(agent->tree), &open);
+}
+
+int decide_again(struct agent *agent, const char *version, struct error *err)
+{
+	struct match_input input = match_input(agent, "", false);
+
+	if (agent->repository.source == REPOSITORY_NONE && !input.url[0] &&
+	    list_repository(agent, err) < 0)
+		return -1;
+	input = match_input(agent, "", false);
+	input.version = version;
+	match_done(&agent->match);
+	return match_decide(&input, &agent->match, err);
+}
+
+int decide_driver(struct agent *agent, bool look_further, char *ret_warning, size_t size,
+		  struct error *err)
+{
+	const char *version = installed_version(agent);
+	bool fits = version[0] && agent->driver.tools && agent->driver.grid;
+	struct error down = ERROR_INIT;
+	struct match_input input;
+	bool reached = true;
+
+	if (refuse_foreign(agent, version, fits, err) < 0)
+		return -1;
+	if (agent->offline && !agent->settings.driver.url[0] &&
+	    !agent->settings.driver.version[0] && !agent->host.version[0]) {
+		(void)error_set(err, ERROR_NO_MATCH, "offline, and no driver is named");
+		return error_hint(err, "name one: --driver FILE, or driver.version, or "
+				       "driver.url in the configuration");
+	}
+
+	input = match_input(agent, version, fits);
+	if (fits && !look_further && !agent->settings.driver.upgrade &&
+	    match_decide(&input, &agent->match, &down) == 0 &&
+	    agent->match.rule == MATCH_INSTALLED)
+		return 0;
+	match_done(&agent->match);
+
+	down = ERROR_INIT;
+	if (!agent->settings.driver.url[0])
+		reached = list_repository(agent, &down) == 0;
+	if (!reached && (!fits || down.interrupted)) {
+		*err = down;
+		return -1;
+	}
+	if (!reached)
+		(void)text_format(ret_warning, size, "the repository was not asked: %s",
+				  down.text);
+
+	input = match_input(agent, version, fits);
+	return match_decide(&input, &agent->match, err);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/download.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "core/pipeline.h"
+
+#define CACHE_NAME ".vgpu-guest-agent"
+
+/*
+ * The download's own root: a hidden folder in the caller's, so that what is kept for a
+ * resume and the finished file lie on one file system and need no root.
+ */
+static int open_own_root(const char *dir, char *cache, size_t size, struct root *ret_root,
+			 struct error *err)
+{
+	struct root outer = ROOT_INIT;
+	int result;
+
+	if (!text_format(cache, size, "%s/" CACHE_NAME, dir))
+		return error_set_errno(err, ENAMETOOLONG, "opening %s", dir);
+	if (root_open(dir, &outer, err) < 0)
+		return -1;
+	result = root_mkdir(&outer, "/" CACHE_NAME FETCH_CACHE, 0700, err);
+	root_close(&outer);
+	if (result < 0)
+		return error_prefix(err, "%s", dir);
+	return root_open(cache, ret_root, err);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The last component of a URL's path, as it stands before any query. */
+static void name_of_url(const char *url, char *name, size_t size)
+{
+	char path[SETTINGS_URL_MAX];
+
+	(void)text_copy(path, sizeof(path), url);
+	path[strcspn(path, "?#")] = '\0';
+	(void)text_copy(name, size, base_name(path));
+}
+
+static void own_name(const struct agent *agent, char *name, size_t size)
+{
+	const char *member = agent->content.member;
+
+	if (member[0])
+		(void)text_copy(name, size, base_name(member));
+	else if (agent->match.rule == MATCH_URL)
+		name_of_url(agent->settings.driver.url, name, size);
+	else
+		(void)text_copy(name, size, base_name(agent->match.package.name));
+	if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		(void)text_copy(name, size, "driver");
+}
+
+static struct json *report_json(struct agent *agent, const char *path, double seconds)
+{
+	const struct fetch_result *file = &agent->package;
+	const struct package *package = &agent->match.package;
+	bool member = agent->content.member[0] != '\0';
+
+	return json_build("{s:i, s:o, s:s, s:s, s:I, s:s, s:s, s:I, s:f}", "schema", 1,
+			  "path", json_text(path, strlen(path)), "version",
+			  package->version, "kind", package_kind_name(package->kind),
+			  "size",
+			  (int64_t)(member ? agent->content.member_size : file->size),
+			  "sha256", package->sha256, "integrity",
+			  fetch_integrity_name(file->integrity), "bytes_transferred",
+			  (int64_t)file->bytes_transferred, "seconds", seconds);
+}
+
+static int publish(struct agent *agent, const char *dir, char *path, size_t size,
+		   struct error *err)
+{
+	struct root outer = ROOT_INIT;
+	char name[NAME_MAX + 1], from[PATH_MAX], to[NAME_MAX + 2];
+	int result;
+
+	own_name(agent, name, sizeof(name));
+	if (!text_format(from, sizeof(from), "/" CACHE_NAME "%s", agent->package_path) ||
+	    !text_format(to, sizeof(to), "/%s", name) ||
+	    !text_format(path, size, "%s/%s", dir, name))
+		return error_set_errno(err, ENAMETOOLONG, "naming %s", name);
+
+	if (root_open(dir, &outer, err) < 0)
+		return -1;
+	result = root_rename(&outer, from, to, err);
+	if (result == 0)
+		result = root_remove_tree(&outer, "/" CACHE_NAME, err);
+	root_close(&outer);
+	return result;
+}
+
+int download_driver(struct agent *agent, const char *dir, struct json **ret_report,
+		    struct error *err)
+{
+	struct pipeline_report report = { 0 };
+	char cache[PATH_MAX], path[PATH_MAX];
+	cleanup_free char *absolute = root_absolute(dir);
+	double begin = clock_monotonic();
+	int result;
+
+	if (!absolute) {
+		(void)error_set_errno(err, errno, "--output %s", dir);
+		return error_recode(err,
+				    errno == EACCES ? ERROR_PERMISSION : ERROR_USAGE);
+	}
+	if (open_own_root(absolute, cache, sizeof(cache), &agent->cache, err) < 0)
+		return -1;
+
+	result = pipeline_run(agent, AGENT_FETCH, &report, err);
+	if (result < 0 || publish(agent, absolute, path, sizeof(path), err) < 0)
+		return -1;
+	*ret_report = report_json(agent, path, clock_monotonic() - begin);
+	return *ret_report ? 0 : error_set_errno(err, ENOMEM, "reporting the download");
+}

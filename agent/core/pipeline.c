@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/pipeline.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "core/driver.h"
+#include "core/journal.h"
+#include "core/licensing.h"
+#include "core/survey.h"
+
+#define ALL (AGENT_RUN | AGENT_INSTALL | AGENT_CONFIGURE | AGENT_FETCH)
+#define DRIVER (AGENT_RUN | AGENT_INSTALL | AGENT_FETCH)
+#define SYSTEM (AGENT_RUN | AGENT_INSTALL)
+#define LICENSE (AGENT_RUN | AGENT_CONFIGURE)
+#define TOKEN (LICENSE | AGENT_TOKEN)
+
+struct step {
+	const char *name;
+	int (*run)(struct agent *agent, struct outcome *outcome, struct error *err);
+	unsigned jobs;
+	bool online; /* skipped during an image build */
+};
+
+/* the configuration comes before this list, the report after it */
+static const struct step steps[] = {
+	{ "detect", survey_detect, ALL, false },      /* PCI, kernels -> gpus, host */
+	{ "metadata", survey_metadata, ALL, true },   /* drive, service -> settings */
+	{ "match", driver_match, DRIVER, false },     /* host, repository -> package */
+	{ "fetch", driver_fetch, DRIVER, false },     /* package      -> file */
+	{ "unpack", driver_unpack, DRIVER, false },   /* file         -> tree */
+	{ "build", driver_build, SYSTEM, false },     /* tree, kernel -> modules */
+	{ "install", driver_install, SYSTEM, false }, /* modules, tree -> driver */
+	{ "configure", licensing_configure, LICENSE, false }, /* settings -> gridd.conf */
+	{ "token", licensing_token, TOKEN, false },           /* metadata, file -> .tok */
+	{ "gridd", licensing_gridd, TOKEN, true },         /* changes      -> restart */
+	{ "license", licensing_license, AGENT_RUN, true }, /* nvidia-smi -> Licensed */
+};
+_Static_assert(ARRAY_SIZE(steps) <= PIPELINE_STEPS_MAX, "the report has room");
+
+static void say(const struct outcome *outcome, const struct error *error)
+{
+	enum log_level level = outcome->kind == OUTCOME_SKIPPED ? LOG_LEVEL_INFO
+								: LOG_LEVEL_NOTICE;
+
+	log_progress_end();
+	if (outcome->kind != OUTCOME_FAILED && !journal_is_stderr())
+		log_line(level, "%-9s  %-9s %6.1f s  %s", outcome->step,
+			 outcome_kind_name(outcome->kind), outcome->seconds,
+			 outcome->detail);
+	if (outcome->warning[0])
+		log_line(LOG_LEVEL_WARNING, "warning: %s: %s", outcome->step,
+			 outcome->warning);
+	journal_step(outcome, error);
+}
+
+/* The state is a record, not the work: where it cannot be written, the work still counts.
+ */
+static void note(struct agent *agent, const struct outcome *outcome)
+{
+	struct error err = ERROR_INIT;
+
+	if (outcome->kind != OUTCOME_CHANGED && outcome->kind != OUTCOME_FAILED)
+		return;
+	if (state_note(&agent->state, outcome, &err) < 0 ||
+	    state_save(&agent->root, &agent->state, &err) < 0)
+		log_line(LOG_LEVEL_WARNING, "warning: %s", err.text);
+}
+
+static int run_step(struct agent *agent, const struct step *step, struct outcome *outcome,
+		    struct error *err)
+{
+	double begin = clock_monotonic();
+	int result;
+
+	agent->step = step->name;
+	outcome->kind = OUTCOME_UNCHANGED;
+	result = step->run(agent, outcome, err);
+	outcome->seconds = clock_monotonic() - begin;
+
+	if (result < 0) {
+		outcome->kind = OUTCOME_FAILED;
+		(void)text_copy(outcome->detail, sizeof(outcome->detail), err->text);
+	}
+	say(outcome, result < 0 ? err : NULL);
+	if (agent->job != AGENT_FETCH)
+		note(agent, outcome);
+	return result;
+}
+
+int pipeline_run(struct agent *agent, enum agent_job job,
+		 struct pipeline_report *ret_report, struct error *err)
+{
+	ret_report->count = 0;
+	agent->job = job;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		struct outcome *outcome = &ret_report->outcomes[ret_report->count];
+
+		if (!(steps[i].jobs & job))
+			continue;
+		*outcome = (struct outcome){ .step = steps[i].name };
+		ret_report->count++;
+
+		if (steps[i].online && agent->offline) {
+			outcome->kind = OUTCOME_SKIPPED;
+			(void)snprintf(outcome->detail, sizeof(outcome->detail),
+				       "offline");
+			continue;
+		}
+		if (run_step(agent, &steps[i], outcome, err) < 0)
+			return -1;
+	}
+
+	return 0;
+}
+
+struct json *pipeline_report_json(const struct pipeline_report *report)
+{
+	struct json *list = json_build("[]");
+
+	for (size_t i = 0; list && i < report->count; i++) {
+		const struct outcome *outcome = &report->outcomes[i];
+
+		if (json_append(list,
+				json_build("{s:s, s:s, s:o, s:f}", "step", outcome->step,
+					   "outcome", outcome_kind_name(outcome->kind),
+					   "detail",
+					   json_text(outcome->detail,
+						     strlen(outcome->detail)),
+					   "seconds", outcome->seconds)) < 0) {
+			json_free(list);
+			list = NULL;
+		}
+	}
+	return json_build("{s:i, s:o}", "schema", 1, "steps", list);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The run of the agent from bare guest to licensed guest, as one straight list. The
+ * file to read first.
+ */
+
+#include "base/json.h"
+#include "core/agent.h"
+#include "model/outcome.h"
+
+#define PIPELINE_STEPS_MAX 16
+
+struct pipeline_report {
+	size_t count;
+	struct outcome outcomes[PIPELINE_STEPS_MAX];
+};
+
+/*
+ * Runs the steps of one job in order and stops at the first failure: its outcome says
+ * so, later ones are pending. agent->step is then the step that failed. Each
+ * step's line goes to the log and the journal, its record to the state.
+ */
+must_check int pipeline_run(struct agent *agent, enum agent_job job,
+			    struct pipeline_report *ret_report, struct error *err);
+
+/* The contract's {"schema":1,"steps":[...]}; NULL when memory is out. */
+struct json *pipeline_report_json(const struct pipeline_report *report);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/place.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "core/change.h"
+#include "steps/build.h"
+#include "steps/install.h"
+#include "steps/sign.h"
+#include "steps/toolchain.h"
+#include "steps/unpack.h"
+
+#define STAGE "/var/cache/vgpu-guest-agent/modules"
+
+/* An installed driver is about three times its compressed package; and room to move. */
+#define ROOM_FACTOR 4
+
+static bool is_package(const struct agent *agent)
+{
+	enum package_kind kind = agent->match.package.kind;
+
+	return kind == PACKAGE_DEB || kind == PACKAGE_RPM;
+}
+
+int place_unpack(struct agent *agent, struct error *err)
+{
+	if (unpack_run(agent->package_path, &agent->root, &agent->runner, agent->log_fd,
+		       err) < 0)
+		return -1;
+	(void)text_copy(agent->tree, sizeof(agent->tree), UNPACK_DIR);
+	agent->tree_is_whole = true;
+	return 0;
+}
+
+/* Secure Boot refuses what we compile, unless it is signed: known before the compile. */
+static int check_secure_boot(struct agent *agent, struct error *err)
+{
+	if (agent->offline || agent->settings.signing.key[0] ||
+	    detect_secure_boot(&agent->root) != 1)
+		return 0;
+	(void)error_set(err, ERROR_SECURE_BOOT,
+			"Secure Boot is on and there is no key to sign the modules with");
+	return error_hint(err,
+			  "set signing.key and signing.cert to a key that this guest "
+			  "trusts, or turn Secure Boot off for this instance");
+}
+
+static int find_toolchain(struct agent *agent, struct kernel *kernel,
+			  struct toolchain *ret_toolchain, struct error *err)
+{
+	struct toolchain_system system;
+
+	if (toolchain_find(&agent->root, kernel, ret_toolchain, err) < 0)
+		return -1;
+	if (!ret_toolchain->missing[0])
+		return 0;
+	if (strcmp(agent->settings.driver.prerequisites, "install") != 0) {
+		(void)error_set(err, ERROR_PREREQUISITES, "kernel %s: missing: %s",
+				kernel->release, ret_toolchain->missing);
+		return error_hint(err, "install them, or set driver.prerequisites to "
+				       "\"install\"");
+	}
+
+	log_line(LOG_LEVEL_NOTICE, "build      installing %s", ret_toolchain->missing);
+	system = (struct toolchain_system){ .root = &agent->root,
+					    .os = &agent->os,
+					    .runner = &agent->runner,
+					    .log_fd = agent->log_fd };
+	return toolchain_install(&system, kernel, ret_toolchain, err);
+}
+
+/* The tree holds the modules of one kernel at a time: the others' are put aside. */
+static int put_aside(struct agent *agent, const struct kernel *kernel,
+		     struct build_result *built, struct error *err)
+{
+	char dir[256], to[sizeof(built->modules[0])];
+
+	if (!text_format(dir, sizeof(dir), STAGE "/%s", kernel->release) ||
+	    root_mkdir(&agent->root, dir, 0700, err) < 0)
+		return -1;
+	for (size_t i = 0; i < built->count; i++) {
+		const char *slash = strrchr(built->modules[i], '/');
+
+		if (!text_format(to, sizeof(to), "%s%s", dir,
+				 slash ? slash : built->modules[i]))
+			return error_set_errno(err, ENAMETOOLONG, "keeping %s",
+					       built->modules[i]);
+		if (file_copy(&agent->root, built->modules[i], to, err) < 0)
+			return -1;
+		memcpy(built->modules[i], to, sizeof(to));
+	}
+	return 0;
+}
+
+static int sign(struct agent *agent, const struct kernel *kernel,
+		const struct build_result *built, struct error *err)
+{
+	struct sign_key key = { .key = agent->settings.signing.key,
+				.cert = agent->settings.signing.cert };
+
+	if (!key.key[0])
+		return 0;
+	return sign_modules(&agent->runner, &agent->root, &key, kernel, built, err);
+}
+
+static int build_for(struct agent *agent, size_t index, struct error *err)
+{
+	struct kernel *kernel = &agent->targets[index];
+	struct toolchain toolchain;
+	struct build_input input;
+
+	if (find_toolchain(agent, kernel, &toolchain, err) < 0)
+		return -1;
+
+	log_line(LOG_LEVEL_NOTICE, "build      compiling for %s", kernel->release);
+	input = (struct build_input){
+		.tree = agent->tree,
+		.version = agent->match.package.version,
+		.open = agent->open_modules,
+		.kernel = kernel,
+		.toolchain = &toolchain,
+		.log_fd = agent->log_fd,
+		.log_path = agent->log_path,
+	};
+	if (build_modules(&agent->runner, &agent->root, &input, &agent->built[index],
+			  err) < 0 ||
+	    sign(agent, kernel, &agent->built[index], err) < 0)
+		return -1;
+	return agent->target_count > 1
+		       ? put_aside(agent, kernel, &agent->built[index], err)
+		       : 0;
+}
+
+/* Packages compile in their own scripts: they need the same tools, found the same way. */
+static int prepare_package(struct agent *agent, struct outcome *outcome,
+			   struct error *err)
+{
+	for (size_t i = 0; i < agent->target_count; i++) {
+		struct toolchain toolchain;
+
+		if (find_toolchain(agent, &agent->targets[i], &toolchain, err) < 0)
+			return -1;
+	}
+	outcome->kind = OUTCOME_SKIPPED;
+	(void)text_copy(outcome->detail, sizeof(outcome->detail),
+			"the package compiles its modules itself");
+	return 0;
+}
+
+int place_build(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	const struct settings_driver *driver = &agent->settings.driver;
+	const char *version = agent->match.package.version;
+	size_t count = 0;
+
+	if (agent_need_log(agent, err) < 0 || check_secure_boot(agent, err) < 0)
+		return -1;
+	if (is_package(agent))
+		return prepare_package(agent, outcome, err);
+
+	if (agent->tree_is_whole) {
+		struct build_choice choice = { .tree = agent->tree,
+					       .version = version,
+					       .wanted = driver->kernel_module };
+
+		if (build_flavour(&agent->runner, &agent->root, &choice,
+				  &agent->open_modules, err) < 0)
+			return -1;
+	} else if (!build_kept_sources(&agent->root, version, agent->tree,
+				       sizeof(agent->tree), &agent->open_modules)) {
+		return error_set(err, ERROR_PREREQUISITES,
+				 "the kernel sources of driver %s are not kept in %s",
+				 version, BUILD_SOURCES);
+	}
+
+	for (size_t i = 0; i < agent->target_count; i++) {
+		if (agent->target_done[i])
+			continue;
+		if (build_for(agent, i, err) < 0)
+			return -1;
+		count++;
+	}
+	(void)text_format(outcome->detail, sizeof(outcome->detail), "%s modules for %s%s",
+			  agent->open_modules ? "open" : "proprietary",
+			  agent->targets[0].release, count > 1 ? " and others" : "");
+	return 0;
+}
+
+/* Everything is in place: what is left is to load it. */
+static int install_rest(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	bool modules = false, unit = false, loaded = false;
+
+	if (change_modules(agent, &modules, err) < 0)
+		return -1;
+	if (agent->driver.grid && install_gridd_unit(&agent->root, &unit, err) < 0)
+		return -1;
+	agent->units_changed = unit;
+	if (change_load(agent, &loaded, err) < 0)
+		return -1;
+
+	/* What was compiled is in place now. */
+	if (modules && fetch_prune(&agent->root, NULL, err) < 0)
+		return -1;
+	outcome->kind = modules || unit || loaded ? OUTCOME_CHANGED : OUTCOME_UNCHANGED;
+	(void)text_format(outcome->detail, sizeof(outcome->detail), "driver %s%s",
+			  agent->match.package.version,
+			  agent->offline ? " is in place" : " is loaded");
+	return 0;
+}
+
+int place_install(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	struct stat st;
+
+	if (agent->match.rule == MATCH_INSTALLED)
+		return install_rest(agent, outcome, err);
+
+	if (agent->driver.packaged && agent->state.driver.kind == PACKAGE_NONE &&
+	    agent->match.package.kind == PACKAGE_RUN) {
+		(void)error_set(
+			err, ERROR_INSTALL,
+			"a driver that the package manager installed is in the way");
+		return error_hint(err, "remove its package, then run again");
+	}
+	if (root_stat(&agent->root, agent->package_path, &st) &&
+	    install_check_room(&agent->root, ROOM_FACTOR * (uint64_t)st.st_size, err) < 0)
+		return -1;
+	if (agent_need_log(agent, err) < 0)
+		return -1;
+	if (change_driver(agent, err) < 0)
+		return -1;
+
+	outcome->kind = OUTCOME_CHANGED;
+	(void)text_format(outcome->detail, sizeof(outcome->detail), "driver %s%s",
+			  agent->match.package.version,
+			  agent->offline ? "" : " is loaded and answers");
+	return 0;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/state.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/text.h"
+
+#define STATE_SIZE_MAX (1u << 20)
+
+static void read_text(const struct json *object, const char *key, char *buffer,
+		      size_t size)
+{
+	const char *text = json_get_string(object, key);
+
+	if (!text || !text_copy(buffer, size, text))
+		buffer[0] = '\0';
+}
+
+static enum package_kind kind_of_name(const char *name)
+{
+	for (int kind = PACKAGE_RUN; kind <= PACKAGE_BUNDLE; kind++) {
+		if (name && strcmp(package_kind_name((enum package_kind)kind), name) == 0)
+			return (enum package_kind)kind;
+	}
+	return PACKAGE_NONE;
+}
+
+static void read_driver(const struct json *json, struct state_driver *driver)
+{
+	*driver = (struct state_driver){ .kind = PACKAGE_NONE };
+	read_text(json, "version", driver->version, sizeof(driver->version));
+	if (!version_valid(span_of(driver->version)))
+		driver->version[0] = '\0';
+	driver->kind = kind_of_name(json_get_string(json, "kind"));
+	read_text(json, "sha256", driver->sha256, sizeof(driver->sha256));
+	read_text(json, "path", driver->path, sizeof(driver->path));
+	driver->open = json_get_bool(json, "open", false);
+}
+
+static struct json *driver_json(const struct state_driver *driver)
+{
+	if (!driver->version[0])
+		return json_build("n");
+	return json_build("{s:s, s:s, s:s, s:s, s:b}", "version", driver->version, "kind",
+			  package_kind_name(driver->kind), "sha256", driver->sha256,
+			  "path", driver->path, "open", driver->open);
+}
+
+struct copy {
+	struct json *steps;
+	bool failed;
+};
+
+static bool copy_step(void *context, const char *key, const struct json *value)
+{
+	struct copy *copy = context;
+	const char *outcome = json_get_string(value, "outcome");
+	const char *detail = json_get_string(value, "detail");
+	const char *time = json_get_string(value, "time");
+
+	if (outcome && detail && time &&
+	    json_set(copy->steps, key,
+		     json_build("{s:s, s:s, s:f, s:s}", "outcome", outcome, "detail",
+				detail, "seconds", json_get_real(value, "seconds", 0),
+				"time", time)) < 0)
+		copy->failed = true;
+	return !copy->failed;
+}
+
+int state_load(const struct root *root, struct state *ret_state, struct error *err)
+{
+	struct copy copy = { .steps = json_build("{}") };
+	cleanup_json struct json *json = NULL;
+	struct error missing = ERROR_INIT;
+	cleanup_free char *text = NULL;
+	size_t size;
+
+	if (!copy.steps)
+		return error_set_errno(err, ENOMEM, "reading the state");
+	*ret_state = (struct state){ .steps = copy.steps };
+
+	if (file_read(root, STATE_PATH, STATE_SIZE_MAX, &text, &size, &missing) < 0) {
+		if (missing.errnum == ENOENT)
+			return 0;
+		*err = missing;
+		state_done(ret_state);
+		return -1;
+	}
+	if (json_parse(text, size, &json, &missing) < 0)
+		return 0;
+
+	read_driver(json_get(json, "driver"), &ret_state->driver);
+	read_driver(json_get(json, "installing"), &ret_state->installing);
+	ret_state->installing_failed = json_get_bool(json, "installing_failed", false);
+	json_each(json_get(json, "steps"), copy_step, &copy);
+	if (copy.failed) {
+		state_done(ret_state);
+		return error_set_errno(err, ENOMEM, "reading the state");
+	}
+	return 0;
+}
+
+int state_save(const struct root *root, const struct state *state, struct error *err)
+{
+	cleanup_json struct json *json =
+		json_build("{s:i, s:o, s:o, s:b, s:O}", "schema", 1, "driver",
+			   driver_json(&state->driver), "installing",
+			   driver_json(&state->installing), "installing_failed",
+			   state->installing_failed, "steps", state->steps);
+	cleanup_free char *text = json ? json_print(json) : NULL;
+
+	if (!text)
+		return error_set_errno(err, ENOMEM, "writing the state");
+	if (root_mkdir(root, STATE_DIR, 0755, err) < 0)
+		return -1;
+	return file_write_atomic(root, STATE_PATH, text, strlen(text), 0644, err);
+}
+
+void state_done(struct state *state)
+{
+	json_free(state->steps);
+	state->steps = NULL;
+}
+
+int state_note(struct state *state, const struct outcome *outcome, struct error *err)
+{
+	char time[CLOCK_TEXT_SIZE];
+
+	if (outcome->kind != OUTCOME_CHANGED && outcome->kind != OUTCOME_FAILED)
+		return 0;
+	if (json_set(state->steps, outcome->step,
+		     json_build("{s:s, s:o, s:f, s:s}", "outcome",
+				outcome_kind_name(outcome->kind), "detail",
+				json_text(outcome->detail, strlen(outcome->detail)),
+				"seconds", outcome->seconds, "time",
+				clock_text(clock_now(), time, sizeof(time)))) < 0)
+		return error_set_errno(err, ENOMEM, "noting the step %s", outcome->step);
+	return 0;
+}

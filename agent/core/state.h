@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What was done, kept in /var/lib/vgpu-guest-agent/state.json: which driver is ours,
+ * which one was being installed when a run was cut off, and the last work of every step.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/root.h"
+#include "model/outcome.h"
+#include "model/package.h"
+
+#define STATE_DIR "/var/lib/vgpu-guest-agent"
+#define STATE_PATH STATE_DIR "/state.json"
+#define STATE_BACKUP STATE_DIR "/backup"
+
+struct state_driver {
+	char version[VERSION_MAX]; /* "" for none */
+	enum package_kind kind;    /* run, deb or rpm */
+	char sha256[PACKAGE_SHA256_SIZE];
+	char path[PACKAGE_NAME_MAX]; /* its package, where it is still kept */
+	bool open;                   /* the open kernel modules */
+};
+
+struct state {
+	struct state_driver driver; /* put there by us, and nvidia-smi answered */
+	/* The system is being changed to this one: finish it, or put `driver` back. */
+	struct state_driver installing;
+	bool installing_failed; /* it was tried to its end and does not work */
+	struct json *steps;     /* name -> {"outcome","detail","seconds","time"} */
+};
+
+/* A missing file is an empty state; so is a damaged one, which the next save replaces. */
+must_check int state_load(const struct root *root, struct state *ret_state,
+			  struct error *err);
+must_check int state_save(const struct root *root, const struct state *state,
+			  struct error *err);
+void state_done(struct state *state);
+
+/* Notes what a step did; a step that changed nothing keeps the record of when it did. */
+must_check int state_note(struct state *state, const struct outcome *outcome,
+			  struct error *err);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/status.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "core/licensing.h"
+#include "steps/detect.h"
+#include "steps/gridd.h"
+#include "steps/gridd_log.h"
+#include "steps/poll.h"
+
+#define SMI_TIMEOUT_S 30
+
+/* Every GPU of the bus must be in the report: one that is missing is not licensed. */
+static int look_once(struct agent *agent, struct error *err)
+{
+	struct license_report *report = &agent->license;
+
+	if (poll_smi(&agent->runner, &agent->root, SMI_TIMEOUT_S, report, err) < 0)
+		return -1;
+	if (report->count < agent->gpus.count)
+		return error_set(err, ERROR_DRIVER,
+				 "the driver shows %zu of the %zu GPUs on the PCI bus",
+				 report->count, agent->gpus.count);
+	if (!license_all_held(report, agent->settings.license.feature_type))
+		return error_set(err, ERROR_UNLICENSED, "not licensed");
+	return 0;
+}
+
+static int look(struct agent *agent, unsigned wait_s, struct error *err)
+{
+	struct poll_wait wait = {
+		.wait_s = wait_s,
+		.feature_type = agent->settings.license.feature_type,
+		.expected = agent->gpus.count,
+	};
+
+	if (wait_s == 0)
+		return look_once(agent, err);
+	return poll_until_licensed(&agent->runner, &agent->root, &wait, &agent->license,
+				   err);
+}
+
+static void find_reason(const struct error *error, struct license_reason *reason,
+			struct error *err)
+{
+	struct gridd_state state = { 0 };
+	struct error ignored = ERROR_INIT;
+
+	if (error->code != ERROR_UNLICENSED || gridd_look(&state, &ignored) < 0 ||
+	    gridd_log_read(state.started, reason, &ignored) < 0 || !reason->code)
+		return;
+	(void)error_prefix(err, "%s", reason->message);
+	(void)error_hint(err, "%s", reason->hint ? reason->hint : "");
+}
+
+int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
+		struct error *err)
+{
+	struct license_reason reason = { 0 };
+	struct error found = ERROR_INIT;
+	int result;
+
+	if (agent->offline) {
+		(void)error_set(err, ERROR_USAGE, "status asks the driver: not offline");
+		return -1;
+	}
+	if (detect_gpus(&agent->sysfs, &agent->gpus, err) < 0)
+		return -1;
+	if (agent->gpus.count == 0)
+		return error_set(err, ERROR_NO_GPU, "no NVIDIA GPU on the PCI bus");
+
+	result = look(agent, wait_s, &found);
+	if (result < 0 && !found.hint[0] && found.code == ERROR_UNLICENSED)
+		find_reason(&found, &reason, &found);
+	*ret_report = license_report_json(agent->license.count ? &agent->license : NULL,
+					  agent->settings.license.feature_type,
+					  reason.code ? &reason : NULL, clock_now());
+	if (!*ret_report)
+		return error_set_errno(err, ENOMEM, "reporting the status");
+	if (result < 0)
+		*err = found;
+	return result;
+}

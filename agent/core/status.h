@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The command `status`: the license of every GPU, now or within a time.
+ */
+
+#include "base/json.h"
+#include "core/agent.h"
+
+/*
+ * Fills the contract's object, also on failure where there is something to say. Ends with
+ * ERROR_NO_GPU, ERROR_DRIVER or ERROR_UNLICENSED. `wait_s` 0: one look.
+ */
+must_check int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
+			   struct error *err);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/config.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "support/cmocka.h"
+#include "support/sysroot.h"
+
+#define URL_A "driver: { version = \"525.105.17\"; };\n"
+#define URL_B "driver: { version = \"535.129.03\"; };\n"
+
+static struct agent *agent_in(const struct sysroot *sysroot)
+{
+	static struct agent agent;
+
+	agent_init(&agent, &(struct agent_options){ 0 }, -1);
+	agent.root = sysroot->root;
+	return &agent;
+}
+
+static void allow(const struct sysroot *sysroot, const char *path, mode_t mode)
+{
+	char full[256];
+
+	(void)snprintf(full, sizeof(full), "%s%s", sysroot->dir, path);
+	assert_int_equal(chmod(full, mode), 0);
+}
+
+static int setup(void **state)
+{
+	(void)sysroot_setup(state);
+	sysroot_mkdir(*state, CONFIG_DIR);
+	return 0;
+}
+
+static void a_guest_without_files_has_the_defaults(void **state)
+{
+	struct agent *agent = agent_in(*state);
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(config_read(agent, &err), 0);
+	assert_int_equal(config_assemble(agent, NULL, NULL, &err), 0);
+
+	assert_int_equal(agent->settings.license.feature_type, 1);
+	assert_string_equal(agent->settings.driver.integrity, "require");
+}
+
+static void the_last_file_by_name_wins_and_the_command_line_over_it(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct agent *agent = agent_in(sysroot);
+	struct error err = ERROR_INIT;
+
+	sysroot_write(sysroot, CONFIG_FILE, URL_A);
+	sysroot_write(sysroot, CONFIG_DIR "/10-a.conf", URL_B);
+	sysroot_write(sysroot, CONFIG_DIR "/20-b.conf",
+		      "license: { feature_type = 2; };\n");
+	sysroot_write(sysroot, CONFIG_DIR "/30-c.conf.dpkg-old", "no configuration");
+	assert_int_equal(config_read(agent, &err), 0);
+	assert_int_equal(config_assemble(agent, NULL, NULL, &err), 0);
+	assert_string_equal(agent->settings.driver.version, "535.129.03");
+	assert_int_equal(agent->settings.license.feature_type, 2);
+
+	agent->options.sets[agent->options.set_count++] = "license.feature_type=4";
+	assert_int_equal(config_assemble(agent, NULL, NULL, &err), 0);
+	assert_int_equal(agent->settings.license.feature_type, 4);
+}
+
+static void a_file_that_others_may_write_is_refused(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct agent *agent = agent_in(sysroot);
+	struct error err = ERROR_INIT;
+
+	sysroot_write(sysroot, CONFIG_FILE, URL_A);
+	allow(sysroot, CONFIG_FILE, 0664);
+
+	assert_int_equal(config_read(agent, &err), -1);
+	assert_int_equal(err.code, ERROR_USAGE);
+	assert_non_null(strstr(err.text, CONFIG_FILE));
+	assert_non_null(strstr(err.hint, "chmod"));
+}
+
+static void a_typo_names_file_line_and_the_nearest_key(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct agent *agent = agent_in(sysroot);
+	struct error err = ERROR_INIT;
+
+	sysroot_write(sysroot, CONFIG_DIR "/50-x.conf",
+		      "# first line\ndriver: { repositry = \"https://x/\"; };\n");
+
+	assert_int_equal(config_read(agent, &err), -1);
+	assert_int_equal(err.code, ERROR_USAGE);
+	assert_non_null(strstr(err.text, CONFIG_DIR "/50-x.conf:2"));
+	assert_true(strstr(err.text, "driver.repository") ||
+		    strstr(err.hint, "driver.repository"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_guest_without_files_has_the_defaults,
+						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_last_file_by_name_wins_and_the_command_line_over_it, setup,
+			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(a_file_that_others_may_write_is_refused,
+						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_typo_names_file_line_and_the_nearest_key, setup,
+			sysroot_teardown),
+	};
+
+	(void)umask(022);
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
