@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/args.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "base/text.h"
+
+enum {
+	OPT_CONFIG = 256,
+	OPT_ROOT,
+	OPT_OFFLINE,
+	OPT_SYSFS,
+	OPT_SET,
+	OPT_JSON,
+	OPT_LOG_LEVEL,
+	OPT_VERSION,
+	OPT_KERNEL,
+	OPT_DRIVER,
+	OPT_OUTPUT,
+	OPT_WAIT,
+	OPT_ORIGIN,
+};
+
+static const struct {
+	const char *name, *value, *help;
+	int id;
+	unsigned option; /* 0: every command */
+} table[] = {
+	{ "config", "FILE", "read this configuration file instead of the default ones",
+	  OPT_CONFIG, 0 },
+	{ "root", "DIR", "work on the system mounted at DIR; implies --offline", OPT_ROOT,
+	  0 },
+	{ "offline", NULL, "start no service, load no module, ask no metadata",
+	  OPT_OFFLINE, 0 },
+	{ "sysfs", "DIR", "read the PCI tree below DIR instead of /sys", OPT_SYSFS, 0 },
+	{ "set", "PATH=VALUE", "override one configuration key; repeatable", OPT_SET, 0 },
+	{ "json", NULL, "exactly one JSON object on standard output", OPT_JSON, 0 },
+	{ "verbose", NULL, "more on standard error (-v, -vv)", 'v', 0 },
+	{ "quiet", NULL, "less on standard error (-q)", 'q', 0 },
+	{ "log-level", "LEVEL", "error, warning, notice, info or debug", OPT_LOG_LEVEL,
+	  0 },
+	{ "help", NULL, "show this help (-h)", 'h', 0 },
+	{ "version", NULL, "show the version", OPT_VERSION, 0 },
+	{ "kernel", "REL", "for this kernel release; repeatable", OPT_KERNEL,
+	  ARGS_KERNEL },
+	{ "driver", "FILE", "use this driver file", OPT_DRIVER, ARGS_DRIVER },
+	{ "output", "DIR", "put the file here (default: the current folder)", OPT_OUTPUT,
+	  ARGS_OUTPUT },
+	{ "wait", "SECONDS", "wait so long for the license", OPT_WAIT, ARGS_WAIT },
+	{ "origin", NULL, "say where each value comes from", OPT_ORIGIN, ARGS_ORIGIN },
+};
+
+static int read_wait(struct args *args, const char *value, struct error *err)
+{
+	uint64_t seconds;
+
+	if (!span_to_u64(span_of(value), &seconds) || seconds > 86400)
+		return error_set(err, ERROR_USAGE,
+				 "--wait %s: seconds from 0 to 86400 are expected",
+				 value);
+	args->wait_s = (unsigned)seconds;
+	return 0;
+}
+
+static int add(const char **list, size_t limit, size_t *count, const char *value,
+	       const char *what, struct error *err)
+{
+	if (*count == limit)
+		return error_set(err, ERROR_USAGE, "more than %zu %s", limit, what);
+	list[(*count)++] = value;
+	return 0;
+}
+
+static void louder(struct args *args, int by)
+{
+	int level = (int)args->log_level + by;
+
+	if (level >= LOG_LEVEL_ERROR && level <= LOG_LEVEL_DEBUG)
+		args->log_level = (enum log_level)level;
+}
+
+static int take_global(struct args *args, int id, const char *value, struct error *err)
+{
+	switch (id) {
+	case OPT_CONFIG:
+		args->agent.config = value;
+		return 0;
+	case OPT_ROOT:
+		args->agent.root = value;
+		return 0;
+	case OPT_OFFLINE:
+		args->agent.offline = true;
+		return 0;
+	case OPT_SYSFS:
+		args->agent.sysfs = value;
+		return 0;
+	case OPT_SET:
+		return add(args->agent.sets, AGENT_SETS_MAX, &args->agent.set_count,
+			   value, "--set", err);
+	case OPT_JSON:
+		args->json = true;
+		return 0;
+	case OPT_LOG_LEVEL:
+		if (!log_level_parse(value, &args->log_level))
+			return error_set(err, ERROR_USAGE,
+					 "--log-level %s: one of error, warning, notice, "
+					 "info, debug is expected",
+					 value);
+		return 0;
+	case OPT_VERSION:
+		args->version = true;
+		return 0;
+	default:
+		return error_set(err, ERROR_INTERNAL, "option %d has no meaning", id);
+	}
+}
+
+static int take(struct args *args, int id, const char *value, struct error *err)
+{
+	switch (id) {
+	case 'v':
+		louder(args, 1);
+		return 0;
+	case 'q':
+		louder(args, -1);
+		return 0;
+	case 'h':
+		args->help = true;
+		return 0;
+	case OPT_KERNEL:
+		return add(args->agent.kernels, AGENT_KERNELS_MAX,
+			   &args->agent.kernel_count, value, "--kernel", err);
+	case OPT_DRIVER:
+		args->agent.driver = value;
+		return 0;
+	case OPT_OUTPUT:
+		args->output = value;
+		return 0;
+	case OPT_WAIT:
+		return read_wait(args, value, err);
+	case OPT_ORIGIN:
+		args->origin = true;
+		return 0;
+	default:
+		return take_global(args, id, value, err);
+	}
+}
+
+static unsigned option_of(int id)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		if (table[i].id == id)
+			return table[i].option;
+	}
+	return 0;
+}
+
+static int refuse(const char *word, int id, struct error *err)
+{
+	if (id == ':')
+		(void)error_set(err, ERROR_USAGE, "%s needs a value", word);
+	else if (optopt && optopt < 256)
+		(void)error_set(err, ERROR_USAGE, "unknown option -%c", optopt);
+	else
+		(void)error_set(err, ERROR_USAGE, "unknown option %s", word);
+	return error_hint(err, "\"vgpu-guest-agent --help\" lists the options");
+}
+
+int args_parse(int argc, char *argv[], struct args *ret_args, struct error *err)
+{
+	struct option options[ARRAY_SIZE(table) + 1] = { { 0 } };
+	struct args args = { .log_level = LOG_LEVEL_NOTICE };
+	int id;
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		options[i] = (struct option){
+			.name = table[i].name,
+			.has_arg = table[i].value ? required_argument : no_argument,
+			.val = table[i].id,
+		};
+
+	opterr = 0;
+	optind = 0; /* begins anew, also in tests */
+	while ((id = getopt_long(argc, argv, ":vqh", options, NULL)) != -1) {
+		if (id == '?' || id == ':')
+			return refuse(argv[optind - 1], id, err);
+		if (take(&args, id, optarg, err) < 0)
+			return -1;
+		args.given |= option_of(id);
+	}
+	for (; optind < argc; optind++) {
+		if (add(args.operands, ARGS_OPERANDS_MAX, &args.operand_count,
+			argv[optind], "arguments", err) < 0)
+			return -1;
+	}
+
+	*ret_args = args;
+	return 0;
+}
+
+const char *args_option_name(unsigned option)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		if (table[i].option & option)
+			return table[i].name;
+	}
+	return "";
+}
+
+void args_print_options(FILE *out, unsigned mask, bool global)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		char left[48];
+
+		if (table[i].option ? !(table[i].option & mask) : !global)
+			continue;
+		(void)text_format(left, sizeof(left), "--%s%s%s", table[i].name,
+				  table[i].value ? " " : "",
+				  table[i].value ? table[i].value : "");
+		(void)fprintf(out, "  %-20s %s\n", left, table[i].help);
+	}
+}

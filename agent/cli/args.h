@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The command line, read by getopt_long(3) from one table of options.
+ */
+
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "core/agent.h"
+
+/* Options that only some commands take; a command names its own in struct command. */
+enum args_option {
+	ARGS_KERNEL = 1 << 0,
+	ARGS_DRIVER = 1 << 1,
+	ARGS_OUTPUT = 1 << 2,
+	ARGS_WAIT = 1 << 3,
+	ARGS_ORIGIN = 1 << 4,
+};
+
+#define ARGS_OPERANDS_MAX 8
+
+struct args {
+	struct agent_options agent;
+	bool json, help, version;
+	enum log_level log_level;
+	const char *output;
+	unsigned wait_s;
+	bool origin;
+	unsigned given; /* which args_option bits stand on the command line */
+	const char
+		*operands[ARGS_OPERANDS_MAX]; /* the command's words and its arguments */
+	size_t operand_count;
+};
+
+/* ERROR_USAGE with the option. Strings point into `argv`. */
+must_check int args_parse(int argc, char *argv[], struct args *ret_args,
+			  struct error *err);
+
+/* The option's own name for a message: "--wait". */
+const char *args_option_name(unsigned option);
+
+/* The options of `mask` and, with `global`, those of every command, as help lines. */
+void args_print_options(FILE *out, unsigned mask, bool global);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <stdio.h>
+
+#include "cli/cmd.h"
+#include "core/download.h"
+
+CMD_RUN(cmd_fetch)
+{
+	return download_driver(agent, args->output ? args->output : ".", ret_report, err);
+}
+
+CMD_PRINT(cmd_fetch_print)
+{
+	const char *path = json_get_string(report, "path");
+
+	(void)args;
+	if (path)
+		(void)puts(path);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/command.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/cmd.h"
+
+const struct command command_table[] = {
+	{ "detect", cmd_detect, cmd_detect_print, "", 0, 0, 0,
+	  "show the GPUs, the host's driver version, the system and its kernels" },
+	{ "plan", cmd_plan, cmd_plan_print, "", 0, ARGS_KERNEL, 0,
+	  "show everything run would do and why; change nothing" },
+	{ "run", cmd_run, cmd_run_print, "", 0, ARGS_KERNEL,
+	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
+	  "do the whole job, from a bare guest to a licensed one" },
+	{ "fetch", cmd_fetch, cmd_fetch_print, "", 0, ARGS_OUTPUT, 0,
+	  "find and download the driver, verified; print its path" },
+	{ "install", cmd_install, cmd_run_print, "", 0, ARGS_KERNEL | ARGS_DRIVER,
+	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS, "build and install the driver" },
+	{ "configure", cmd_configure, cmd_run_print, "", 0, 0,
+	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
+	  "write gridd.conf and the token, restart nvidia-gridd" },
+	{ "token check", cmd_token_check, cmd_token_check_print, "[FILE]", 1, 0, 0,
+	  "say what is in the token and what is wrong with it" },
+	{ "token install", cmd_token_install, cmd_run_print, "[FILE]", 1, 0,
+	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS, "put the token in place" },
+	{ "status", cmd_status, cmd_status_print, "", 0, ARGS_WAIT, 0,
+	  "show the license of every GPU" },
+	{ "config show", cmd_config_show, cmd_config_show_print, "", 0, ARGS_ORIGIN, 0,
+	  "show the configuration in force" },
+	{ "config check", cmd_config_check, cmd_config_check_print, "", 0, 0, 0,
+	  "check the configuration" },
+};
+const size_t command_table_size = ARRAY_SIZE(command_table);
+
+/* How many of the operands are this command's name; 0: another command. */
+static size_t words_of(const struct args *args, const struct command *command)
+{
+	struct span first, second;
+	bool two = span_split(span_of(command->name), ' ', &first, &second);
+
+	if (args->operand_count < (two ? 2u : 1u) ||
+	    !span_equals(first, args->operands[0]) ||
+	    (two && !span_equals(second, args->operands[1])))
+		return 0;
+	return two ? 2 : 1;
+}
+
+static int unknown(const struct args *args, struct error *err)
+{
+	const struct command *nearest = NULL;
+	unsigned best = 4; /* farther is no typo */
+	char name[64];
+
+	(void)text_format(name, sizeof(name), "%s%s%s", args->operands[0],
+			  args->operand_count > 1 ? " " : "",
+			  args->operand_count > 1 ? args->operands[1] : "");
+	for (size_t i = 0; i < command_table_size; i++) {
+		const char *candidate = command_table[i].name;
+		unsigned distance = text_distance(
+			strchr(candidate, ' ') ? name : args->operands[0], candidate);
+
+		if (distance < best) {
+			best = distance;
+			nearest = &command_table[i];
+		}
+	}
+
+	(void)error_set(err, ERROR_USAGE, "no command \"%s\"", args->operands[0]);
+	if (nearest)
+		return error_hint(err, "did you mean \"%s\"?", nearest->name);
+	return error_hint(err, "\"vgpu-guest-agent --help\" lists the commands");
+}
+
+static int check_arguments(const struct args *args, const struct command *command,
+			   struct error *err)
+{
+	unsigned extra = args->given & ~command->options;
+
+	if (extra)
+		(void)error_set(err, ERROR_USAGE, "%s does not take --%s", command->name,
+				args_option_name(extra));
+	else if (args->operand_count > command->operands_max)
+		(void)error_set(err, ERROR_USAGE, "%s: unexpected argument \"%s\"",
+				command->name, args->operands[command->operands_max]);
+	else
+		return 0;
+	return error_hint(err, "\"vgpu-guest-agent %s --help\" shows how it is called",
+			  command->name);
+}
+
+int command_find(struct args *args, const struct command **ret_command, struct error *err)
+{
+	if (args->operand_count == 0) {
+		(void)error_set(err, ERROR_USAGE, "which command?");
+		return error_hint(err, "\"vgpu-guest-agent --help\" lists the commands");
+	}
+
+	for (size_t i = 0; i < command_table_size; i++) {
+		size_t words = words_of(args, &command_table[i]);
+
+		if (words == 0)
+			continue;
+		args->operand_count -= words;
+		memmove(args->operands, args->operands + words,
+			args->operand_count * sizeof(args->operands[0]));
+		*ret_command = &command_table[i];
+		return args->help ? 0 : check_arguments(args, &command_table[i], err);
+	}
+	return unknown(args, err);
+}
+
+void command_print_help(FILE *out, const struct command *command)
+{
+	if (command) {
+		(void)fprintf(out,
+			      "Usage: vgpu-guest-agent [GLOBAL OPTIONS] %s%s%s%s\n\n"
+			      "Does this: %s.\n",
+			      command->name, command->options ? " [OPTIONS]" : "",
+			      command->operands[0] ? " " : "", command->operands,
+			      command->summary);
+		if (command->options) {
+			(void)fputs("\nOptions:\n", out);
+			args_print_options(out, command->options, false);
+		}
+		(void)fputs("\nGlobal options:\n", out);
+		args_print_options(out, 0, true);
+		return;
+	}
+
+	(void)fputs("Usage: vgpu-guest-agent [GLOBAL OPTIONS] COMMAND [OPTIONS]\n\n"
+		    "Takes a guest with an NVIDIA vGPU from bare to licensed.\n\n"
+		    "Commands:\n",
+		    out);
+	for (size_t i = 0; i < command_table_size; i++)
+		(void)fprintf(out, "  %-14s %s\n", command_table[i].name,
+			      command_table[i].summary);
+	(void)fputs("\nGlobal options:\n", out);
+	args_print_options(out, 0, true);
+	(void)fputs("\nThe exit status says what to do next: 0 done, 2 usage, 3 no GPU, "
+		    "4 no match,\n5 network, 6 integrity, 7 prerequisites, 8 build, "
+		    "9 install, 10 Secure Boot,\n11 token, 12 unlicensed, 13 driver, "
+		    "14 reboot, 15 busy, 16 permission.\n",
+		    out);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Arguments in, exit status out. SIGINT, SIGTERM and SIGHUP become a descriptor that
+ * everything that waits also waits for; at the end the process dies of the signal
+ * that ended it, as its caller expects.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "cli/args.h"
+#include "cli/command.h"
+
+static int catch_signals(int *ret_fd, struct error *err)
+{
+	sigset_t set;
+	int fd;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return error_set_errno(err, errno, "blocking signals");
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return error_set_errno(err, errno, "catching signals");
+
+	/* A reader that went away is noticed by the write, not by death in the middle. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	*ret_fd = fd;
+	return 0;
+}
+
+static void die_of_signal(int fd)
+{
+	struct signalfd_siginfo info;
+	sigset_t set;
+	int number = SIGTERM;
+
+	if (read(fd, &info, sizeof(info)) == sizeof(info))
+		number = (int)info.ssi_signo;
+	(void)signal(number, SIG_DFL);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, number);
+	(void)kill(getpid(), number);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static struct json *error_json(const struct error *error, const char *step)
+{
+	return json_build("{s:s, s:i, s:s, s:o, s:o}", "name",
+			  error_code_name(error->code), "status", (int)error->code,
+			  "step", step, "message",
+			  json_text(error->text, strlen(error->text)), "hint",
+			  error->hint[0] ? json_text(error->hint, strlen(error->hint))
+					 : json_build("n"));
+}
+
+static void print_json(struct json *report, const struct error *error, const char *step)
+{
+	cleanup_json struct json *own = NULL;
+	cleanup_free char *text = NULL;
+
+	if (!report)
+		report = own = json_build("{s:i}", "schema", 1);
+	if (error->code && json_set(report, "error", error_json(error, step)) < 0)
+		report = NULL;
+	text = report ? json_print(report) : NULL;
+	(void)puts(text ? text
+			: "{\"schema\":1,\"error\":{\"name\":\"internal\",\"status\""
+			  ":1,\"step\":\"report\",\"message\":\"out of memory\","
+			  "\"hint\":null}}");
+}
+
+static void print_error(const struct error *error, const char *step)
+{
+	log_line(LOG_LEVEL_ERROR, "vgpu-guest-agent: %s: %s", step, error->text);
+	if (error->hint[0])
+		log_line(LOG_LEVEL_ERROR, "hint: %s", error->hint);
+}
+
+/* Whether it worked stands in `err`. */
+static void run_command_of(struct agent *agent, const struct command *command,
+			   const struct args *args, int cancel_fd,
+			   struct json **ret_report, struct error *err)
+{
+	cleanup_fd int lock = -1;
+
+	agent_init(agent, &args->agent, cancel_fd);
+	agent->step = command->name;
+	if (command->flags & COMMAND_NEEDS_ROOT && geteuid() != 0) {
+		(void)error_set(err, ERROR_PERMISSION, "needs root");
+		(void)error_hint(err, "sudo vgpu-guest-agent %s", command->name);
+		return;
+	}
+	if (agent_open(agent, err) < 0)
+		return;
+	/* A token may pass through our memory: no core and no debugger shall see it. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	if (command->flags & COMMAND_LOCKS &&
+	    (root_mkdir(&agent->root, "/run/lock", 0755, err) < 0 ||
+	     lock_take(&agent->root, AGENT_LOCK, 0, cancel_fd, &lock, err) < 0))
+		return;
+	if (command->run(agent, args, ret_report, err) == 0)
+		*err = ERROR_INIT;
+}
+
+static int report(const struct command *command, const struct args *args,
+		  struct json *json, const struct error *error, const char *step)
+{
+	if (args->json)
+		print_json(json, error, step);
+	else if (json)
+		command->print(json, args);
+	if (error->code)
+		print_error(error, step);
+	if (fflush(stdout) != 0 && error->code == ERROR_NONE) {
+		log_line(LOG_LEVEL_ERROR, "vgpu-guest-agent: %s: writing the report: %s",
+			 step, errno == EPIPE ? "nobody reads it" : "failed");
+		return ERROR_INTERNAL;
+	}
+	return (int)error->code;
+}
+
+static int usage_error(const struct args *args, const struct error *error)
+{
+	if (args->json)
+		print_json(NULL, error, "usage");
+	print_error(error, "usage");
+	return (int)error->code;
+}
+
+/* True when what was asked for needs no command to run. */
+static bool answer_at_once(struct args *args, const struct command **command,
+			   struct error *err, int *ret_status)
+{
+	*ret_status = 0;
+	if (args->version) {
+		(void)puts("vgpu-guest-agent " VGPU_VERSION);
+		return true;
+	}
+	if (args->help && args->operand_count == 0) {
+		command_print_help(stdout, NULL);
+		return true;
+	}
+	if (command_find(args, command, err) < 0) {
+		*ret_status = usage_error(args, err);
+		return true;
+	}
+	if (args->help)
+		command_print_help(stdout, *command);
+	return args->help;
+}
+
+int main(int argc, char *argv[])
+{
+	static struct agent agent; /* too large for the stack */
+	cleanup_json struct json *json = NULL;
+	const struct command *command = NULL;
+	struct error err = ERROR_INIT;
+	struct args args = { 0 };
+	cleanup_fd int cancel_fd = -1;
+	int status;
+
+	for (int i = 1; i < argc; i++)
+		args.json |= strcmp(argv[i], "--json") == 0;
+	if (args_parse(argc, argv, &args, &err) < 0)
+		return usage_error(&args, &err);
+	log_set_level(args.log_level);
+	if (answer_at_once(&args, &command, &err, &status))
+		return status;
+
+	agent_init(&agent, &args.agent, -1);
+	agent.step = command->name;
+	if (catch_signals(&cancel_fd, &err) == 0)
+		run_command_of(&agent, command, &args, cancel_fd, &json, &err);
+	log_progress_end();
+	status = report(command, &args, json, &err, agent.step);
+	agent_close(&agent);
+	if (err.interrupted)
+		die_of_signal(cancel_fd);
+	return status;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/command.h"
+
+#include <string.h>
+
+#include "support/cmocka.h"
+
+/* Parses a line of blank-separated words; -1 with the error, as main() would. */
+static int parse(const char *line, struct args *args, const struct command **command,
+		 struct error *err)
+{
+	static char words[256];
+	static char *argv[16];
+	int argc = 0;
+
+	(void)snprintf(words, sizeof(words), "%s", line);
+	argv[argc++] = (char[]){ "vgpu-guest-agent" };
+	for (char *at = words; *at && argc < 15;) {
+		argv[argc++] = at;
+		at += strcspn(at, " ");
+		if (*at)
+			*at++ = '\0';
+	}
+	argv[argc] = NULL;
+
+	if (args_parse(argc, argv, args, err) < 0)
+		return -1;
+	return command_find(args, command, err);
+}
+
+static void options_stand_before_or_after_the_command(void **state)
+{
+	static const char *const lines[] = { "--json status --wait 5",
+					     "status --wait 5 --json",
+					     "--wait=5 --json status" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		const struct command *command = NULL;
+		struct error err = ERROR_INIT;
+		struct args args;
+
+		assert_int_equal(parse(lines[i], &args, &command, &err), 0);
+		assert_string_equal(command->name, "status");
+		assert_true(args.json);
+		assert_int_equal(args.wait_s, 5);
+	}
+}
+
+static void a_command_may_have_two_words_and_a_file(void **state)
+{
+	const struct command *command = NULL;
+	struct error err = ERROR_INIT;
+	struct args args;
+
+	(void)state;
+	assert_int_equal(parse("token check /tmp/x.tok", &args, &command, &err), 0);
+
+	assert_string_equal(command->name, "token check");
+	assert_int_equal(args.operand_count, 1);
+	assert_string_equal(args.operands[0], "/tmp/x.tok");
+}
+
+static void what_is_not_understood_is_usage_with_a_way_out(void **state)
+{
+	static const struct {
+		const char *line, *text, *hint;
+	} cases[] = {
+		{ "", "which command", "--help" },
+		{ "statsu", "no command \"statsu\"", "\"status\"" },
+		{ "token chek", "no command \"token\"", "\"token check\"" },
+		{ "frobnicate", "no command", "--help" },
+		{ "status extra", "unexpected argument \"extra\"", "status --help" },
+		{ "detect --wait 5", "does not take --wait", "detect --help" },
+		{ "status --wait", "--wait needs a value", "--help" },
+		{ "status --wait soon", "--wait soon", "" },
+		{ "--frob status", "unknown option --frob", "--help" },
+		{ "-x status", "unknown option -x", "--help" },
+		{ "--log-level loud status", "--log-level loud", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct command *command = NULL;
+		struct error err = ERROR_INIT;
+		struct args args;
+
+		print_message("case: %s\n", cases[i].line);
+		assert_int_equal(parse(cases[i].line, &args, &command, &err), -1);
+		assert_int_equal(err.code, ERROR_USAGE);
+		assert_non_null(strstr(err.text, cases[i].text));
+		assert_non_null(strstr(err.hint, cases[i].hint));
+	}
+}
+
+static void quiet_and_verbose_move_the_level(void **state)
+{
+	const struct command *command = NULL;
+	struct error err = ERROR_INIT;
+	struct args args;
+
+	(void)state;
+	assert_int_equal(parse("-vv status", &args, &command, &err), 0);
+	assert_int_equal(args.log_level, LOG_LEVEL_DEBUG);
+	assert_int_equal(parse("-qqqqq status", &args, &command, &err), 0);
+	assert_int_equal(args.log_level, LOG_LEVEL_ERROR);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options_stand_before_or_after_the_command),
+		cmocka_unit_test(a_command_may_have_two_words_and_a_file),
+		cmocka_unit_test(what_is_not_understood_is_usage_with_a_way_out),
+		cmocka_unit_test(quiet_and_verbose_move_the_level),
+	};
+
+	return cmocka_run_group_tests_name("command", tests, NULL, NULL);
+}
