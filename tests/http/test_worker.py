@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The worker as a process: one request, one answer, gone with its agent, nothing left for others to read. And its job "copy"."""
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import server as fault
+from server import Server, always
+from worker import PROGRAM, call, memfd, public_copy, start
+
+DATA = os.urandom(3_000_001)
+SHA256 = hashlib.sha256(DATA).hexdigest()
+
+AGENT = """
+import json, sys, time
+from worker import memfd, start
+process, talk = start([memfd(b"")], {})
+talk.sendall(json.dumps({"job": "fetch", "url": sys.argv[1], "output": 4, "max_size": 9}).encode() + b"\\n")
+print(process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def until(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+class Process(unittest.TestCase):
+    def silent(self):
+        """A worker that waits for a server's answer."""
+        server = Server()
+        server.__enter__()
+        self.addCleanup(server.__exit__)
+        server.faults["/f"] = always(fault.silence())
+        return server
+
+    def test_unknown_job(self):
+        for request in ({"job": "gossip"}, {"job": 7}, {}):
+            outcome = call(request)
+            self.assertEqual(outcome.error["name"], "internal", outcome)
+            self.assertEqual(outcome.code, 0)
+
+    def test_request_that_is_none(self):
+        for sent in (b"", b"{", b"hello\n", b"[1]\n"):
+            process, talk = start([], {})
+            talk.sendall(sent)
+            talk.shutdown(1)
+            answer = json.loads(talk.makefile("rb").read())
+            talk.close()
+            self.assertEqual(answer["error"]["name"], "internal")
+            self.assertEqual(process.wait(), 0)
+
+    def test_started_by_hand(self):
+        result = subprocess.run([PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("vgpu-guest-agent starts this program", result.stderr)
+
+    def test_agent_that_hung_up_is_no_signal(self):
+        """libcurl and the answer both write to sockets that may be closed."""
+        process, talk = start([memfd(DATA)], {})
+        talk.sendall(json.dumps({"job": "copy", "input": 4}).encode() + b"\n")
+        talk.close()
+        self.assertEqual(process.wait(), 1)
+
+    def test_ends_with_its_agent(self):
+        server = self.silent()
+        agent = subprocess.Popen(
+            [sys.executable, "-B", "-c", AGENT, server.base + "/f"], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.abspath(__file__))},
+        )
+        pid = int(agent.stdout.readline())
+        self.assertTrue(until(lambda: server.requests))
+        self.assertTrue(is_alive(pid))
+        agent.kill()
+        agent.wait()
+        agent.stdout.close()
+        self.assertTrue(until(lambda: not is_alive(pid)))
+
+    def test_leaves_nothing_to_read(self):
+        server = self.silent()
+        process, talk = start([memfd(b"")], {})
+        talk.sendall(json.dumps({"job": "fetch", "url": server.base + "/f", "output": 4}).encode() + b"\n")
+        self.assertTrue(until(lambda: server.requests))
+        self.assertEqual(resource.prlimit(process.pid, resource.RLIMIT_CORE), (0, 0))
+        with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+            self.assertEqual(file.read(), PROGRAM.encode() + b"\0")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(), -signal.SIGTERM)
+        talk.close()
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
+    def test_is_not_dumpable(self):
+        """The files in /proc of a process that is not dumpable are root's, whoever runs it."""
+        server = self.silent()
+        with tempfile.TemporaryDirectory() as folder:
+            process, talk = start([memfd(b"")], {}, user=65534, program=public_copy(folder))
+            talk.sendall(json.dumps({"job": "fetch", "url": server.base + "/f", "output": 4}).encode() + b"\n")
+            self.assertTrue(until(lambda: server.requests))
+            self.assertEqual(os.stat(f"/proc/{process.pid}/maps").st_uid, 0)
+            process.kill()
+            process.wait()
+            talk.close()
+
+
+class Copy(unittest.TestCase):
+    def copy(self, content=DATA, **request):
+        source, target = memfd(content), memfd(b"older and longer" * 300_000)
+        self.addCleanup(os.close, source)
+        self.addCleanup(os.close, target)
+        outcome = call({"job": "copy", "input": 4, "output": 5, **request}, [source, target])
+        outcome.content = os.pread(target, 1 << 23, 0)
+        return outcome
+
+    def test_copies_and_hashes(self):
+        outcome = self.copy(size=len(DATA), sha256=SHA256)
+        self.assertEqual((outcome.result["sha256"], outcome.result["size"]), (SHA256, len(DATA)))
+        self.assertTrue(outcome.content == DATA)
+        self.assertEqual(outcome.progress[-1], {"done": len(DATA), "total": len(DATA)})
+
+    def test_hashes_only(self):
+        source = memfd(DATA)
+        self.addCleanup(os.close, source)
+        self.assertEqual(call({"job": "copy", "input": 4}, [source]).result["sha256"], SHA256)
+
+    def test_empty(self):
+        outcome = self.copy(b"")
+        self.assertEqual((outcome.result["size"], outcome.content), (0, b""))
+
+    def test_wrong_bytes_are_not_left(self):
+        for wrong in ({"sha256": "0" * 64}, {"size": len(DATA) + 1}, {"size": 1}):
+            with self.subTest(wrong):
+                outcome = self.copy(**wrong)
+                self.assertEqual(outcome.error["name"], "integrity", outcome)
+                self.assertEqual(outcome.content, b"")
+
+    def test_input_that_is_none(self):
+        outcome = call({"job": "copy", "input": 77})
+        self.assertEqual(outcome.error["name"], "internal", outcome)
+
+
+if __name__ == "__main__":
+    unittest.main()
