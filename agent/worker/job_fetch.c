@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -89,6 +90,23 @@ static int receive(struct fetch *fetch, uint64_t have, struct sink *next,
 	return result;
 }
 
+/*
+ * Takes the room beforehand, so that a full disk is known before the first byte and the
+ * file lies in one piece. The size stays: it says how much came.
+ */
+static int reserve(const struct fetch *fetch, uint64_t have, struct error *err)
+{
+	if (fetch->size <= have)
+		return 0;
+	if (fallocate(fetch->output, FALLOC_FL_KEEP_SIZE, (off_t)have,
+		      (off_t)(fetch->size - have)) == 0)
+		return 0;
+	if (errno != ENOSPC && errno != EDQUOT)
+		return 0; /* not every file system can */
+	return error_set_errno(err, errno, "making room for %ju bytes",
+			       (uintmax_t)(fetch->size - have));
+}
+
 /* One pass: hash what is there, fetch the rest, say what it is. */
 static int pass(struct fetch *fetch, struct error *err)
 {
@@ -99,6 +117,8 @@ static int pass(struct fetch *fetch, struct error *err)
 	if (look(fetch, &have, err) < 0)
 		return -1;
 	if (sink_file_begin(&file, fetch->output, have, err) < 0)
+		return -1;
+	if (reserve(fetch, have, err) < 0)
 		return -1;
 	if (digest_begin(&digest, &file.sink, err) < 0)
 		return -1;

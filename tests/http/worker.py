@@ -71,17 +71,18 @@ FILES = ("ca", "cert", "key", "netrc", "header")
 
 def fetch(url, data=None, held=b"", environment=None, user=None, program=PROGRAM, **options):
     """Fetches `url`. `data` says what is promised (its size and SHA-256; `size` and `sha256` override), `held` is the
-    partial file. The other options are those of "http", the files among them as bytes."""
+    partial file, which lies in `folder`. The other options are those of "http", the files among them as bytes."""
     request = {"job": "fetch", "url": url, "output": 4, "max_size": options.pop("max_size", 1 << 30)}
     if data is not None:
         request.update(size=len(data), sha256=hashlib.sha256(data).hexdigest())
     for name in ("size", "sha256"):
         if name in options:
             request[name] = options.pop(name)
+    folder = options.pop("folder", None)
     settings = {"proxy": "", "retries": 3, "retry_base_ms": 1, "connect_timeout": 5, "stall_timeout": 20}
     settings.update(options)
 
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile(dir=folder) as output:
         output.write(held)
         output.flush()
         fds = [output.fileno()]

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A name that leads to this machine is as bad as the address: the peer's address counts. Needs root, for a network and a
-hosts file of its own."""
+"""What needs root to be arranged, in a network and with mounts of its own. A name that leads to this machine is as bad as
+the address: the peer's address counts. And a file system without room."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -48,6 +49,31 @@ class Names(unittest.TestCase):
         self.near.faults["/start"] = [fault.redirect("/f.run")]
         outcome = fetch(f"http://trap.example:{self.near.port}/start", DATA)
         self.assertTrue(outcome.content == DATA, outcome)
+
+
+class Room(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(os.rmdir, self.folder)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", self.folder], check=True)
+        self.addCleanup(subprocess.run, ["umount", self.folder], check=True)
+        self.server = Server()
+        self.server.__enter__()
+        self.addCleanup(self.server.__exit__)
+        self.server.files["/f.run"] = os.urandom(2_000_000)
+
+    def full(self, outcome):
+        self.assertIsNotNone(outcome.error, outcome)
+        self.assertEqual((outcome.error["name"], outcome.error["errnum"]), ("prerequisites", errno.ENOSPC))
+        self.assertNotIn("tries", outcome.error["message"])
+
+    def test_full_disk_is_known_before_the_first_byte(self):
+        self.full(fetch(self.server.base + "/f.run", self.server.files["/f.run"], folder=self.folder))
+        self.assertEqual(self.server.requests, [])
+
+    def test_full_disk_ends_a_file_of_unknown_size(self):
+        self.full(fetch(self.server.base + "/f.run", folder=self.folder))
+        self.assertEqual(len(self.server.requests), 1)
 
 
 def enter():
