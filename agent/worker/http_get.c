@@ -329,8 +329,8 @@ int http_get_text(struct http *http, const char *url, size_t limit,
 	if (!memory.data)
 		return error_set_errno(err, ENOMEM, "keeping the answer");
 
-	*ret_text = (struct http_text){ .text = take_ptr(memory.data),
-					.size = memory.size,
-					.verified = answer.verified };
+	ret_text->text = take_ptr(memory.data);
+	ret_text->size = memory.size;
+	ret_text->verified = answer.verified;
 	return 0;
 }

@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 import server as fault
+from authority import Authority
 from server import Server
 from worker import fetch
 
@@ -74,6 +75,35 @@ class Room(unittest.TestCase):
     def test_full_disk_ends_a_file_of_unknown_size(self):
         self.full(fetch(self.server.base + "/f.run", folder=self.folder))
         self.assertEqual(len(self.server.requests), 1)
+
+
+class SystemTrust(unittest.TestCase):
+    """A private authority replaces those of the system: also the ones in a folder, which libcurl would ask besides."""
+
+    FOLDER = "/etc/ssl/certs"
+
+    @unittest.skipUnless(os.path.isdir(FOLDER), "the system keeps its authorities elsewhere")
+    def test_ca_file_is_the_only_authority(self):
+        work = tempfile.TemporaryDirectory()
+        self.addCleanup(work.cleanup)
+        system = Authority(os.path.join(work.name, "system"), "System Authority")
+        private = Authority(os.path.join(work.name, "private"), "Private Authority")
+        system.issue("server")
+        name = subprocess.run(["openssl", "x509", "-noout", "-subject_hash", "-in", system.path("ca.pem")],
+                              check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", self.FOLDER], check=True)
+        self.addCleanup(subprocess.run, ["umount", self.FOLDER], check=True)
+        for file in (f"{name}.0", "ca-certificates.crt"):
+            with open(os.path.join(self.FOLDER, file), "wb") as there:
+                there.write(system.bytes())
+        server = Server(system.server())
+        server.__enter__()
+        self.addCleanup(server.__exit__)
+        server.files["/f.run"] = DATA
+
+        self.assertTrue(fetch(server.base + "/f.run", DATA).content == DATA)
+        outcome = fetch(server.base + "/f.run", DATA, ca=private.bytes())
+        self.assertIn("http.ca_file", str(outcome.error))
 
 
 def enter():
