@@ -57,7 +57,7 @@ static int has_nouveau(struct runner *runner, const struct root *root,
 	if (run_command(runner, root, &run, &result, err) < 0)
 		return -1;
 	*ret_has = strstr(result.output, "/nouveau.ko") &&
-		   !strstr(result.output, INSTALL_BLACKLIST + 1);
+		   !strstr(result.output, &INSTALL_BLACKLIST[1]);
 	return 0;
 }
 
