@@ -267,6 +267,21 @@ static void warn_of_rule(const struct match_input *input, struct match *match)
 				  match->package.version);
 }
 
+/* vGPUs that name different host drivers cannot be served by one guest driver. */
+static int check_one_host(const struct match_input *input, struct error *err)
+{
+	bool named = input->url[0] || input->version[0];
+	struct host_driver host;
+	struct error why = ERROR_INIT;
+
+	if ((named && input->allow_mismatch) || gpu_host(input->gpus, &host, &why) == 0 ||
+	    why.code != ERROR_NO_MATCH)
+		return 0;
+
+	*err = why;
+	return -1;
+}
+
 /* Rules 1 to 7. `ret_rule` and `ret_chosen` also tell of a choice that was refused. */
 static int choose(const struct match_input *input, const struct match_work *work,
 		  enum match_rule *ret_rule, const struct match_entry **ret_chosen,
@@ -342,6 +357,7 @@ int match_decide(const struct match_input *input, struct match *ret_match,
 	enum match_rule rule = MATCH_NONE;
 	struct package package = { .kind = PACKAGE_NONE };
 	struct error why = ERROR_INIT;
+	bool one_host;
 	int result;
 
 	*ret_match = match;
@@ -353,8 +369,9 @@ int match_decide(const struct match_input *input, struct match *ret_match,
 		return -1;
 	}
 
-	result = choose(input, &work, &rule, &chosen, &package, &why);
-	if (installed_stays(input, result, &package)) {
+	one_host = check_one_host(input, &why) == 0;
+	result = one_host ? choose(input, &work, &rule, &chosen, &package, &why) : -1;
+	if (one_host && installed_stays(input, result, &package)) {
 		keep_installed(input, result, &package, &match);
 		result = 0;
 	} else if (result == 0) {

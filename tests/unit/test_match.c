@@ -611,6 +611,30 @@ static void a_malformed_host_version_is_no_absent_one(void **state)
 	assert_refused(scene, ERROR_NO_MATCH, "0000:06:00.0: malformed record");
 }
 
+/* Not even an installed or a named driver fits two hosts, unless the operator insists. */
+static void vgpus_that_disagree_stop_the_match(void **state)
+{
+	struct scene *scene = *state;
+
+	strcpy(scene->gpus.gpus[0].host.version, "535.161.05");
+	scene->gpus.gpus[1] = scene->gpus.gpus[0];
+	strcpy(scene->gpus.gpus[1].address, "0000:07:00.0");
+	strcpy(scene->gpus.gpus[1].host.version, "525.105.14");
+	scene->gpus.count = 2;
+	set_files(scene, RUN("535.161.07"), NULL);
+	scene->input.installed = "535.161.07";
+	scene->input.installed_fits = true;
+	scene->input.version = "535.161.07";
+	assert_refused(scene, ERROR_NO_MATCH,
+		       "0000:06:00.0 says 535.161.05, 0000:07:00.0 says 525.105.14");
+
+	scene->input.installed = "";
+	scene->input.allow_mismatch = true;
+	assert_chosen(scene, MATCH_VERSION, RUN("535.161.07"));
+	scene->input.version = "";
+	assert_refused(scene, ERROR_NO_MATCH, "disagree");
+}
+
 static void without_a_gpu_a_driver_must_be_named(void **state)
 {
 	struct scene *scene = *state;
@@ -785,6 +809,7 @@ int main(void)
 		TEST(an_absent_host_version_takes_the_only_driver),
 		TEST(an_unreadable_host_version_needs_root),
 		TEST(a_malformed_host_version_is_no_absent_one),
+		TEST(vgpus_that_disagree_stop_the_match),
 		TEST(without_a_gpu_a_driver_must_be_named),
 		TEST(without_a_repository_there_is_no_choice),
 		TEST(the_package_setting_narrows_the_choice),
