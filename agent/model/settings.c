@@ -234,7 +234,7 @@ struct metadata_walk {
 
 static int warn(const struct reading *reading, const char *path, const char *why)
 {
-	cleanup_free char *line = text_print("metadata: %s %s", path, why);
+	cleanup_free char *line = text_print("%s %s", path, why);
 
 	if (!line)
 		return error_set_errno(reading->err, ENOMEM, "reading the metadata");

@@ -335,9 +335,9 @@ static void metadata_sets_only_its_keys(void **state)
 	assert_string_equal(settings->license.gridd[1].value, "7");
 	assert_int_equal(json_count(warnings), 4);
 	assert_string_equal(json_as_string(json_at(warnings, 0)),
-			    "metadata: driver.integrity cannot be set by the metadata");
+			    "driver.integrity cannot be set by the metadata");
 	assert_string_equal(json_as_string(json_at(warnings, 1)),
-			    "metadata: driver.later is no key that this version knows");
+			    "driver.later is no key that this version knows");
 }
 
 static void a_mistyped_pin_in_the_metadata_is_an_error(void **state)
