@@ -306,7 +306,8 @@ int http_get(struct http *http, const struct http_request *request, struct sink 
 				err, "%s",
 				url_redact(request->url, shown, sizeof(shown)));
 		}
-		if (!request->resume && start_over(&transfer, err) < 0)
+		if ((!request->resume || transfer.no_range) &&
+		    start_over(&transfer, err) < 0)
 			return -1;
 	}
 

@@ -192,6 +192,11 @@ class Download(unittest.TestCase):
     def test_range_without_total(self):
         self.unfit(f"bytes {HALF}-{len(DATA) - 1}/*", HALF)
 
+    def test_cut_after_an_unfit_range_starts_again(self):
+        outcome = self.fetch([fault.partial(None, HALF), fault.cut(HALF)], held=DATA[:HALF])
+        self.good(outcome, 3)
+        self.assertEqual(self.server.ranges, [f"bytes={HALF}-", None, None])
+
     def test_range_nobody_asked_for(self):
         whole = f"bytes 0-{len(DATA) - 1}/{len(DATA)}"
         self.bad(self.fetch([fault.partial(whole)]), "network", "HTTP 206", 1)
