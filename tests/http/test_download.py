@@ -135,6 +135,12 @@ class Download(unittest.TestCase):
     def test_close_before_the_answer(self):
         self.good(self.fetch([fault.close()]), 2)
 
+    def test_cut_in_the_head(self):
+        for head in (b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n"):
+            with self.subTest(head):
+                self.server.requests.clear()
+                self.good(self.fetch([fault.raw(head)]), 2)
+
     def test_stall(self):
         begin = time.monotonic()
         self.resumed(self.fetch([fault.stall(1500)], stall_timeout=1), 1500)
