@@ -101,6 +101,12 @@ class Redirects(unittest.TestCase):
         self.fetch(self.second.base + "/back", header=HEADER, **TRUSTED)
         self.assertEqual([value is None for value in self.secrets(self.first, "X-Guard")], [False, True])
 
+    def test_header_stays_behind_for_the_whole_way(self):
+        self.second.faults["/on"] = [fault.redirect("/f.run")]
+        outcome = self.fetch(self.second.base + "/on", header=HEADER, **TRUSTED)
+        self.assertTrue(outcome.content == DATA, outcome)
+        self.assertEqual(self.secrets(self.second, "X-Guard"), [None, None])
+
     def test_header_only_to_hosts_of_the_configuration(self):
         for trusted in ([], ["pulp.example"], ["https://127.0.0.1"]):
             with self.subTest(trusted):
