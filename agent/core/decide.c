@@ -152,6 +152,10 @@ int decide_driver(struct agent *agent, bool look_further, char *ret_warning, siz
 	struct match_input input;
 	bool reached = true;
 
+	/* Two hosts under one guest: no driver can be right for both. */
+	if (!agent->host_unreadable && !agent->settings.driver.allow_mismatch &&
+	    gpu_host(&agent->gpus, &agent->host, err) < 0)
+		return -1;
 	if (refuse_foreign(agent, version, fits, err) < 0)
 		return -1;
 	if (agent->offline && !agent->settings.driver.url[0] &&

@@ -208,6 +208,8 @@ static int judge_content(struct agent *agent, struct error *err)
 {
 	const struct unpack_content *content = &agent->content;
 	struct package *package = &agent->match.package;
+	/* What the rules decided on is decided, NVIDIA's catalog may know better. */
+	bool decided = strcmp(content->version, package->version) == 0;
 
 	if (content->version[0])
 		(void)text_copy(package->version, sizeof(package->version),
@@ -219,7 +221,7 @@ static int judge_content(struct agent *agent, struct error *err)
 		return error_set(err, ERROR_NO_MATCH,
 				 "driver %s is for %s, this guest is %s",
 				 package->version, content->arch, agent->os.arch);
-	if (agent->settings.driver.allow_mismatch)
+	if (decided || agent->settings.driver.allow_mismatch)
 		return 0;
 	return match_fits(&agent->host, package->version, err);
 }
