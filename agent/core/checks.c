@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "core/licensing.h"
 #include "steps/detect.h"
+#include "steps/probe.h"
 #include "steps/token.h"
 #include "steps/toolchain.h"
 
@@ -223,10 +224,24 @@ static void check_clock(struct checks *checks)
 	    set ? "synchronised" : "not known to be synchronised");
 }
 
-static void check_token(struct checks *checks)
+static void check_license_server(struct checks *checks, const struct json *token)
+{
+	char detail[256];
+	enum probe_outcome outcome = probe_license_servers(token, &checks->agent->channel,
+							   detail, sizeof(detail));
+
+	add(checks, "license_server",
+	    outcome == PROBE_UNKNOWN ? VERDICT_UNKNOWN
+	    : outcome == PROBE_OPEN  ? VERDICT_YES
+				     : VERDICT_NO,
+	    ERROR_NONE, detail);
+}
+
+/* The worker's judgement of the token that counts; NULL where there is none. */
+static struct json *judge_token(struct checks *checks)
 {
 	struct agent *agent = checks->agent;
-	cleanup_json struct json *found = NULL;
+	struct json *found = NULL;
 	struct error err = ERROR_INIT;
 	cleanup_fd int fd = -1;
 	char warning[160] = "", detail[320];
@@ -235,29 +250,31 @@ static void check_token(struct checks *checks)
 
 	if (licensing_open_token(agent, &fd, &count, &source, &err) < 0) {
 		add(checks, "token", VERDICT_NO, err.code, err.text);
-		return;
+		return NULL;
 	}
 	if (fd < 0) {
 		bool needed = licensing_is_needed(agent) && !agent->offline;
 
 		add(checks, "token", needed ? VERDICT_NO : VERDICT_UNKNOWN, ERROR_TOKEN,
 		    "there is none");
-		return;
+		return NULL;
 	}
 	if (token_check(fd, &agent->channel, &found, &err) < 0 ||
 	    token_accept(found, warning, sizeof(warning), &err) < 0) {
 		add(checks, "token", VERDICT_NO, err.code, err.text);
-		return;
+		return found;
 	}
 	(void)text_format(detail, sizeof(detail), "%s%s%s", source,
 			  warning[0] ? ": " : "", warning);
 	add(checks, "token", VERDICT_YES, ERROR_NONE, detail);
+	return found;
 }
 
 struct json *checks_run(struct agent *agent, const struct error *match,
 			enum error_code *ret_would_fail)
 {
 	struct checks checks = { .agent = agent, .list = json_build("[]") };
+	cleanup_json struct json *token = NULL;
 
 	check_gpu(&checks);
 	check_match(&checks, match);
@@ -267,8 +284,8 @@ struct json *checks_run(struct agent *agent, const struct error *match,
 	check_nouveau(&checks);
 	check_package_lock(&checks);
 	check_clock(&checks);
-	check_token(&checks);
-	add(&checks, "license_server", VERDICT_UNKNOWN, ERROR_NONE, "not asked");
+	token = judge_token(&checks);
+	check_license_server(&checks, token);
 
 	*ret_would_fail = checks.would_fail;
 	return checks.list;

@@ -40,6 +40,10 @@
  *         proxy
  * token   {"job","input":fd}
  *         -> the object of `token check` (contract, section 3)
+ * probe   {"job","servers":[{"host":s,"ports":[i]}],"timeout":i}   connects, sends
+ * nothing
+ *         ->
+ * {"servers":[{"host":s,"port":i,"outcome":"open"|"refused"|"filtered"|"dns"}]}
  */
 
 #include "base/error.h"
@@ -58,3 +62,4 @@ int job_inspect(const struct json *request, struct json **ret_result, struct err
 int job_unpack(const struct json *request, struct json **ret_result, struct error *err);
 int job_metadata(const struct json *request, struct json **ret_result, struct error *err);
 int job_token(const struct json *request, struct json **ret_result, struct error *err);
+int job_probe(const struct json *request, struct json **ret_result, struct error *err);

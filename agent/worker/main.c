@@ -20,7 +20,7 @@ static const struct job jobs[] = {
 	{ "list", job_list },     { "fetch", job_fetch },
 	{ "copy", job_copy },     { "inspect", job_inspect },
 	{ "unpack", job_unpack }, { "metadata", job_metadata },
-	{ "token", job_token },
+	{ "token", job_token },   { "probe", job_probe },
 };
 
 static const struct job *job_find(const char *name)

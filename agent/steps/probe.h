@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Whether the license servers that a token names can be reached: a TCP connection, for a
+ * DLS appliance shows a certificate of its own and promises no answer to any request.
+ */
+
+#include "base/channel.h"
+
+enum probe_outcome {
+	PROBE_UNKNOWN, /* nothing to ask, or it could not be asked in time */
+	PROBE_OPEN,    /* one of them answers: enough */
+	PROBE_REFUSED,
+	PROBE_FILTERED,
+	PROBE_UNRESOLVED, /* the name has no address */
+};
+
+/*
+ * `check` is the worker's answer about the token. `ret_detail` names the server that
+ * answers, or the last one that does not.
+ */
+enum probe_outcome probe_license_servers(const struct json *check,
+					 const struct channel *channel, char *ret_detail,
+					 size_t size);
