@@ -153,7 +153,7 @@ int agent_need_transport(struct agent *agent, struct error *err)
 {
 	if (agent->transport_ready)
 		return 0;
-	if (transport_open(&agent->settings, &agent->base, &agent->root,
+	if (transport_open(&agent->settings, &agent->base, &agent->root, &agent->caller,
 			   &agent->transport, err) < 0)
 		return -1;
 	agent->transport_ready = true;

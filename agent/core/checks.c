@@ -197,8 +197,8 @@ static void check_package_lock(struct checks *checks)
 	for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
 		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 		struct error ignored = ERROR_INIT;
-		cleanup_fd int fd =
-			root_open_at(&checks->agent->root, locks[i], O_RDWR, 0, &ignored);
+		cleanup_fd int fd = root_open_at(&checks->agent->root, locks[i], O_RDONLY,
+						 0, &ignored);
 		char detail[96];
 
 		if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "steps/build.h"
 #include "steps/match.h"
@@ -79,8 +80,16 @@ static int list_repository(struct agent *agent, struct error *err)
 		return -1;
 
 	repository_done(&agent->repository);
-	return match_list(&agent->settings.driver, &agent->transport, &agent->root,
-			  &agent->channel, &agent->repository, err);
+	if (match_list(&agent->settings.driver, &agent->transport,
+		       settings_is_callers(&agent->settings, "driver.catalog")
+			       ? &agent->caller
+			       : &agent->root,
+		       &agent->channel, &agent->repository, err) < 0)
+		return -1;
+	for (size_t i = 0; i < agent->repository.warning_count; i++)
+		log_line(LOG_LEVEL_WARNING, "warning: match: %s",
+			 agent->repository.warnings[i]);
+	return 0;
 }
 
 enum package_kind decide_os_kind(const struct agent *agent)

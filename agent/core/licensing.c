@@ -39,17 +39,16 @@ int licensing_configure(struct agent *agent, struct outcome *outcome, struct err
 	    0)
 		return -1;
 	outcome->kind = result.changed ? OUTCOME_CHANGED : OUTCOME_UNCHANGED;
-	(void)text_copy(outcome->detail, sizeof(outcome->detail), result.detail);
+	(void)text_copy(outcome->detail, sizeof(outcome->detail),
+			result.detail[0] ? result.detail
+					 : CONFIGURE_PATH " is as it should be");
 	return 0;
 }
 
 static int open_token_file(struct agent *agent, int *ret_fd, struct error *err)
 {
 	const char *path = agent->settings.license.token_file;
-	bool caller = false;
-
-	for (size_t i = 0; i < agent->options.set_count; i++)
-		caller |= text_starts(agent->options.sets[i], "license.token_file=");
+	bool caller = settings_is_callers(&agent->settings, "license.token_file");
 
 	*ret_fd = root_open_at(caller ? &agent->caller : &agent->root, path,
 			       O_RDONLY | O_NONBLOCK, 0, err);

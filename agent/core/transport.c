@@ -86,7 +86,7 @@ static int add_source(struct transport *transport, const struct source *source,
 		return 0;
 	fd = open_source(source, root, err);
 	if (fd < 0)
-		return error_prefix(err, "http.%s", source->name);
+		return error_prefix(err, "%s", source->name);
 
 	transport->fds[transport->fd_count++] = fd;
 	if (json_set(transport->http, source->key, json_build("i", number)) < 0)
@@ -137,24 +137,27 @@ static int begin(const struct settings *settings, const struct settings *base,
 }
 
 int transport_open(const struct settings *settings, const struct settings *base,
-		   const struct root *root, struct transport *ret_transport,
-		   struct error *err)
+		   const struct root *root, const struct root *caller,
+		   struct transport *ret_transport, struct error *err)
 {
 	const struct settings_http *http = &settings->http;
 	const struct source sources[] = {
-		{ "ca", "ca_file", http->ca_file, false },
+		{ "ca", "http.ca_file", http->ca_file, false },
 		/* Without a file for the key, the key is in this one. */
-		{ "cert", "client_cert", http->client_cert, !http->client_key[0] },
-		{ "key", "client_key", http->client_key, true },
-		{ "netrc", "netrc_file", http->netrc_file, true },
-		{ "header", "header_file", http->header_file, true },
+		{ "cert", "http.client_cert", http->client_cert, !http->client_key[0] },
+		{ "key", "http.client_key", http->client_key, true },
+		{ "netrc", "http.netrc_file", http->netrc_file, true },
+		{ "header", "http.header_file", http->header_file, true },
 	};
 	struct transport transport = { .http = NULL };
 
 	if (begin(settings, base, &transport, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
-		if (add_source(&transport, &sources[i], root, err) < 0) {
+		bool callers = settings_is_callers(settings, sources[i].name);
+
+		if (add_source(&transport, &sources[i], callers ? caller : root, err) <
+		    0) {
 			transport_done(&transport);
 			return -1;
 		}

@@ -11,10 +11,12 @@
 #include "model/transport.h"
 
 /*
+ * Files that the command line names lie below `caller`, all others below `root`.
  * `base`: the settings without metadata, whose hosts may see credentials. ERROR_USAGE for
  * a secret that others may read. The caller ends with transport_done().
  */
 must_check int transport_open(const struct settings *settings,
 			      const struct settings *base, const struct root *root,
-			      struct transport *ret_transport, struct error *err);
+			      const struct root *caller, struct transport *ret_transport,
+			      struct error *err);
 void transport_done(struct transport *transport);
