@@ -44,8 +44,9 @@ static void files_travel_as_sealed_memory(void **state)
 	(void)text_copy(settings.http.header_file, sizeof(settings.http.header_file),
 			"/header");
 
-	assert_int_equal(
-		transport_open(&settings, &base, &sysroot->root, &transport, &err), 0);
+	assert_int_equal(transport_open(&settings, &base, &sysroot->root, &sysroot->root,
+					&transport, &err),
+			 0);
 
 	assert_int_equal(transport.fd_count, 2);
 	assert_int_equal(json_get_int(transport.http, "ca", -1), CHANNEL_FIRST_FILE);
@@ -89,8 +90,8 @@ static void a_file_that_others_reach_is_refused(void **state)
 		put_secret(sysroot, "/file", "content", cases[i].mode);
 		(void)text_copy(paths[cases[i].key], SETTINGS_PATH_MAX, "/file");
 
-		if (transport_open(&settings, &base, &sysroot->root, &transport, &err) ==
-		    0) {
+		if (transport_open(&settings, &base, &sysroot->root, &sysroot->root,
+				   &transport, &err) == 0) {
 			assert_false(cases[i].refused);
 			transport_done(&transport);
 			continue;
@@ -115,8 +116,9 @@ static void a_certificate_beside_its_key_may_be_read(void **state)
 	(void)text_copy(settings.http.client_cert, SETTINGS_PATH_MAX, "/cert");
 	(void)text_copy(settings.http.client_key, SETTINGS_PATH_MAX, "/key");
 
-	assert_int_equal(
-		transport_open(&settings, &base, &sysroot->root, &transport, &err), 0);
+	assert_int_equal(transport_open(&settings, &base, &sysroot->root, &sysroot->root,
+					&transport, &err),
+			 0);
 	assert_int_equal(transport.fd_count, 2);
 	transport_done(&transport);
 }
@@ -130,12 +132,30 @@ static void a_missing_file_names_its_setting(void **state)
 	begin();
 	(void)text_copy(settings.http.netrc_file, SETTINGS_PATH_MAX, "/missing");
 
-	assert_int_equal(
-		transport_open(&settings, &base, &sysroot->root, &transport, &err), -1);
+	assert_int_equal(transport_open(&settings, &base, &sysroot->root, &sysroot->root,
+					&transport, &err),
+			 -1);
 
 	assert_non_null(strstr(err.text, "http.netrc_file"));
 	assert_non_null(strstr(err.text, "/missing"));
 	assert_int_equal(err.errnum, ENOENT);
+}
+
+static void a_file_of_the_command_line_is_the_callers(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct root image = ROOT_INIT; /* nothing can be opened in it */
+	struct transport transport;
+	struct error err = ERROR_INIT;
+
+	begin();
+	put_secret(sysroot, "/ca.pem", "authority", 0644);
+	assert_int_equal(settings_set(&settings, "http.ca_file=/ca.pem", &err), 0);
+
+	assert_int_equal(transport_open(&settings, &base, &image, &sysroot->root,
+					&transport, &err),
+			 0);
+	transport_done(&transport);
 }
 
 static void assert_trusts(const char *const *expected, size_t count)
@@ -145,7 +165,8 @@ static void assert_trusts(const char *const *expected, size_t count)
 	struct error err = ERROR_INIT;
 	const struct json *hosts;
 
-	assert_int_equal(transport_open(&settings, &base, &root, &transport, &err), 0);
+	assert_int_equal(transport_open(&settings, &base, &root, &root, &transport, &err),
+			 0);
 	hosts = json_get(transport.http, "trusted_hosts");
 	assert_int_equal(json_count(hosts), count);
 	for (size_t i = 0; i < count; i++)
