@@ -224,6 +224,7 @@ int main(void)
 		sysroot_test(a_file_that_others_reach_is_refused),
 		sysroot_test(a_certificate_beside_its_key_may_be_read),
 		sysroot_test(a_missing_file_names_its_setting),
+		sysroot_test(a_file_of_the_command_line_is_the_callers),
 		cmocka_unit_test(hosts_of_the_metadata_get_no_secret),
 		cmocka_unit_test(hosts_of_the_command_line_do),
 		cmocka_unit_test(what_is_no_web_address_names_no_host),
