@@ -72,7 +72,8 @@ static struct json *driver_json(struct plan *plan)
 		"member", json_build("n"), "size",
 		package->size ? json_build("I", (int64_t)package->size) : json_build("n"),
 		"sha256", text_or_null(package->sha256), "integrity",
-		fetched ? json_build("s",
+		fetched && plan->input.url
+			? json_build("s",
 				     fetch_integrity_name(fetch_foresee(&plan->input)))
 			: json_build("n"),
 		"transfer",
