@@ -113,6 +113,18 @@ static void run_command_of(struct agent *agent, const struct command *command,
 		*err = ERROR_INIT;
 }
 
+/* Standard output is buffered: whether it took everything is only known here. */
+static int end_output(const char *step)
+{
+	struct error err = ERROR_INIT;
+
+	if (fflush(stdout) == 0)
+		return 0;
+	(void)error_set_errno(&err, errno, "writing to standard output");
+	print_error(&err, step);
+	return ERROR_INTERNAL;
+}
+
 static int report(const struct command *command, const struct args *args,
 		  struct json *json, const struct error *error, const char *step)
 {
@@ -122,12 +134,7 @@ static int report(const struct command *command, const struct args *args,
 		command->print(json, args);
 	if (error->code)
 		print_error(error, step);
-	if (fflush(stdout) != 0 && error->code == ERROR_NONE) {
-		log_line(LOG_LEVEL_ERROR, "vgpu-guest-agent: %s: writing the report: %s",
-			 step, errno == EPIPE ? "nobody reads it" : "failed");
-		return ERROR_INTERNAL;
-	}
-	return (int)error->code;
+	return error->code ? (int)error->code : end_output(step);
 }
 
 static int usage_error(const struct args *args, const struct error *error)
@@ -142,21 +149,24 @@ static int usage_error(const struct args *args, const struct error *error)
 static bool answer_at_once(struct args *args, const struct command **command,
 			   struct error *err, int *ret_status)
 {
-	*ret_status = 0;
 	if (args->version) {
 		(void)puts("vgpu-guest-agent " VGPU_VERSION);
+		*ret_status = end_output("version");
 		return true;
 	}
 	if (args->help && args->operand_count == 0) {
 		command_print_help(stdout, NULL);
+		*ret_status = end_output("help");
 		return true;
 	}
 	if (command_find(args, command, err) < 0) {
 		*ret_status = usage_error(args, err);
 		return true;
 	}
-	if (args->help)
+	if (args->help) {
 		command_print_help(stdout, *command);
+		*ret_status = end_output("help");
+	}
 	return args->help;
 }
 
