@@ -60,17 +60,28 @@ static int open_token_file(struct agent *agent, int *ret_fd, struct error *err)
 	return 0;
 }
 
-/* It may be a pipe: what was checked must be what is installed. */
+/*
+ * It may be a pipe: what was checked must be what is installed. A byte more than a token
+ * may have is enough for the check to say that it is too large.
+ */
 static int copy_token(int fd, int *ret_fd, struct error *err)
 {
-	cleanup_free char *text = NULL;
+	char text[TOKEN_SIZE_MAX + 1];
+	size_t size = 0;
+	ssize_t n = 1;
 	int result;
-	size_t size;
 
-	if (file_read_fd(fd, 2 * TOKEN_SIZE_MAX, &text, &size, err) < 0) {
-		(void)error_prefix(err, "reading the token");
-		return error_recode(err, ERROR_TOKEN);
+	while (n != 0 && size < sizeof(text)) {
+		n = read(fd, text + size, sizeof(text) - size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			(void)error_set_errno(err, errno, "reading the token");
+			return error_recode(err, ERROR_TOKEN);
+		}
+		size += (size_t)n;
 	}
+
 	result = token_memory(text, size, ret_fd, err);
 	explicit_bzero(text, size);
 	return result;

@@ -60,7 +60,7 @@ int token_memory(const char *text, size_t size, int *ret_fd, struct error *err)
 
 	if (fd < 0)
 		return error_set_errno(err, errno, "holding the token in memory");
-	if (size > TOKEN_SIZE_MAX)
+	if (size > TOKEN_SIZE_MAX + 1)
 		return error_set(err, ERROR_TOKEN, "the token is larger than %u bytes",
 				 TOKEN_SIZE_MAX);
 	if (file_write_all(fd, text, size, err) < 0)
