@@ -140,9 +140,19 @@ static unsigned key_distance(const char *path, const char *known)
 
 const char *settings_table_nearest(const char *path)
 {
+	static const char *const sections[] = { "driver",  "http",     "license",
+						"monitor", "metadata", "signing" };
 	const char *nearest = SETTINGS_TABLE_GRIDD;
 	unsigned best = key_distance(path, nearest);
 
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
+		unsigned distance = text_distance(path, sections[i]);
+
+		if (distance < best) {
+			best = distance;
+			nearest = sections[i];
+		}
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		unsigned distance = key_distance(path, table[i].path);
 
