@@ -112,6 +112,27 @@ static void descriptors_arrive_in_their_order(void **state)
 	talk_end(&talk);
 }
 
+/* SSLKEYLOGFILE would make libcurl write down the keys of every connection. */
+static void of_the_environment_only_what_the_worker_needs(void **state)
+{
+	struct talk talk;
+
+	assert_int_equal(setenv("https_proxy", "http://proxy.example", 1), 0);
+	assert_int_equal(setenv("SSLKEYLOGFILE", "/tmp/keys", 1), 0);
+	talk_begin(&talk, *state,
+		   "printf '{\"result\":{\"proxy\":\"%s\",\"keys\":\"%s\"}}\\n' "
+		   "\"$https_proxy\" \"$SSLKEYLOGFILE\" >&3");
+
+	assert_int_equal(talk_call(&talk, NULL, 0), 0);
+
+	assert_string_equal(json_get_string(talk.result, "proxy"),
+			    "http://proxy.example");
+	assert_string_equal(json_get_string(talk.result, "keys"), "");
+	assert_int_equal(unsetenv("https_proxy"), 0);
+	assert_int_equal(unsetenv("SSLKEYLOGFILE"), 0);
+	talk_end(&talk);
+}
+
 static void the_workers_error_is_ours(void **state)
 {
 	struct talk talk;
@@ -326,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		sysroot_test(a_result_comes_back_after_progress),
 		sysroot_test(descriptors_arrive_in_their_order),
+		sysroot_test(of_the_environment_only_what_the_worker_needs),
 		sysroot_test(the_workers_error_is_ours),
 		sysroot_test(a_worker_without_an_answer_is_told_in_words),
 		sysroot_test(a_silent_worker_is_ended),
