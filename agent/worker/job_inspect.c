@@ -50,12 +50,8 @@ static enum package_kind recognize(struct span head, struct span name,
 
 static int refuse(struct span head, const char *name, struct error *err)
 {
-	char clean[256];
-
-	(void)text_copy(clean, sizeof(clean), name);
-	text_sanitize(clean);
 	(void)error_set(err, ERROR_INTEGRITY,
-			"%s is neither a bundle nor a .run, .deb or .rpm package", clean);
+			"%s is neither a bundle nor a .run, .deb or .rpm package", name);
 	if (begins(span_trim(head), "<", 1))
 		return error_hint(err, "it is a web page: is the URL that of the file "
 				       "itself, and is nothing to be confirmed or "
@@ -109,15 +105,16 @@ int job_inspect(const struct json *request, struct json **ret_result, struct err
 	cleanup_json struct json *members = json_build("[]");
 	cleanup_free char *head = malloc(RUNFILE_HEAD_MAX);
 	int fd = (int)json_get_int(request, "input", -1);
-	const char *name = json_get_string(request, "name");
+	const char *given = json_get_string(request, "name");
 	struct runfile runfile = { 0 };
 	enum package_kind kind;
+	char name[256];
 	size_t size;
 
 	if (!members || !head)
 		return error_set_errno(err, ENOMEM, "reading the file");
-	if (!name)
-		name = "the file";
+	(void)text_copy(name, sizeof(name), given ? given : "the file");
+	text_sanitize(name);
 	if (read_head(fd, head, RUNFILE_HEAD_MAX, &size, err) < 0)
 		return -1;
 
@@ -125,7 +122,7 @@ int job_inspect(const struct json *request, struct json **ret_result, struct err
 	if (kind == PACKAGE_NONE)
 		return refuse((struct span){ head, size }, name, err);
 	if (kind == PACKAGE_BUNDLE && list_members(fd, members, err) < 0)
-		return -1;
+		return error_prefix(err, "%s", name);
 
 	*ret_result = json_build("{s:s, s:o, s:o, s:O}", "kind", package_kind_name(kind),
 				 "version", text_or_null(runfile.version), "arch",

@@ -23,17 +23,33 @@ struct service {
 	const char *url;
 	double deadline; /* of the monotonic clock */
 	bool answered;   /* some document was there */
-	bool gone;       /* nobody listens, or nothing useful: no more questions */
+	bool gone;       /* nobody listens: no more questions */
 };
 
-/* Nobody there, in whatever way the network says it, is the usual case and no warning. */
+/*
+ * Nobody there, in whatever way the network says it, is the usual case and no warning.
+ * A document that fails says nothing of the other one.
+ */
 static int note_failure(struct service *service, struct vendordata *data,
 			const char *source, const struct error *why)
 {
-	if (why->errnum == ENOENT)
-		return 0;
-	service->gone = true;
-	return why->errnum ? 0 : vendordata_warn(data, source, why->text);
+	if (!why->errnum)
+		return vendordata_warn(data, source, why->text);
+	service->gone = why->errnum != ENOENT;
+	return 0;
+}
+
+/* Adds what was read, and wipes it: there may be a token in it. */
+static int add(struct vendordata *data, const char *source, char *text, size_t size,
+	       enum vendordata_verdict *ret_verdict, struct error *err)
+{
+	int result = vendordata_add(data, source, text_ends(source, DYNAMIC),
+				    (struct span){ text ? text : "", size }, ret_verdict,
+				    err);
+
+	if (size > 0)
+		explicit_bzero(text, size);
+	return result;
 }
 
 /* One document; -1 only when memory is out. */
@@ -66,10 +82,7 @@ static int ask(struct service *service, const char *document, struct vendordata 
 		return 0;
 	}
 	service->answered = true;
-	return vendordata_add(
-		data, source, strcmp(document, DYNAMIC) == 0,
-		(struct span){ memory.data ? memory.data : "", memory.size }, ret_verdict,
-		err);
+	return add(data, source, memory.data, memory.size, ret_verdict, err);
 }
 
 /* Asks for the dynamic document until its service has said something or time is up. */
@@ -138,8 +151,7 @@ static int read_document(const struct json *document, const char *name,
 	(void)text_format(source, sizeof(source), DRIVE "%s", name);
 	(void)lseek(fd, 0, SEEK_SET); /* where the caller has read it before */
 	if (file_read_fd(fd, VENDORDATA_SIZE_MAX, &text, &size, &why) == 0)
-		return vendordata_add(data, source, strcmp(name, DYNAMIC) == 0,
-				      (struct span){ text, size }, &verdict, err);
+		return add(data, source, text, size, &verdict, err);
 	if (vendordata_warn(data, source, why.text) < 0)
 		return error_set_errno(err, ENOMEM, "reading the metadata");
 	return 0;

@@ -40,7 +40,7 @@ int job_unpack(const struct json *request, struct json **ret_result, struct erro
 	if (!name)
 		return error_set(err, ERROR_INTERNAL, "the request names no member");
 	if (bundle_open((int)json_get_int(request, "input", -1), &bundle, err) < 0)
-		return -1;
+		return error_prefix(err, "the bundle");
 	member = bundle_find(&bundle, name);
 	if (!member)
 		return error_set(err, ERROR_INTEGRITY, "the archive has no %.300s", name);

@@ -81,6 +81,18 @@ class Metadata(unittest.TestCase):
         self.assertIn("500", result["warnings"][0])
         self.assertLess(time.monotonic() - start, 10)
 
+    def test_the_plain_document_counts_where_the_dynamic_one_fails(self):
+        self.server.faults[TWO] = always(lambda handler: handler.answer(500))
+        self.server.files[ONE] = document(client_token="t")
+        result = self.ask(timeout=2)
+        self.assertEqual((result["service"], result["token"], len(result["warnings"])), ("answered", "t", 1))
+
+    def test_an_answer_without_a_byte_is_a_warning(self):
+        self.server.files[TWO] = b""
+        result = self.ask()
+        self.assertEqual(result["warnings"], ["metadata service, vendor_data2.json: no JSON: line 1, column 0 is not what may "
+                                              "stand there"])
+
     def test_an_empty_answer_is_asked_again(self):
         empty = json.dumps({"static": {}, "nvidia": {}}).encode()
         self.server.files[TWO] = json.dumps({"nvidia": {"vgpu_guest_agent": {"client_token": "t"}}}).encode()
