@@ -13,9 +13,8 @@
 #define LOCAL_SIZE 30
 #define PIECE ((size_t)1 << 20)
 
-/* The most that deflate can make of one byte, and some room for tiny members. */
+/* The most that deflate can make of one byte. */
 #define RATIO_MAX 1032u
-#define RATIO_SLACK 64u
 
 #define FLAG_ENCRYPTED (1u << 0)
 #define FLAG_DESCRIPTOR (1u << 3) /* sizes and CRC follow the data */
@@ -75,8 +74,7 @@ static const char *why_not(const struct bundle_member *member)
 		return "is compressed by another method than deflate";
 	if (member->method == 0 && member->compressed_size != member->size)
 		return "is stored with two different sizes";
-	if (member->method == 8 && member->size > RATIO_SLACK &&
-	    member->size / RATIO_MAX > member->compressed_size)
+	if (member->method == 8 && member->size / RATIO_MAX > member->compressed_size)
 		return "promises to unpack to more than deflate can hold";
 	return NULL;
 }

@@ -401,6 +401,16 @@ static void half_a_token_before_a_whole_one_is_glued(void **state)
 	assert_problems(result, "glued error;");
 }
 
+/* One signature in a thousand holds these three letters. */
+static void a_signature_that_looks_like_a_header_is_not_glued(void **state)
+{
+	cleanup_json struct json *result = check("eyJhIjoxfQ.e30.AAeyJAAA");
+
+	(void)state;
+
+	assert_problems(result, "");
+}
+
 /* However much of it is missing, it is damage, and the message says where it ends. */
 static void a_token_cut_anywhere_is_none(void **state)
 {
@@ -496,6 +506,7 @@ int main(void)
 		cmocka_unit_test(characters_of_no_token_are_named),
 		cmocka_unit_test(two_tokens_are_glued),
 		cmocka_unit_test(half_a_token_before_a_whole_one_is_glued),
+		cmocka_unit_test(a_signature_that_looks_like_a_header_is_not_glued),
 		cmocka_unit_test(a_token_cut_anywhere_is_none),
 		cmocka_unit_test(what_is_no_token_is_said_in_one_sentence),
 		cmocka_unit_test(a_refusal_has_the_same_keys),

@@ -201,6 +201,7 @@ static const struct {
 	{ "a colon in a name", "<a href=\"./a:b.run\">", "a:b.run 0;" },
 	{ "an encoded slash", "\n<a href=\"..%2f..%2fa.run\">",
 	  "!2 has an unsafe path;" },
+	{ "an encoded folder", "<a href=\"a%2Fb.run\">", "!1 has an unsafe path;" },
 	{ "an encoded parent", "<a href=\"%2e%2e\">", "!1 has an unsafe path;" },
 	{ "decoded once only", "<a href=\"a%252fb.run\">", "a%2fb.run 0;" },
 	{ "an encoded NUL", "<a href=\"a%00.run\">", "!1 has a bad percent escape;" },
