@@ -157,6 +157,22 @@ static void what_ignores_sigterm_is_killed_after_the_grace(void **state)
 	run_result_done(&shell.result);
 }
 
+/* This sh outlives SIGTERM, but not the sleep that it waits for: the group hears it. */
+static void the_group_hears_sigterm_not_only_its_leader(void **state)
+{
+	struct shell shell = shell_of("trap : TERM; sleep 60; echo ended");
+
+	(void)state;
+	shell.run.timeout_s = 1;
+	shell_run(&shell);
+
+	assert_int_equal(shell.status, 0);
+	assert_true(shell.result.timed_out);
+	assert_int_equal(shell.result.signal, 0);
+	assert_non_null(strstr(shell.result.output, "ended\n"));
+	run_result_done(&shell.result);
+}
+
 static void a_deadline_holds_against_endless_output(void **state)
 {
 	struct shell shell = shell_of("exec yes");
@@ -269,6 +285,38 @@ static void cancelling_ends_it_as_interrupted(void **state)
 	(void)close(fd);
 	(void)close(ends[0]);
 	(void)close(ends[1]);
+}
+
+/* A killed agent cannot end what it started: the kernel does. */
+static void a_command_does_not_outlive_the_agent(void **state)
+{
+	char path[] = "/tmp/vgpu-test-pid-XXXXXX", script[128], pid[16] = "";
+	int fd = mkostemp(path, O_CLOEXEC);
+	pid_t agent;
+
+	(void)state;
+	assert_true(fd >= 0);
+	(void)snprintf(script, sizeof(script), "echo $$ >%s; exec sleep 60", path);
+	agent = fork();
+	assert_true(agent >= 0);
+	if (agent == 0) {
+		struct shell shell = shell_of(script);
+
+		shell_run(&shell);
+		_exit(0);
+	}
+	for (int i = 0; i < 500 && pread(fd, pid, sizeof(pid) - 1, 0) <= 0; i++)
+		(void)usleep(10000);
+	assert_true(is_alive(pid));
+
+	assert_int_equal(kill(agent, SIGKILL), 0);
+	assert_int_equal(waitpid(agent, NULL, 0), agent);
+
+	for (int i = 0; i < 500 && is_alive(pid); i++)
+		(void)usleep(10000);
+	assert_false(is_alive(pid));
+	assert_int_equal(unlink(path), 0);
+	(void)close(fd);
 }
 
 static void a_program_that_is_not_there_is_named(void **state)
@@ -488,12 +536,14 @@ int main(void)
 		cmocka_unit_test(death_by_a_signal_is_no_exit_status),
 		cmocka_unit_test(the_deadline_ends_the_whole_group),
 		cmocka_unit_test(what_ignores_sigterm_is_killed_after_the_grace),
+		cmocka_unit_test(the_group_hears_sigterm_not_only_its_leader),
 		cmocka_unit_test(a_deadline_holds_against_endless_output),
 		cmocka_unit_test(what_outlives_the_command_is_ended),
 		cmocka_unit_test(a_daemon_that_holds_the_output_is_not_waited_for),
 		cmocka_unit_test(the_newest_output_is_kept),
 		cmocka_unit_test(the_log_gets_all_output),
 		cmocka_unit_test(cancelling_ends_it_as_interrupted),
+		cmocka_unit_test(a_command_does_not_outlive_the_agent),
 		cmocka_unit_test(a_program_that_is_not_there_is_named),
 		cmocka_unit_test(a_missing_folder_is_told_from_a_missing_program),
 		cmocka_unit_test(the_environment_is_our_own),
