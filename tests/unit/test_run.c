@@ -428,6 +428,7 @@ static void signals_are_as_at_birth(void **state)
 {
 	struct shell shell = shell_of("");
 	sigset_t blocked, before;
+	const char *ignored;
 
 	(void)state;
 	assert_int_equal(sigemptyset(&blocked), 0);
@@ -442,8 +443,11 @@ static void signals_are_as_at_birth(void **state)
 	assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
 
 	assert_int_equal(shell.status, 0);
-	assert_string_equal(shell.result.output, "SigBlk:\t0000000000000000\n"
-						 "SigIgn:\t0000000000000000\n");
+	assert_non_null(strstr(shell.result.output, "SigBlk:\t0000000000000000\n"));
+	ignored = strstr(shell.result.output, "SigIgn:\t");
+	assert_non_null(ignored);
+	/* 32 and 33 are libc's: nobody can change what this test inherits of them. */
+	assert_int_equal(strtoull(ignored + 8, NULL, 16) & ~(UINT64_C(3) << 31), 0);
 	run_result_done(&shell.result);
 }
 
