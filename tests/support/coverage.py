@@ -1,0 +1,30 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""usage: coverage.py SUMMARY LEAST
+
+Prints the line coverage of each floor of agent/ and of the whole, from gcovr's JSON summary. Ends 1 below LEAST percent."""
+
+import collections
+import json
+import pathlib
+import sys
+
+
+def main(summary, least):
+    floors = collections.defaultdict(lambda: [0, 0])
+    with open(summary, encoding="utf-8") as file:
+        for entry in json.load(file)["files"]:
+            for floor in (pathlib.Path(entry["filename"]).parent.name, "lines"):
+                floors[floor][0] += entry["line_covered"]
+                floors[floor][1] += entry["line_total"]
+
+    total = floors.pop("lines")
+    for floor, (covered, lines) in sorted(floors.items()) + [("lines", total)]:
+        print(f"{floor + ':':8} {100 * covered / lines:5.1f} % ({covered} of {lines})")
+    return 0 if 100 * total[0] >= float(least) * total[1] else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))
