@@ -47,7 +47,7 @@ static int add(struct vendordata *data, const char *source, char *text, size_t s
 				    (struct span){ text ? text : "", size }, ret_verdict,
 				    err);
 
-	if (size > 0)
+	if (text)
 		explicit_bzero(text, size);
 	return result;
 }
