@@ -198,9 +198,13 @@ int catalog_yaml_read(const char *text, size_t size, struct json **ret_json,
 
 	if (size > CATALOG_YAML_MAX)
 		return error_set(err, ERROR_INTEGRITY, "it is larger than 2 MiB");
+	/* libyaml compares each of them with all before: minutes for a megabyte. */
+	if (size > 0 && memmem(text, size, "%TAG", 4))
+		return error_set(err, ERROR_INTEGRITY, "it has a %%TAG directive");
 	if (!yaml_parser_initialize(&reader.parser))
 		return error_set_errno(err, ENOMEM, "reading the catalog");
 
+	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text, size);
 	result = read_stream(&reader, ret_json, err);
 	yaml_parser_delete(&reader.parser);

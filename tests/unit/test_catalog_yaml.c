@@ -70,6 +70,11 @@ static const struct {
 	  "line 2: did not find expected ',' or ']'" },
 	{ "bad indentation", "driver:\n  - a\n b: c\n",
 	  "line 3: did not find expected key" },
+	{ "a tag directive", "%TAG ! x\n---\ndriver: []\n", "it has a %TAG directive" },
+	{ "UTF-16",
+	  "\xff\xfe"
+	  "d",
+	  "line 1: invalid leading UTF-8 octet" },
 	{ "nested too deep", "driver: [[[[[[[[[[[[[[[[[[[[x]]]]]]]]]]]]]]]]]]]]",
 	  "line 1: nested deeper than any catalog" },
 };
