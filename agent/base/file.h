@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/root.h"
+#include "base/span.h"
 
 /*
  * Reads a whole file of at most `limit` bytes; anything but a regular file is an
@@ -34,9 +35,8 @@ must_check int file_write_atomic(const struct root *root, const char *path,
 				 struct error *err);
 
 /* file_write_atomic() where the content or mode differs. `ret_changed` says so. */
-must_check int file_update(const struct root *root, const char *path, const void *data,
-			   size_t size, mode_t mode, bool *ret_changed,
-			   struct error *err);
+must_check int file_update(const struct root *root, const char *path, struct span content,
+			   mode_t mode, bool *ret_changed, struct error *err);
 
 /* Copies a regular file with its mode, as file_write_atomic() does; any size. */
 must_check int file_copy(const struct root *root, const char *from, const char *to,

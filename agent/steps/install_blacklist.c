@@ -133,8 +133,8 @@ int install_blacklist(struct runner *runner, const struct root *root, int log_fd
 	bool changed = false;
 
 	if (root_mkdir(root, "/etc/modprobe.d", 0755, err) < 0 ||
-	    file_update(root, INSTALL_BLACKLIST, blacklist, strlen(blacklist), 0644,
-			&changed, err) < 0 ||
+	    file_update(root, INSTALL_BLACKLIST, span_of(blacklist), 0644, &changed,
+			err) < 0 ||
 	    root_list(root, "/boot", NAMES_MAX, &names, err) < 0)
 		return -1;
 

@@ -194,8 +194,8 @@ int token_install(int fd, unsigned mode, const struct root *root, bool *ret_chan
 		return -1;
 	if (holds_another(root, &content) && keep(root, TOKEN_PATH, err) < 0)
 		return -1;
-	if (file_update(root, TOKEN_PATH, content.text, content.size, mode & 07777,
-			&replaced, err) < 0)
+	if (file_update(root, TOKEN_PATH, (struct span){ content.text, content.size },
+			mode & 07777, &replaced, err) < 0)
 		return -1;
 	if (clear_folder(root, &moved, err) < 0)
 		return error_prefix(err, "moving other tokens away");
