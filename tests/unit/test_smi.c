@@ -32,6 +32,8 @@ static const struct {
 	  "Licensed (Expiry: 2022-5-27 0:8:28 GMT)", 1 },
 	{ "580-passthrough.txt", "580.142", "NVIDIA H100 NVL", "00000000:06:00.0",
 	  "Pass-Through", "", "", 0 },
+	{ "580-passthrough-h200.txt", "580.159.04", "NVIDIA H200", "00000000:00:06.0",
+	  "Pass-Through", "", "", 0 },
 	{ "595-host.txt", "595.71.03", "NVIDIA H100 NVL", "00000000:A1:00.0", "Host VGPU",
 	  "", "", 0 },
 	{ "610-two-vgpus.txt", "610.57.04", "NVIDIA L40S-2Q", "00000000:02:00.0", "VGPU",
