@@ -278,12 +278,34 @@ int licensing_gridd(struct agent *agent, struct outcome *outcome, struct error *
 	return 0;
 }
 
+struct waiting {
+	const struct settings_license *license;
+	bool said;
+};
+
+/* Said once, where the first answer is not yet the last. */
+static void say_waiting(void *context, const struct license_report *report,
+			double seconds)
+{
+	struct waiting *waiting = context;
+
+	(void)seconds;
+	if (waiting->said || license_all_held(report, waiting->license->feature_type))
+		return;
+	waiting->said = true;
+	log_line(LOG_LEVEL_NOTICE, "license    waiting up to %d s for the license",
+		 waiting->license->wait);
+}
+
 int licensing_license(struct agent *agent, struct outcome *outcome, struct error *err)
 {
+	struct waiting waiting = { .license = &agent->settings.license };
 	struct poll_wait wait = {
 		.wait_s = (unsigned)agent->settings.license.wait,
 		.feature_type = agent->settings.license.feature_type,
 		.expected = agent->gpus.count,
+		.each = say_waiting,
+		.context = &waiting,
 	};
 	const struct license_report *report = &agent->license;
 
