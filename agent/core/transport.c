@@ -64,7 +64,8 @@ static int open_source(const struct source *source, const struct root *root,
 	int memory;
 
 	if (fd < 0)
-		return -1;
+		return error_recode(err, err->code == ERROR_INTERNAL ? ERROR_USAGE
+								     : err->code);
 	if (fstat(fd, &st) < 0)
 		return error_set_errno(err, errno, "looking at %s", source->path);
 	if (check_mode(source, st.st_mode, err) < 0)
