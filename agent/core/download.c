@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "core/pipeline.h"
 
@@ -25,7 +26,8 @@ static int open_own_root(const char *dir, char *cache, size_t size, struct root 
 	if (!text_format(cache, size, "%s/" CACHE_NAME, dir))
 		return error_set_errno(err, ENAMETOOLONG, "opening %s", dir);
 	if (root_open(dir, &outer, err) < 0)
-		return -1;
+		return error_recode(err, err->code == ERROR_INTERNAL ? ERROR_USAGE
+								     : err->code);
 	result = root_mkdir(&outer, "/" CACHE_NAME FETCH_CACHE, 0700, err);
 	root_close(&outer);
 	if (result < 0)
@@ -102,6 +104,21 @@ static int publish(struct agent *agent, const char *dir, char *path, size_t size
 	return result;
 }
 
+/* What a later fetch can go on with stays. */
+static void drop_empty_cache(const struct agent *agent, const char *dir)
+{
+	cleanup_strv char **names = NULL;
+	struct error ignored = ERROR_INIT;
+	struct root outer = ROOT_INIT;
+
+	if (root_list(&agent->cache, FETCH_CACHE, 100, &names, &ignored) < 0 ||
+	    names[0] || root_open(dir, &outer, &ignored) < 0)
+		return;
+	if (root_remove_tree(&outer, "/" CACHE_NAME, &ignored) < 0)
+		log_line(LOG_LEVEL_DEBUG, "%s", ignored.text);
+	root_close(&outer);
+}
+
 int download_driver(struct agent *agent, const char *dir, struct json **ret_report,
 		    struct error *err)
 {
@@ -120,8 +137,10 @@ int download_driver(struct agent *agent, const char *dir, struct json **ret_repo
 		return -1;
 
 	result = pipeline_run(agent, AGENT_FETCH, &report, err);
-	if (result < 0 || publish(agent, absolute, path, sizeof(path), err) < 0)
+	if (result < 0 || publish(agent, absolute, path, sizeof(path), err) < 0) {
+		drop_empty_cache(agent, absolute);
 		return -1;
+	}
 	*ret_report = report_json(agent, path, clock_monotonic() - begin);
 	return *ret_report ? 0 : error_set_errno(err, ENOMEM, "reporting the download");
 }

@@ -226,6 +226,16 @@ static int publish(const struct fetch_input *input, const struct root *root,
 	return root_rename(root, partial, result->path, err);
 }
 
+/* A bad partial file must not be the reason for a second failure, nor an empty one stay.
+ */
+static void drop_partial(const struct root *root, const char *partial, int fd, bool keep)
+{
+	struct stat st;
+
+	if (!keep || (fstat(fd, &st) == 0 && st.st_size == 0))
+		root_discard(root, partial);
+}
+
 static int download(const struct fetch_input *input, const struct transport *transport,
 		    const struct root *root, const struct channel *channel,
 		    struct fetch_result *result, struct error *err)
@@ -241,13 +251,12 @@ static int download(const struct fetch_input *input, const struct transport *tra
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) == 0 && input->package->size > (uint64_t)st.st_size &&
-	    check_room(root, input->package->size - (uint64_t)st.st_size, err) < 0)
+	    check_room(root, input->package->size - (uint64_t)st.st_size, err) < 0) {
+		drop_partial(root, partial, fd, keep);
 		return -1;
-
+	}
 	if (ask_for_download(input, transport, fd, channel, &answer, err) < 0) {
-		/* A bad partial file must not be the reason for a second failure. */
-		if (!keep || err->code == ERROR_INTEGRITY)
-			root_discard(root, partial);
+		drop_partial(root, partial, fd, keep && err->code != ERROR_INTEGRITY);
 		return -1;
 	}
 	if (read_answer(answer, result, err) < 0)
