@@ -154,32 +154,6 @@ static int strip_modules(struct runner *runner, const struct root *root,
 	return build_make_tool(runner, root, &run, "stripping the new modules", err);
 }
 
-/* By the kernel's own tool, which its headers bring along. After the stripping. */
-static int sign_modules(struct runner *runner, const struct root *root,
-			const struct build_input *input, const struct build_result *built,
-			struct error *err)
-{
-	char program[192];
-
-	if (!input->sign_key || !input->sign_key[0])
-		return 0;
-	(void)text_format(program, sizeof(program), "%s/scripts/sign-file",
-			  input->kernel->build);
-	for (size_t i = 0; i < built->count; i++) {
-		const char *argv[] = { program,           "sha256",
-				       input->sign_key,   input->sign_cert,
-				       built->modules[i], NULL };
-		struct run run = { .argv = argv,
-				   .timeout_s = TOOL_S,
-				   .output_limit = 4096 };
-
-		if (build_make_tool(runner, root, &run, "signing the new modules", err) <
-		    0)
-			return -1;
-	}
-	return 0;
-}
-
 /* From the work folder to where they wait for the installation. */
 static int put_by(const struct root *root, const char *dir, struct build_result *built,
 		  struct error *err)
@@ -214,7 +188,6 @@ static int build_in(struct runner *runner, const struct root *root,
 	    find_modules(root, shop->work, &built, err) < 0 ||
 	    check_module(runner, root, input, built.modules[0], err) < 0 ||
 	    strip_modules(runner, root, &built, err) < 0 ||
-	    sign_modules(runner, root, input, &built, err) < 0 ||
 	    put_by(root, shop->done, &built, err) < 0)
 		return -1;
 

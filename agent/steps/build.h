@@ -16,8 +16,6 @@ struct build_input {
 	bool open;           /* kernel-open instead of kernel */
 	const struct kernel *kernel;
 	const struct toolchain *toolchain;
-	const char *sign_key;  /* PEM files in the root; NULL or "": not signed */
-	const char *sign_cert; /* what this guest's kernel trusts */
 	int log_fd;
 	const char *log_path; /* for the hint */
 };

@@ -123,44 +123,6 @@ static void make_is_told_everything_it_might_guess(void **state)
 	assert_false(is_there(sysroot, WORK));
 }
 
-/* Stripping takes a signature off: signing comes last, and of every module. */
-static void modules_are_signed_after_they_are_stripped(void **state)
-{
-	static const struct script_answer answers[] = {
-		{ .match = "/bin/cp" },
-		{ .match = "/usr/bin/make", .act = leave_modules },
-		{ .match = "-F vermagic", .output = REL " SMP\n" },
-		{ .match = "-F version", .output = VERSION "\n" },
-		{ .match = "/usr/bin/strip" },
-		{ .match = "/lib/modules/" REL
-			   "/build/scripts/sign-file sha256 /etc/mok.key "
-			   "/etc/mok.crt " WORK "/nvidia" },
-		{ 0 },
-	};
-	const struct sysroot *sysroot = *state;
-	const struct build_input input = {
-		.tree = TREE,
-		.version = VERSION,
-		.kernel = &debian,
-		.toolchain = &gcc,
-		.sign_key = "/etc/mok.key",
-		.sign_cert = "/etc/mok.crt",
-	};
-	struct build_result built;
-	struct error err = ERROR_INIT;
-	struct script script;
-
-	script_init(&script, answers, *state);
-	add_program(sysroot, "/usr/bin/strip");
-
-	assert_int_equal(
-		build_modules(&script.runner, &sysroot->root, &input, &built, &err), 0);
-
-	assert_int_equal(script_count(&script, "sign-file"), 3);
-	assert_true(strstr(script.log, "--strip-debug") <
-		    strstr(script.log, "sign-file"));
-}
-
 static void a_clang_kernel_gets_the_whole_llvm(void **state)
 {
 	static const struct script_answer answers[] = {
@@ -417,7 +379,6 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(make_is_told_everything_it_might_guess),
-		TEST(modules_are_signed_after_they_are_stripped),
 		TEST(a_clang_kernel_gets_the_whole_llvm),
 		TEST(what_make_says_becomes_the_error),
 		TEST(a_wrong_module_is_no_success),

@@ -124,51 +124,6 @@ static void real_headers_make_real_modules(void **state)
 	assert_false(root_stat(&root, TREE "/kernel/nvidia.o", &st));
 }
 
-/* The tail of a signed module is this magic (Documentation/admin-guide/module-signing).
- */
-static void a_key_really_signs(void **state)
-{
-	static const char magic[] = "~Module signature appended~\n";
-	const char *openssl[] = {
-		"/usr/bin/openssl", "req",      "-new",           "-x509",
-		"-newkey",          "rsa:2048", "-nodes",         "-subj",
-		"/CN=test",         "-keyout",  "/var/cache/key", "-out",
-		"/var/cache/cert",  NULL
-	};
-	struct run run = { .argv = openssl, .timeout_s = 30 };
-	struct runner runner = run_runner(-1);
-	const struct build_input input = {
-		.tree = TREE,
-		.version = VERSION,
-		.kernel = &kernel,
-		.toolchain = &toolchain,
-		.sign_key = "/var/cache/key",
-		.sign_cert = "/var/cache/cert",
-	};
-	cleanup_free char *text = NULL;
-	struct build_result built;
-	struct error err = ERROR_INIT;
-	size_t size;
-
-	(void)state;
-	if (!kernel.headers)
-		skip();
-	assert_int_equal(run_checked(&runner, &root, &run, &err), 0);
-	write_file(TREE "/kernel/nvidia.c", source);
-
-	if (build_modules(&runner, &root, &input, &built, &err) < 0)
-		fail_msg("%s", err.text);
-
-	for (size_t i = 0; i < built.count; i++) {
-		free(take_ptr(text));
-		assert_int_equal(
-			file_read(&root, built.modules[i], 1u << 24, &text, &size, &err),
-			0);
-		assert_true(size > strlen(magic));
-		assert_string_equal(text + size - strlen(magic), magic);
-	}
-}
-
 static void the_compilers_own_words_come_back(void **state)
 {
 	struct build_result built;
@@ -209,7 +164,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(real_headers_make_real_modules),
-		cmocka_unit_test(a_key_really_signs),
 		cmocka_unit_test(the_compilers_own_words_come_back),
 		cmocka_unit_test(a_module_of_another_version_is_noticed),
 	};
