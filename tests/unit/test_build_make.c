@@ -5,6 +5,7 @@
  * works in a mount namespace of its own, where /var/cache is empty.
  */
 
+#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -13,6 +14,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "steps/build.h"
+#include "steps/sign.h"
 #include "steps/toolchain.h"
 #include "support/cmocka.h"
 
@@ -124,6 +126,44 @@ static void real_headers_make_real_modules(void **state)
 	assert_false(root_stat(&root, TREE "/kernel/nvidia.o", &st));
 }
 
+/* The tail of a signed module (the kernel's admin guide, "module signing"). */
+static void a_real_key_signs_what_was_built(void **state)
+{
+	static const char magic[] = "~Module signature appended~\n";
+	static const char *const openssl[] = {
+		"/usr/bin/openssl", "req",      "-new",           "-x509",
+		"-newkey",          "rsa:2048", "-nodes",         "-subj",
+		"/CN=test",         "-keyout",  "/var/cache/key", "-out",
+		"/var/cache/cert",  NULL
+	};
+	const struct run run = { .argv = openssl, .timeout_s = 30 };
+	const struct sign_key key = { .key = "/var/cache/key",
+				      .cert = "/var/cache/cert" };
+	struct runner runner = run_runner(-1);
+	struct build_result built = { .count = 0 };
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	if (!kernel.headers)
+		skip();
+	assert_int_equal(run_checked(&runner, &root, &run, &err), 0);
+	assert_int_equal(build(source, &built, &err), 0);
+
+	if (sign_modules(&runner, &root, &key, &kernel, &built, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_int_equal(built.count, 2);
+	for (size_t i = 0; i < built.count; i++) {
+		cleanup_fd int fd =
+			root_open_at(&root, built.modules[i], O_RDONLY, 0, &err);
+		char tail[sizeof(magic)] = "";
+
+		assert_true(lseek(fd, -(off_t)strlen(magic), SEEK_END) > 0);
+		assert_int_equal(read(fd, tail, strlen(magic)), strlen(magic));
+		assert_string_equal(tail, magic);
+	}
+}
+
 static void the_compilers_own_words_come_back(void **state)
 {
 	struct build_result built;
@@ -164,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(real_headers_make_real_modules),
+		cmocka_unit_test(a_real_key_signs_what_was_built),
 		cmocka_unit_test(the_compilers_own_words_come_back),
 		cmocka_unit_test(a_module_of_another_version_is_noticed),
 	};
