@@ -9,6 +9,7 @@
 #include "core/driver.h"
 #include "core/journal.h"
 #include "core/licensing.h"
+#include "core/place.h"
 #include "core/survey.h"
 
 #define ALL (AGENT_RUN | AGENT_INSTALL | AGENT_CONFIGURE | AGENT_FETCH)
@@ -110,8 +111,11 @@ int pipeline_run(struct agent *agent, enum agent_job job,
 				       "offline");
 			continue;
 		}
-		if (run_step(agent, &steps[i], outcome, err) < 0)
+		if (run_step(agent, &steps[i], outcome, err) < 0) {
+			if (job & SYSTEM && agent->tree_is_whole)
+				place_discard(agent);
 			return -1;
+		}
 	}
 
 	return 0;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "core/change.h"
@@ -13,8 +12,6 @@
 #include "steps/sign.h"
 #include "steps/toolchain.h"
 #include "steps/unpack.h"
-
-#define STAGE "/var/cache/vgpu-guest-agent/modules"
 
 /* An installed driver is about three times its compressed package; and room to move. */
 #define ROOM_FACTOR 4
@@ -73,29 +70,6 @@ static int find_toolchain(struct agent *agent, struct kernel *kernel,
 	return toolchain_install(&system, kernel, ret_toolchain, err);
 }
 
-/* The tree holds the modules of one kernel at a time: the others' are put aside. */
-static int put_aside(struct agent *agent, const struct kernel *kernel,
-		     struct build_result *built, struct error *err)
-{
-	char dir[256], to[sizeof(built->modules[0])];
-
-	if (!text_format(dir, sizeof(dir), STAGE "/%s", kernel->release) ||
-	    root_mkdir(&agent->root, dir, 0700, err) < 0)
-		return -1;
-	for (size_t i = 0; i < built->count; i++) {
-		const char *slash = strrchr(built->modules[i], '/');
-
-		if (!text_format(to, sizeof(to), "%s%s", dir,
-				 slash ? slash : built->modules[i]))
-			return error_set_errno(err, ENAMETOOLONG, "keeping %s",
-					       built->modules[i]);
-		if (file_copy(&agent->root, built->modules[i], to, err) < 0)
-			return -1;
-		memcpy(built->modules[i], to, sizeof(to));
-	}
-	return 0;
-}
-
 static int sign(struct agent *agent, const struct kernel *kernel,
 		const struct build_result *built, struct error *err)
 {
@@ -127,12 +101,9 @@ static int build_for(struct agent *agent, size_t index, struct error *err)
 		.log_path = agent->log_path,
 	};
 	if (build_modules(&agent->runner, &agent->root, &input, &agent->built[index],
-			  err) < 0 ||
-	    sign(agent, kernel, &agent->built[index], err) < 0)
+			  err) < 0)
 		return -1;
-	return agent->target_count > 1
-		       ? put_aside(agent, kernel, &agent->built[index], err)
-		       : 0;
+	return sign(agent, kernel, &agent->built[index], err);
 }
 
 /* Packages compile in their own scripts: they need the same tools, found the same way. */
@@ -240,4 +211,13 @@ int place_install(struct agent *agent, struct outcome *outcome, struct error *er
 			  agent->match.package.version,
 			  agent->offline ? "" : " is loaded and answers");
 	return 0;
+}
+
+void place_discard(struct agent *agent)
+{
+	struct error err = ERROR_INIT;
+
+	if (unpack_discard(&agent->root, &err) < 0 ||
+	    build_discard(&agent->root, &err) < 0)
+		log_line(LOG_LEVEL_WARNING, "warning: %s", err.text);
 }

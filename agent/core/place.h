@@ -19,3 +19,7 @@ must_check int place_build(struct agent *agent, struct outcome *outcome,
 /* User space where it is another one, modules, load, unit. Touches nothing that fits. */
 must_check int place_install(struct agent *agent, struct outcome *outcome,
 			     struct error *err);
+
+/* After a failure: the unpacked driver is a gigabyte, and the next run unpacks it anew.
+ */
+void place_discard(struct agent *agent);
