@@ -52,7 +52,10 @@ must_check int root_unlink(const struct root *root, const char *path, struct err
 /* The same as well as it can be done, on the way out of another failure. */
 void root_discard(const struct root *root, const char *path);
 
-/* A folder with all that is in it; crosses no mount and follows no link. */
+/*
+ * A folder with all that is in it; crosses no mount and follows no link. What another
+ * process goes on putting there is removed, too, for up to ten seconds.
+ */
 must_check int root_remove_tree(const struct root *root, const char *path,
 				struct error *err);
 

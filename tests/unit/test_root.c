@@ -1,4 +1,4 @@
-/* wrap: syscall */
+/* wrap: syscall unlinkat */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/root.h"
 #include "base/text.h"
@@ -111,6 +111,34 @@ static void a_tree_is_removed_without_following_links(void **state)
 	assert_int_equal(root_remove_tree(&sysroot->root, "/a", &err), 0);
 }
 
+static int still_written;
+
+int __wrap_unlinkat(int dir, const char *name, int flags);
+int __real_unlinkat(int dir, const char *name, int flags);
+int __wrap_unlinkat(int dir, const char *name, int flags)
+{
+	if (flags & AT_REMOVEDIR && still_written > 0) {
+		still_written--;
+		errno = ENOTEMPTY;
+		return -1;
+	}
+	return __real_unlinkat(dir, name, flags);
+}
+
+static void a_tree_that_is_still_written_to_goes_too(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(root_mkdir(&sysroot->root, "/a/b", 0755, &err), 0);
+	still_written = 2;
+
+	assert_int_equal(root_remove_tree(&sysroot->root, "/a", &err), 0);
+
+	assert_int_equal(still_written, 0);
+	assert_false(root_stat(&sysroot->root, "/a", &(struct stat){ 0 }));
+}
+
 static void names_come_sorted_and_bounded(void **state)
 {
 	const struct sysroot *sysroot = *state;
@@ -136,6 +164,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(both_ways_create_only_the_last_component,
 						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_tree_is_removed_without_following_links,
+						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(a_tree_that_is_still_written_to_goes_too,
 						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(names_come_sorted_and_bounded, setup,
 						sysroot_teardown),
