@@ -11,7 +11,8 @@ PACKAGES_GUEST="python3 openssl nginx-light mmdebstrap systemd-container iproute
     xz-utils zip unzip rpm ca-certificates"
 
 PACKAGES_TEST="libcmocka-dev clang clang-format clang-tidy cppcheck gcovr llvm libclang-rt-14-dev
-    qemu-system-x86 e2fsprogs cpio procps curl binutils linux-headers-cloud-amd64"
+    qemu-system-x86 e2fsprogs cpio procps curl binutils linux-headers-cloud-amd64
+    python3-diskimage-builder sudo git file"
 
 # packages_missing NAME... : those that are not installed
 packages_missing() {
