@@ -223,7 +223,8 @@ static bool is_alive(pid_t pid)
 	f = fopen(path, "re");
 	if (!f)
 		return false;
-	(void)fscanf(f, "%*d (%*[^)]) %c", &state);
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
 	(void)fclose(f);
 	return state != 0 && state != 'Z';
 }
