@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* struct json is never defined: its pointers are the library's. */
 static json_t *in(struct json *json)
 {
@@ -73,39 +75,6 @@ char *json_print(const struct json *json)
 			  JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 }
 
-/* How many bytes a sequence has that begins with `first` (RFC 3629, section 3); 0: none.
- */
-static size_t sequence_need(unsigned char first)
-{
-	if (first < 0x80)
-		return 1;
-	if (first >= 0xc2 && first <= 0xdf)
-		return 2;
-	if (first >= 0xe0 && first <= 0xef)
-		return 3;
-	if (first >= 0xf0 && first <= 0xf4)
-		return 4;
-	return 0;
-}
-
-/* The length of the valid sequence at `at`, or 0: overlong forms and surrogates are none.
- */
-static size_t sequence_length(const unsigned char *at, size_t left)
-{
-	size_t need = sequence_need(at[0]);
-
-	if (need == 0 || need > left)
-		return 0;
-	for (size_t i = 1; i < need; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
-		return 0;
-	return need;
-}
-
 struct json *json_text(const char *bytes, size_t size)
 {
 	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
@@ -116,7 +85,7 @@ struct json *json_text(const char *bytes, size_t size)
 		return NULL;
 
 	for (size_t i = 0; i < size;) {
-		size_t n = sequence_length((const unsigned char *)bytes + i, size - i);
+		size_t n = text_utf8_length(bytes + i, size - i);
 
 		if (n == 0 || bytes[i] == '\0') {
 			memcpy(clean + used, replacement, 3);

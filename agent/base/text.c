@@ -46,13 +46,58 @@ bool text_ends(const char *text, const char *suffix)
 	return len >= tail && strcmp(text + len - tail, suffix) == 0;
 }
 
+/* How many bytes a sequence has that begins with `first` (RFC 3629, section 3); 0: none.
+ */
+static size_t sequence_need(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first >= 0xc2 && first <= 0xdf)
+		return 2;
+	if (first >= 0xe0 && first <= 0xef)
+		return 3;
+	if (first >= 0xf0 && first <= 0xf4)
+		return 4;
+	return 0;
+}
+
+size_t text_utf8_length(const char *bytes, size_t size)
+{
+	const unsigned char *at = (const unsigned char *)bytes;
+	size_t need = size > 0 ? sequence_need(at[0]) : 0;
+
+	if (need == 0 || need > size)
+		return 0;
+	for (size_t i = 1; i < need; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+		return 0;
+	return need;
+}
+
+/* C0 and C1: the second half is U+0080 to U+009F, which also begins commands. */
+static bool is_control(const char *at, size_t n)
+{
+	unsigned char first = (unsigned char)at[0];
+
+	return first < 0x20 || first == 0x7f ||
+	       (n == 2 && first == 0xc2 && (unsigned char)at[1] < 0xa0);
+}
+
 void text_sanitize(char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	size_t left = strlen(text);
 
-		if (c < 0x20 || c == 0x7f)
-			*text = '?';
+	while (left > 0) {
+		size_t n = text_utf8_length(text, left), step = n ? n : 1;
+
+		if (n == 0 || is_control(text, n))
+			memset(text, '?', step);
+		text += step;
+		left -= step;
 	}
 }
 

@@ -22,8 +22,17 @@ bool text_copy(char *buffer, size_t size, const char *text);
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
 
-/* Replaces what a terminal would obey (control bytes) by '?', in place. */
+/*
+ * Replaces what a terminal would obey (control characters) and what is no UTF-8 by '?',
+ * in place.
+ */
 void text_sanitize(char *text);
+
+/*
+ * The length of the UTF-8 sequence that `bytes` begin with, or 0: overlong forms and
+ * surrogates are none.
+ */
+size_t text_utf8_length(const char *bytes, size_t size);
 
 /* Frees a NULL-terminated array and its strings. NULL is fine. */
 void text_strv_free(char **strv);

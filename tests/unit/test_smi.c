@@ -214,7 +214,7 @@ static const struct {
 	  "shows no GPU" },
 	{ "==============NVSMI LOG==============\nAttached GPUs : 0\nNo devices were found\n",
 	  "No devices were found" },
-	{ "\x01\x02\xff\xfe garbage \x1b[31m\n", "??\xff\xfe garbage ?[31m" },
+	{ "\x01\x02\xff\xfe garbage \x1b[31m\n", "???? garbage ?[31m" },
 };
 
 static void a_report_without_a_gpu_fails_in_its_own_words(void **state)

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+
+#include <string.h>
+
+#include "support/cmocka.h"
+
+static void what_a_terminal_would_obey_becomes_a_question_mark(void **state)
+{
+	static const struct {
+		const char *text, *expected;
+	} cases[] = {
+		{ "", "" },
+		{ "plain text", "plain text" },
+		{ "a\033[31mb\r\n\tc\177", "a?[31mb???c?" },
+		{ "M\303\274nchen \342\202\254 \360\237\230\200",
+		  "M\303\274nchen \342\202\254 \360\237\230\200" },
+		{ "\302\233"
+		  "31m",
+		  "??31m" }, /* CSI in one character */
+		{ "\302\240", "\302\240" },
+		{ "\233"
+		  "31m",
+		  "?31m" }, /* CSI in one byte */
+		{ "\377\376x", "??x" },
+		{ "cut \342\202", "cut ??" },
+		{ "\300\257", "??" },           /* overlong */
+		{ "\355\240\200", "???" },      /* surrogate */
+		{ "\364\220\200\200", "????" }, /* beyond U+10FFFF */
+	};
+
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[64];
+
+		assert_true(text_copy(text, sizeof(text), cases[i].text));
+		text_sanitize(text);
+		assert_string_equal(text, cases[i].expected);
+	}
+}
+
+static void a_sequence_ends_where_the_bytes_do(void **state)
+{
+	(void)state;
+
+	assert_int_equal(text_utf8_length("\342\202\254", 3), 3);
+	assert_int_equal(text_utf8_length("\342\202\254", 2), 0);
+	assert_int_equal(text_utf8_length("x", 0), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_a_terminal_would_obey_becomes_a_question_mark),
+		cmocka_unit_test(a_sequence_ends_where_the_bytes_do),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
