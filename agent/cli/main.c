@@ -128,13 +128,16 @@ static int end_output(const char *step)
 static int report(const struct command *command, const struct args *args,
 		  struct json *json, const struct error *error, const char *step)
 {
+	int status;
+
 	if (args->json)
 		print_json(json, error, step);
 	else if (json)
 		command->print(json, args);
 	if (error->code)
 		print_error(error, step);
-	return error->code ? (int)error->code : end_output(step);
+	status = end_output(step);
+	return error->code ? (int)error->code : status;
 }
 
 static int usage_error(const struct args *args, const struct error *error)
