@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A copy of this machine that is thrown away: the test program starts itself again below an overlay of / whose changes stay in
 memory, with a /dev, /sys, /run and /tmp of its own, a network that is only a loopback, and no right to load a module. What the
-program under test does as root there, it does to nobody. Process 1 is the test program: what a command leaves behind is its child."""
+program under test does as root there, it does to nobody. Process 1 is the shell that waits for the test program: it buries what a
+command leaves behind, as any init does."""
 
 import os
 import subprocess
@@ -41,7 +42,9 @@ umount -l /old
 rmdir /old
 cd /
 shift 3
-exec setpriv --bounding-set -sys_module,-sys_boot,-sys_time,-sys_rawio --inh-caps -all "$@"
+status=0
+setpriv --bounding-set -sys_module,-sys_boot,-sys_time,-sys_rawio --inh-caps -all "$@" || status=$?
+exit $status
 """
 UNSHARE = ["unshare", "--mount", "--net", "--pid", "--ipc", "--fork", "--kill-child"]
 

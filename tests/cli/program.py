@@ -103,10 +103,10 @@ def read(path):
 
 
 def living():
-    """The other processes of this namespace, with their command lines."""
+    """The processes of this namespace besides ours, with their command lines."""
     found = {}
     for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
+        if not name.isdigit() or int(name) in (1, os.getpid()):
             continue
         try:
             with open(f"/proc/{name}/stat") as file:

@@ -5,7 +5,6 @@
 import os
 import platform
 import resource
-import unittest
 
 import parts
 import shapes

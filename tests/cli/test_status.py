@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The license of every GPU, out of reports that real drivers printed; and drivers that do not answer."""
+
+import os
+import re
+import signal
+import time
+
+import parts
+from parts import pci, vgpu
+from program import Case, living, main, read, remove, write
+
+DATA = os.path.join(parts.TESTS, "data/smi")
+SMI = "/usr/bin/nvidia-smi"
+
+
+class Status(Case):
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(remove, SMI)
+
+    def driver(self, script):
+        write(SMI, f'#!/bin/sh\n[ "$1" = -q ] || exit 2\n{script}\n', 0o755)
+
+    def prints(self, name, license_status=None, without=None):
+        text = read(os.path.join(DATA, name)).decode()
+        if license_status:
+            text, count = re.subn(r"(License Status +: ).*", r"\g<1>" + license_status, text)
+            self.assertEqual(count, 1)
+        if without:
+            text, count = re.subn(without, "", text)
+            self.assertEqual(count, 1)
+        self.driver(f"cat <<'END'\n{text}\nEND")
+
+    def status(self, *words, status=0, sysfs=None, **more):
+        return self.json("status", *words, status=status, sysfs=sysfs or vgpu(), **more)
+
+
+class Reports(Status):
+    def test_licensed(self):
+        self.prints("510-vgpu-licensed.txt")
+        value = self.status(sysfs=vgpu("510.47.03", "r511_65"))
+        self.assertEqual((value["licensed"], value["driver_version"], value["reason"]), (True, "510.47.03", None))
+        gpu, = value["gpus"]
+        self.assertEqual((gpu["needs_license"], gpu["licensed"], gpu["virtualization"]), (True, True, "VGPU"))
+        feature, = gpu["features"]
+        self.assertEqual((feature["state"], feature["expiry_kind"]), ("licensed", "date"))
+        self.assertIsNotNone(feature["expiry"])
+
+    def test_unlicensed_is_status_12_with_the_report(self):
+        self.prints("535-vgpu-unlicensed.txt", "Unlicensed (Unrestricted)")
+        value = self.status(status=12)
+        self.assertIs(value["licensed"], False)
+        self.assertEqual(value["gpus"][0]["features"][0]["status"], "Unlicensed (Unrestricted)")
+        self.assertEqual(value["gpus"][0]["features"][0]["state"], "unlicensed_unrestricted")
+        self.assertEqual(value["error"]["step"], "status")
+
+    def test_every_state_and_kind_of_expiry(self):
+        for words, state, kind, status in (
+                ("Licensed (Expiry: 2037-5-27 0:18:43 GMT)", "licensed", "date", 0),
+                ("Licensed (Expiry: Permanent)", "licensed", "permanent", 0),
+                ("Licensed (Expiry: N/A)", "licensed", "not_applicable", 0),
+                ("Licensed", "licensed", None, 0), ("Unlicensed", "unlicensed", None, 12),
+                ("Unlicensed (Restricted)", "unlicensed_restricted", None, 12), ("N/A", "not_applicable", None, 12),
+                ("Something new", "unknown", None, 12)):
+            with self.subTest(words):
+                self.prints("535-vgpu-unlicensed.txt", words)
+                feature = self.status(status=status)["gpus"][0]["features"][0]
+                self.assertEqual((feature["status"], feature["state"], feature["expiry_kind"]), (words, state, kind))
+
+    def test_a_vgpu_without_a_license_section_is_not_licensed(self):
+        self.prints("535-vgpu-unlicensed.txt", without=r" +vGPU Software Licensed Product\n.*\n.*\n")
+        value = self.status(status=12)
+        self.assertEqual((value["gpus"][0]["features"], value["gpus"][0]["licensed"]), ([], False))
+
+    def test_one_of_two_is_not_enough(self):
+        self.prints("610-two-vgpus.txt")
+        value = self.json("status", sysfs=pci("--gpu", "vgpu", "--gpu", "vgpu"), status=12)
+        self.assertEqual(len(value["gpus"]), 2)
+        self.assertEqual(sorted(gpu["licensed"] for gpu in value["gpus"]), [False, True])
+
+    def test_passed_through_needs_none_unless_the_feature_type_says_so(self):
+        self.prints("580-passthrough.txt")
+        tree = pci("--gpu", "passthrough")
+        value = self.status(sysfs=tree)
+        self.assertEqual((value["licensed"], value["gpus"][0]["needs_license"]), (True, False))
+        for feature_type in ("2", "4"):
+            value = self.status(sysfs=tree, sets={"license.feature_type": feature_type}, status=12)
+            self.assertEqual((value["licensed"], value["gpus"][0]["needs_license"]), (False, True))
+
+    def test_the_time_is_now(self):
+        self.prints("510-vgpu-licensed.txt")
+        before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.assertGreaterEqual(self.status()["timestamp"], before)
+
+    def test_anybody_may_ask(self):
+        self.prints("510-vgpu-licensed.txt")
+        self.assertIs(self.status(nobody=True)["licensed"], True)
+
+    def test_for_people(self):
+        self.prints("535-vgpu-unlicensed.txt", "Unlicensed (Unrestricted)")
+        out = self.text("status", sysfs=vgpu(), status=12).out
+        for word in ("NVIDIA RTXA6000-24Q", "Unlicensed (Unrestricted)", "535.183.06"):
+            self.assertIn(word, out)
+
+    def test_status_changes_nothing(self):
+        self.prints("510-vgpu-licensed.txt")
+        self.status()
+        for path in ("/var/lib/vgpu-guest-agent", "/var/log/vgpu-guest-agent", "/etc/nvidia"):
+            self.assertFalse(os.path.exists(path), path)
+
+
+class Waits(Status):
+    def test_until_it_is_licensed(self):
+        licensed = read(os.path.join(DATA, "510-vgpu-licensed.txt")).decode()
+        unlicensed = read(os.path.join(DATA, "535-vgpu-unlicensed.txt")).decode()
+        self.write("licensed", licensed)
+        self.write("unlicensed", unlicensed)
+        self.driver(f"if [ -e {self.folder}/third ]; then cat {self.folder}/licensed; exit; fi\n"
+                    f"[ -e {self.folder}/second ] && touch {self.folder}/third; touch {self.folder}/second\n"
+                    f"cat {self.folder}/unlicensed")
+        self.assertIs(self.status("--wait", "20")["licensed"], True)
+
+    def test_no_longer_than_asked_for(self):
+        self.prints("535-vgpu-unlicensed.txt")
+        value = self.status("--wait", "1", status=12)
+        self.assertEqual(len(value["gpus"]), 1)
+        self.assertLess(self.last.seconds, 8)
+
+    def test_a_signal_ends_it_and_the_driver_that_hangs(self):
+        self.driver("sleep 1000")
+        process = self.program.start("status", "--wait", "600", sysfs=vgpu())
+        self.until(lambda: any("sleep 1000" in line for line in living().values()), "nvidia-smi")
+        process.send_signal(signal.SIGTERM)
+        self.ended(process, signal.SIGTERM)
+
+
+class Drivers(Status):
+    def broken(self, words, *command, sysfs=None):
+        value = self.error(13, "status", words, "status", *command, sysfs=sysfs or vgpu())
+        self.assertEqual(living(), {})
+        return value
+
+    def test_none(self):
+        self.broken("nvidia-smi is not there")
+        self.assertIn("run", self.last.errors[1])
+
+    def test_one_that_hangs_and_does_not_listen(self):
+        self.driver("trap '' TERM; while :; do sleep 1000; done")
+        self.broken("nvidia-smi", "--wait", "2")
+        self.assertLess(self.last.seconds, 30)
+
+    def test_module_that_is_not_loaded(self):
+        self.driver('echo "NVIDIA-SMI has failed because it couldn\'t communicate with the NVIDIA driver. Make sure that the '
+                    'latest NVIDIA driver is installed and running."; exit 9')
+        self.broken("communicate with the NVIDIA driver")
+
+    def test_half_a_report(self):
+        text = read(os.path.join(DATA, "535-vgpu-unlicensed.txt"))
+        self.write("half", text[:200])
+        self.driver(f"cat {self.folder}/half")
+        self.broken("")
+
+    def test_noise(self):
+        for script in ("exit 0", "exit 255", "head -c 100000 /dev/urandom", "yes | head -c 20000000", "kill -SEGV $$"):
+            with self.subTest(script):
+                self.driver(script)
+                self.broken("")
+
+    def test_fewer_gpus_than_on_the_bus(self):
+        self.prints("510-vgpu-licensed.txt")
+        value = self.error(13, "status", "1 of the 2", "status", sysfs=pci("--gpu", "vgpu", "--gpu", "vgpu"))
+        self.assertEqual(len(value["gpus"]), 1)
+
+    def test_no_gpu_at_all(self):
+        self.error(3, "status", "no NVIDIA GPU", "status", sysfs=pci())
+
+    def test_offline_nobody_is_asked(self):
+        self.error(2, "status", "offline", "status", "--offline")
+
+
+if __name__ == "__main__":
+    main(__file__)
