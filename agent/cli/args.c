@@ -20,13 +20,10 @@ enum {
 	OPT_OUTPUT,
 	OPT_WAIT,
 	OPT_ORIGIN,
+	OPT_LOCK_WAIT,
 };
 
-static const struct {
-	const char *name, *value, *help;
-	int id;
-	unsigned option; /* 0: every command */
-} table[] = {
+static const struct args_entry table[] = {
 	{ "config", "FILE", "read this configuration file instead of the default ones",
 	  OPT_CONFIG, 0 },
 	{ "root", "DIR", "work on the system mounted at DIR; implies --offline", OPT_ROOT,
@@ -49,17 +46,20 @@ static const struct {
 	  ARGS_OUTPUT },
 	{ "wait", "SECONDS", "wait so long for the license", OPT_WAIT, ARGS_WAIT },
 	{ "origin", NULL, "say where each value comes from", OPT_ORIGIN, ARGS_ORIGIN },
+	{ "lock-wait", "SECONDS", "wait so long for another instance to end",
+	  OPT_LOCK_WAIT, ARGS_LOCK_WAIT },
 };
 
-static int read_wait(struct args *args, const char *value, struct error *err)
+static int read_seconds(const char *option, const char *value, unsigned *ret_seconds,
+			struct error *err)
 {
 	uint64_t seconds;
 
 	if (!span_to_u64(span_of(value), &seconds) || seconds > 86400)
 		return error_set(err, ERROR_USAGE,
-				 "--wait %s: seconds from 0 to 86400 are expected",
+				 "--%s %s: seconds from 0 to 86400 are expected", option,
 				 value);
-	args->wait_s = (unsigned)seconds;
+	*ret_seconds = (unsigned)seconds;
 	return 0;
 }
 
@@ -138,7 +138,9 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 		args->output = value;
 		return 0;
 	case OPT_WAIT:
-		return read_wait(args, value, err);
+		return read_seconds("wait", value, &args->wait_s, err);
+	case OPT_LOCK_WAIT:
+		return read_seconds("lock-wait", value, &args->lock_wait_s, err);
 	case OPT_ORIGIN:
 		args->origin = true;
 		return 0;
@@ -197,6 +199,16 @@ int args_parse(int argc, char *argv[], struct args *ret_args, struct error *err)
 
 	*ret_args = args;
 	return 0;
+}
+
+size_t args_count(void)
+{
+	return ARRAY_SIZE(table);
+}
+
+const struct args_entry *args_at(size_t index)
+{
+	return &table[index];
 }
 
 const char *args_option_name(unsigned option)

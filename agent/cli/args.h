@@ -18,6 +18,14 @@ enum args_option {
 	ARGS_OUTPUT = 1 << 2,
 	ARGS_WAIT = 1 << 3,
 	ARGS_ORIGIN = 1 << 4,
+	ARGS_LOCK_WAIT = 1 << 5,
+};
+
+/* One line of the table: what --help, the man page and the completions say of it. */
+struct args_entry {
+	const char *name, *value, *help; /* value: its name in help; NULL: takes none */
+	int id;
+	unsigned option; /* enum args_option; 0: every command takes it */
 };
 
 #define ARGS_OPERANDS_MAX 8
@@ -27,7 +35,7 @@ struct args {
 	bool json, help, version;
 	enum log_level log_level;
 	const char *output;
-	unsigned wait_s;
+	unsigned wait_s, lock_wait_s;
 	bool origin;
 	unsigned given; /* which args_option bits stand on the command line */
 	const char
@@ -41,6 +49,10 @@ must_check int args_parse(int argc, char *argv[], struct args *ret_args,
 
 /* The option's own name for a message: "--wait". */
 const char *args_option_name(unsigned option);
+
+/* The table in the order of the help. */
+size_t args_count(void);
+const struct args_entry *args_at(size_t index);
 
 /* The options of `mask` and, with `global`, those of every command, as help lines. */
 void args_print_options(FILE *out, unsigned mask, bool global);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "cli/args.h"
 #include "cli/command.h"
+#include "core/journal.h"
 
 static int catch_signals(int *ret_fd, struct error *err)
 {
@@ -82,7 +83,12 @@ static void print_json(struct json *report, const struct error *error, const cha
 
 static void print_error(const struct error *error, const char *step)
 {
-	log_line(LOG_LEVEL_ERROR, "vgpu-guest-agent: %s: %s", step, error->text);
+	/* The boot of a guest without GPU has nothing to alarm its console with. */
+	enum log_level level = error->code == ERROR_NO_GPU && journal_is_stderr()
+				       ? LOG_LEVEL_INFO
+				       : LOG_LEVEL_ERROR;
+
+	log_line(level, "vgpu-guest-agent: %s: %s", step, error->text);
 	if (error->hint[0])
 		log_line(LOG_LEVEL_ERROR, "hint: %s", error->hint);
 }
@@ -107,7 +113,8 @@ static void run_command_of(struct agent *agent, const struct command *command,
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (command->flags & COMMAND_LOCKS &&
 	    (root_mkdir(&agent->root, "/run/lock", 0755, err) < 0 ||
-	     lock_take(&agent->root, AGENT_LOCK, 0, cancel_fd, &lock, err) < 0))
+	     lock_take(&agent->root, AGENT_LOCK, args->lock_wait_s, cancel_fd, &lock,
+		       err) < 0))
 		return;
 	if (command->run(agent, args, ret_report, err) == 0)
 		*err = ERROR_INIT;
