@@ -2,6 +2,7 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include "core/journal.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
@@ -23,10 +24,22 @@ bool journal_is_stderr(void)
 	       strcmp(here, stream) == 0;
 }
 
+void journal_console(const char *line)
+{
+	cleanup_fd int fd =
+		open("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)dprintf(fd, "vgpu-guest-agent: %s\r\n", line);
+}
+
 static void send_failure(const struct outcome *outcome, const struct error *error)
 {
+	/* A guest without GPU is as it should be: its boot is no place for alarm. */
+	int priority = error->code == ERROR_NO_GPU ? LOG_INFO : LOG_ERR;
+
 	(void)sd_journal_send("MESSAGE=%s: %s", outcome->step, error->text,
-			      "MESSAGE_ID=" JOURNAL_STEP_FAILED, "PRIORITY=%d", LOG_ERR,
+			      "MESSAGE_ID=" JOURNAL_STEP_FAILED, "PRIORITY=%d", priority,
 			      "VGPU_STEP=%s", outcome->step, "VGPU_OUTCOME=failed",
 			      "VGPU_SECONDS=%.3f", outcome->seconds, "VGPU_ERROR=%s",
 			      error_code_name(error->code), "VGPU_HINT=%s", error->hint,

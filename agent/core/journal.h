@@ -19,5 +19,11 @@
  */
 void journal_step(const struct outcome *outcome, const struct error *error);
 
+/*
+ * A line for whoever watches the guest boot. For a service, whose steps go to the journal
+ * only as entries with fields, which no console shows. No console is no error.
+ */
+void journal_console(const char *line);
+
 /* Whether standard error is the journal itself: then its lines need not be said twice. */
 bool journal_is_stderr(void);

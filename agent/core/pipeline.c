@@ -10,6 +10,7 @@
 #include "core/journal.h"
 #include "core/licensing.h"
 #include "core/place.h"
+#include "core/publish.h"
 #include "core/survey.h"
 
 #define ALL (AGENT_RUN | AGENT_INSTALL | AGENT_CONFIGURE | AGENT_FETCH)
@@ -41,16 +42,28 @@ static const struct step steps[] = {
 };
 _Static_assert(ARRAY_SIZE(steps) <= PIPELINE_STEPS_MAX, "the report has room");
 
-static void say(const struct outcome *outcome, const struct error *error)
+/* One line per step; of a service only what tells whoever watches the boot something. */
+static void say_line(const struct outcome *outcome)
 {
 	enum log_level level = outcome->kind == OUTCOME_SKIPPED ? LOG_LEVEL_INFO
 								: LOG_LEVEL_NOTICE;
+	char line[384];
 
+	(void)text_format(line, sizeof(line), "%-9s  %-9s %6.1f s  %s", outcome->step,
+			  outcome_kind_name(outcome->kind), outcome->seconds,
+			  outcome->detail);
+	if (!journal_is_stderr())
+		log_line(level, "%s", line);
+	else if (outcome->kind == OUTCOME_CHANGED ||
+		 strcmp(outcome->step, "license") == 0)
+		journal_console(line);
+}
+
+static void say(const struct outcome *outcome, const struct error *error)
+{
 	log_progress_end();
-	if (outcome->kind != OUTCOME_FAILED && !journal_is_stderr())
-		log_line(level, "%-9s  %-9s %6.1f s  %s", outcome->step,
-			 outcome_kind_name(outcome->kind), outcome->seconds,
-			 outcome->detail);
+	if (outcome->kind != OUTCOME_FAILED)
+		say_line(outcome);
 	if (outcome->warning[0])
 		log_line(LOG_LEVEL_WARNING, "warning: %s: %s", outcome->step,
 			 outcome->warning);
@@ -91,12 +104,9 @@ static int run_step(struct agent *agent, const struct step *step, struct outcome
 	return result;
 }
 
-int pipeline_run(struct agent *agent, enum agent_job job,
-		 struct pipeline_report *ret_report, struct error *err)
+static int run_steps(struct agent *agent, enum agent_job job,
+		     struct pipeline_report *ret_report, struct error *err)
 {
-	ret_report->count = 0;
-	agent->job = job;
-
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		struct outcome *outcome = &ret_report->outcomes[ret_report->count];
 
@@ -119,6 +129,19 @@ int pipeline_run(struct agent *agent, enum agent_job job,
 	}
 
 	return 0;
+}
+
+int pipeline_run(struct agent *agent, enum agent_job job,
+		 struct pipeline_report *ret_report, struct error *err)
+{
+	int result;
+
+	ret_report->count = 0;
+	agent->job = job;
+	result = run_steps(agent, job, ret_report, err);
+	if (job == AGENT_RUN && !(result < 0 && err->interrupted))
+		publish_license(agent);
+	return result;
 }
 
 struct json *pipeline_report_json(const struct pipeline_report *report)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/announce.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/span.h"
+#include "base/text.h"
+
+#define SYSTEMCTL_S 30
+
+bool announce_is_licensed(const struct root *root)
+{
+	struct stat st;
+
+	return root_stat(root, ANNOUNCE_LICENSED, &st);
+}
+
+/* Waits for nothing: whoever hangs on the target is none of our business. */
+static int move_target(struct runner *runner, const struct root *root, const char *verb,
+		       struct error *err)
+{
+	char program[128];
+	const char *argv[] = { program, "--no-block", verb, ANNOUNCE_TARGET, NULL };
+	struct run run = { .argv = argv, .timeout_s = SYSTEMCTL_S };
+	struct stat st;
+
+	/* A container without systemd has no targets. */
+	if (!root_stat(root, "/run/systemd/system", &st) ||
+	    !run_find(root, "systemctl", program, sizeof(program)))
+		return 0;
+	return run_checked(runner, root, &run, err);
+}
+
+/* The file goes first: who reads it must not be told of a license that is gone. */
+static int withdraw(struct runner *runner, const struct root *root, struct error *err)
+{
+	bool was = announce_is_licensed(root);
+
+	if (root_unlink(root, ANNOUNCE_LICENSED, err) < 0)
+		return -1;
+	return was ? move_target(runner, root, "stop", err) : 0;
+}
+
+int announce_license(struct runner *runner, const struct root *root,
+		     const struct json *status, bool licensed, struct error *err)
+{
+	cleanup_free char *text = json_print(status);
+	bool changed;
+
+	if (!text)
+		return error_set_errno(err, ENOMEM, "writing %s", ANNOUNCE_STATUS);
+	if (!licensed && withdraw(runner, root, err) < 0)
+		return -1;
+	if (root_mkdir(root, ANNOUNCE_DIR, 0755, err) < 0 ||
+	    file_write_atomic(root, ANNOUNCE_STATUS, text, strlen(text), 0644, err) < 0)
+		return -1;
+	if (!licensed)
+		return 0;
+	if (file_update(root, ANNOUNCE_LICENSED, span_of(""), 0644, &changed, err) < 0)
+		return -1;
+	return move_target(runner, root, "start", err);
+}
+
+int announce_nothing(struct runner *runner, const struct root *root, struct error *err)
+{
+	if (withdraw(runner, root, err) < 0)
+		return -1;
+	return root_unlink(root, ANNOUNCE_STATUS, err);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Tells the rest of the guest whether it is licensed: two files in /run, and a target
+ * that systemd reaches exactly while it is.
+ */
+
+#include "base/json.h"
+#include "base/root.h"
+#include "base/run.h"
+
+#define ANNOUNCE_DIR "/run/vgpu-guest-agent"
+#define ANNOUNCE_STATUS ANNOUNCE_DIR "/status.json"
+#define ANNOUNCE_LICENSED ANNOUNCE_DIR "/licensed"
+#define ANNOUNCE_TARGET "vgpu-licensed.target"
+
+/*
+ * Writes `status` (the contract's object) where everybody can read it, then makes the
+ * file ANNOUNCE_LICENSED and starts the target, or removes the one and stops the other.
+ */
+must_check int announce_license(struct runner *runner, const struct root *root,
+				const struct json *status, bool licensed,
+				struct error *err);
+
+/* No status any more: both files go and the target is stopped. Nothing there is fine. */
+must_check int announce_nothing(struct runner *runner, const struct root *root,
+				struct error *err);
+
+/* Whether ANNOUNCE_LICENSED is there. */
+bool announce_is_licensed(const struct root *root);

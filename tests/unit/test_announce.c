@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/announce.h"
+
+#include <string.h>
+
+#include "fault/fault.h"
+#include "support/cmocka.h"
+#include "support/script.h"
+#include "support/sysroot.h"
+
+static const struct script_answer answers[] = { { .match = "systemctl" }, { 0 } };
+
+static int setup(void **state)
+{
+	char path[128];
+
+	(void)sysroot_setup(state);
+	sysroot_mkdir(*state, "/run/systemd/system");
+	sysroot_mkdir(*state, "/usr/bin");
+	sysroot_write(*state, "/usr/bin/systemctl", "#!/bin/sh\n");
+	(void)snprintf(path, sizeof(path), "%s/usr/bin/systemctl",
+		       ((struct sysroot *)*state)->dir);
+	assert_int_equal(chmod(path, 0755), 0);
+	return 0;
+}
+
+static int announce(const struct sysroot *sysroot, struct script *script, bool licensed,
+		    struct error *err)
+{
+	cleanup_json struct json *status =
+		json_build("{s:i, s:b}", "schema", 1, "licensed", licensed);
+
+	return announce_license(&script->runner, &sysroot->root, status, licensed, err);
+}
+
+static void a_license_is_a_status_a_file_and_a_target(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	struct script script;
+	struct stat st;
+
+	script_init(&script, answers, NULL);
+	assert_int_equal(announce(sysroot, &script, true, &err), 0);
+
+	sysroot_assert_text(sysroot, ANNOUNCE_STATUS, "{\"schema\":1,\"licensed\":true}");
+	assert_true(root_stat(&sysroot->root, ANNOUNCE_STATUS, &st));
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_true(announce_is_licensed(&sysroot->root));
+	assert_int_equal(script_count(&script, "--no-block start " ANNOUNCE_TARGET), 1);
+}
+
+static void a_lost_license_takes_file_and_target_back(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	struct script script;
+
+	script_init(&script, answers, NULL);
+	assert_int_equal(announce(sysroot, &script, true, &err), 0);
+	assert_int_equal(announce(sysroot, &script, false, &err), 0);
+	assert_int_equal(announce(sysroot, &script, false, &err), 0);
+
+	sysroot_assert_text(sysroot, ANNOUNCE_STATUS,
+			    "{\"schema\":1,\"licensed\":false}");
+	assert_false(announce_is_licensed(&sysroot->root));
+	assert_int_equal(script_count(&script, "stop " ANNOUNCE_TARGET), 1);
+}
+
+static void nothing_leaves_no_file(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	struct script script;
+
+	script_init(&script, answers, NULL);
+	assert_int_equal(announce(sysroot, &script, true, &err), 0);
+	assert_int_equal(announce_nothing(&script.runner, &sysroot->root, &err), 0);
+	assert_int_equal(announce_nothing(&script.runner, &sysroot->root, &err), 0);
+
+	sysroot_assert_entries(sysroot, ANNOUNCE_DIR, 0);
+	assert_int_equal(script_count(&script, "stop " ANNOUNCE_TARGET), 1);
+}
+
+static void without_systemd_there_is_no_target(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	struct script script;
+
+	assert_int_equal(root_unlink(&sysroot->root, "/run/systemd/system", &err), 0);
+	script_init(&script, answers, NULL);
+	assert_int_equal(announce(sysroot, &script, true, &err), 0);
+
+	assert_true(announce_is_licensed(&sysroot->root));
+	assert_int_equal(script_count(&script, "systemctl"), 0);
+}
+
+/* Whoever reads the file `licensed` believes it. */
+static void a_lost_license_is_never_announced_whatever_breaks(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	bool fired = true;
+
+	for (int nth = 1; fired; nth++) {
+		struct error err = ERROR_INIT;
+		struct script script;
+		int result;
+
+		fault_arm(0);
+		script_init(&script, answers, NULL);
+		assert_int_equal(announce(sysroot, &script, true, &err), 0);
+
+		fault_arm(nth);
+		result = announce(sysroot, &script, false, &err);
+		fired = fault_fired();
+		fault_arm(0);
+		assert_int_equal(result, fired ? -1 : 0);
+		assert_false(announce_is_licensed(&sysroot->root));
+		assert_int_equal(script_count(&script, "stop " ANNOUNCE_TARGET), 1);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_license_is_a_status_a_file_and_a_target),
+		TEST(a_lost_license_takes_file_and_target_back),
+		TEST(nothing_leaves_no_file),
+		TEST(without_systemd_there_is_no_target),
+		TEST(a_lost_license_is_never_announced_whatever_breaks),
+	};
+
+	return cmocka_run_group_tests_name("announce", tests, NULL, NULL);
+}
