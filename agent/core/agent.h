@@ -98,6 +98,7 @@ struct agent {
 	bool target_done[AGENT_KERNELS_MAX]; /* it has it already */
 	struct build_result built[AGENT_KERNELS_MAX];
 	bool units_changed;
+	bool loaded; /* the driver, by this run: a daemon older than that saw no GPU */
 	int command_token; /* the FILE of `token install`, -1: none */
 	struct license_report license;
 };

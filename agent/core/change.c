@@ -40,6 +40,7 @@ int change_load(struct agent *agent, bool *ret_changed, struct error *err)
 	if (install_load(&agent->runner, &agent->root, agent->match.package.version,
 			 ret_changed, err) < 0)
 		return -1;
+	agent->loaded |= *ret_changed;
 	return prove(agent, err);
 }
 

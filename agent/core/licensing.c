@@ -261,7 +261,7 @@ int licensing_gridd(struct agent *agent, struct outcome *outcome, struct error *
 		skip(outcome, "nvidia-gridd is not installed yet");
 		return 0;
 	}
-	if (state.active && state.enabled && !agent->units_changed &&
+	if (state.active && state.enabled && !agent->units_changed && !agent->loaded &&
 	    state.started >= youngest_input(agent)) {
 		(void)text_format(outcome->detail, sizeof(outcome->detail),
 				  GRIDD_UNIT " is %s, nothing it reads has changed",
