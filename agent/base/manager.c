@@ -38,9 +38,12 @@ static const char *const dnf_install[] = { "/usr/bin/dnf", "-y",
 static const char *const dnf_refresh[] = { "/usr/bin/dnf", "-y", "makecache", "--refresh",
 					   NULL };
 
-/* apt asks nothing and needrestart, which Ubuntu hooks into it, neither. */
+/*
+ * apt asks nothing and needrestart, which Ubuntu hooks into it, neither. Our own kernel
+ * hook (dist/kernel/postinst) sees who called it and does not wait for us.
+ */
 static const char *const env[] = { "DEBIAN_FRONTEND=noninteractive",
-				   "NEEDRESTART_SUSPEND=1", NULL };
+				   "NEEDRESTART_SUSPEND=1", "VGPU_GUEST_AGENT=1", NULL };
 
 static bool says(const struct run_result *result, const char *const *words)
 {

@@ -54,7 +54,8 @@ static void apt_is_asked_once_when_it_knows_the_package(void **state)
 
 	assert_string_equal(
 		script.log,
-		"DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 /usr/bin/apt-get -y "
+		"DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 "
+		"VGPU_GUEST_AGENT=1 /usr/bin/apt-get -y "
 		"--no-install-recommends -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "
 		"-o DPkg::Options::=--force-confold install "
 		"linux-headers-6.1.0-37-cloud-amd64\n");

@@ -1,0 +1,233 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: Apache-2.0
+"""The units: nobody at the keyboard, and the guest ends licensed; a boot waits for nothing; a shutdown returns the license."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from lab import check, nspawn, scene, servers  # noqa: E402
+from lab.check import need  # noqa: E402
+
+check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip")
+
+UNIT, TIMER, TARGET = "vgpu-guest-agent.service", "vgpu-guest-agent.timer", "vgpu-licensed.target"
+WORKLOAD = """[Unit]
+After=vgpu-licensed.target
+BindsTo=vgpu-licensed.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/touch /run/workload
+[Install]
+WantedBy=vgpu-licensed.target
+"""
+
+
+# A container has no /dev/console: here is one, and what it was given to show.
+CONSOLE = """[Unit]
+DefaultDependencies=no
+After=local-fs.target
+Before=sysinit.target
+[Service]
+Type=exec
+ExecStart=/usr/bin/script --quiet --flush --command 'ln -sf $$(tty) /dev/console; exec sleep infinity' /run/console.log
+ExecStartPost=/bin/sh -c 'until [ -c /dev/console ]; do sleep 0.1; done'
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+def show(guest, unit, *names):
+    """Properties of a unit, in this order."""
+    text = guest.exec(["systemctl", "show", unit, *(f"--property={name}" for name in names)]).stdout.decode()
+    values = dict(line.split("=", 1) for line in text.splitlines())
+    return [values.get(name) for name in names]
+
+
+def wait_for(guest, what, condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.3)
+    need(False, f"no {what} within {seconds} s:\n{guest.journal('-u', UNIT)[-3000:]}\n{console(guest)[-2000:]}")
+
+
+def wait_for_license(guest):
+    wait_for(guest, "license", lambda: show(guest, TARGET, "ActiveState") == ["active"])
+    wait_for(guest, "end of the work", lambda: show(guest, UNIT, "SubState") == ["exited"])
+
+
+def console(guest):
+    return guest.exec(["cat", "/run/console.log"]).stdout.decode(errors="replace") if guest.leader() else ""
+
+
+def journal_of(guest, boot, *options):
+    return guest.exec(["journalctl", "--no-pager", f"--boot={boot}", "--output=short-monotonic", *options]).stdout.decode(
+        errors="replace")
+
+
+def enable(guest, target, unit):
+    wants = f"{guest.root}/etc/systemd/system/{target}.wants"
+    os.makedirs(wants, exist_ok=True)
+    place = "/etc" if os.path.exists(f"{guest.root}/etc/systemd/system/{unit}") else "/usr/lib"
+    os.symlink(f"{place}/systemd/system/{unit}", f"{wants}/{unit}")
+
+
+def claim_a_guest_without_gpu_boots_quietly(guest):
+    scene.furnish(guest)
+    enable(guest, "timers.target", TIMER)
+    os.makedirs(f"{guest.root}/var/log/journal")
+    scene.write(guest, "/etc/systemd/system/workload.service", WORKLOAD)
+    enable(guest, TARGET, "workload.service")
+    scene.write(guest, "/etc/systemd/system/console.service", CONSOLE)
+    enable(guest, "sysinit.target", "console.service")
+    os.symlink("/dev/null", f"{guest.root}/etc/systemd/system/console-getty.service")  # it would hang up the terminal
+    os.rename(f"{guest.root}/usr/lib/vgpu-lab/pci", f"{guest.root}/usr/lib/vgpu-lab/pci.away")
+    guest.boot(tied=True)
+    wait_for(guest, "end of the work", lambda: show(guest, UNIT, "SubState") == ["exited"], 30)
+    need(show(guest, UNIT, "ActiveState", "Result", "ExecMainStatus") == ["active", "success", "3"],
+         show(guest, UNIT, "ActiveState", "Result", "ExecMainStatus"))
+    need(guest.exec(["systemctl", "is-system-running"]).stdout == b"running\n", "not running")
+    said = [line for line in console(guest).splitlines() if "vgpu-guest-agent" in line and "no NVIDIA" in line]
+    need(not said, said)
+    loud = journal_of(guest, 0, "-u", UNIT, "-p", "warning")
+    need("--" in loud and len(loud.splitlines()) <= 1, loud)
+    guest.stop()
+
+
+def claim_a_bare_guest_becomes_licensed_with_nobody_at_the_keyboard(guest):
+    os.rename(f"{guest.root}/usr/lib/vgpu-lab/pci.away", f"{guest.root}/usr/lib/vgpu-lab/pci")
+    servers.publish(guest.servers, scene.bundle())
+    guest.boot(tied=True)
+    # boot() returns when systemd has nothing left to start: the work of minutes is not waited for.
+    need(show(guest, UNIT, "SubState") != ["exited"], "the boot waited for the work")
+    need(show(guest, TARGET, "ActiveState") == ["inactive"], "the target before the license")
+    wait_for_license(guest)
+    need(b"Licensed" in scene.agent(guest, "status").stdout, scene.words(scene.agent(guest, "status")))
+
+
+def claim_everybody_can_read_that_it_is_licensed(guest):
+    done = guest.exec(["setpriv", "--reuid=65534", "--clear-groups", "cat", "/run/vgpu-guest-agent/status.json"])
+    need(scene.report(done)["licensed"] is True, scene.words(done))
+    need(guest.exec(["test", "-e", "/run/vgpu-guest-agent/licensed"]).returncode == 0, "no file")
+    wait_for(guest, "workload", lambda: show(guest, "workload.service", "ActiveState") == ["active"], 10)
+
+
+def claim_the_serial_console_tells_the_story(guest):
+    text = console(guest)
+    for word in ("install    changed", "license    unchanged", "compiling for", f"for {guest.kernels[0]}"):
+        need(word in text, f"no \"{word}\" on the console:\n{text[-3000:]}")
+
+
+def claim_journal_entries_are_explained(guest):
+    guest.exec(["journalctl", "--update-catalog"])
+    text = journal_of(guest, 0, "-u", UNIT, "-x", "VGPU_STEP=license")
+    need("Subject: vGPU: every GPU that needs a license has one" in text, text)
+
+
+def claim_a_shutdown_returns_the_license_while_the_network_is_up(guest):
+    need("After=" in guest.exec(["systemctl", "cat", "nvidia-gridd"]).stdout.decode(), "no unit")
+    guest.reboot(tied=True)
+    log = journal_of(guest, -1)
+    returned = log.find("License returned successfully")
+    gridd = "\n".join(line for line in log.splitlines() if "gridd" in line or "network" in line)
+    need(returned > 0, gridd)
+    down = log.find("Stopped target network-online.target")
+    need(down < 0 or returned < down, gridd)
+
+
+def claim_a_second_boot_changes_nothing_and_is_licensed(guest):
+    wait_for_license(guest)
+    before = scene.listing(guest)
+    guest.reboot(tied=True)
+    wait_for_license(guest)
+    # state.json: in a container nobody but the agent loads modules at boot, and that is something done.
+    changed = [line for line in sorted(scene.listing(guest) ^ before) if "state.json" not in line and line.split()[0].startswith(
+               ("etc/nvidia", "etc/mod", "usr/", "var/lib/vgpu-guest-agent/", "var/cache/vgpu"))]
+    need(not changed, "\n".join(changed))
+
+
+def claim_the_other_kernel_gets_its_modules_at_its_first_boot(guest):
+    other = guest.kernels[1]
+    module = f"{guest.root}/usr/lib/modules/{other}/updates/vgpu-guest-agent/nvidia.ko"
+    need(not os.path.exists(module), "there already")
+    guest.reboot(other, tied=True)
+    wait_for_license(guest)
+    need(os.path.exists(module), "no module")
+
+
+def claim_a_kernel_that_is_installed_gets_its_modules_from_the_hook(guest):
+    other = guest.kernels[0]  # the second one runs
+    folder = f"{guest.root}/usr/lib/modules/{other}/updates/vgpu-guest-agent"
+    done = guest.exec(["run-parts", f"--arg={other}", "/etc/kernel/postrm.d"], merge=True)
+    need(done.returncode == 0 and not os.path.exists(folder), scene.words(done))
+    done = guest.exec(["/etc/kernel/header_postinst.d/vgpu-guest-agent", other], merge=True)
+    need(done.returncode == 0 and os.path.exists(f"{folder}/nvidia.ko"), scene.words(done))
+    done = guest.exec(["/usr/lib/kernel/install.d/60-vgpu-guest-agent.install", "remove", other], merge=True)
+    need(done.returncode == 0 and not os.path.exists(folder), scene.words(done))
+    done = guest.exec(["/usr/lib/kernel/install.d/60-vgpu-guest-agent.install", "add", other], merge=True)
+    need(done.returncode == 0 and os.path.exists(f"{folder}/nvidia.ko"), scene.words(done))
+
+
+def claim_a_kernel_without_headers_is_complained_about_and_not_hindered(guest):
+    bare = f"{guest.root}/usr/lib/modules/9.9.9-bare"
+    os.makedirs(bare)
+    done = guest.exec(["/etc/kernel/postinst.d/vgpu-guest-agent", "9.9.9-bare"], merge=True)
+    need(done.returncode == 0 and b"*** vgpu-guest-agent: no NVIDIA driver for kernel 9.9.9-bare yet: its headers" in done.stdout,
+         scene.words(done))
+    need("9.9.9-bare" in guest.journal("-t", "vgpu-guest-agent", "-p", "warning"), "the journal says nothing")
+    os.rmdir(bare)
+
+
+def claim_the_hook_waits_for_a_run_that_is_at_work(guest):
+    lock = "/run/lock/vgpu-guest-agent.lock"
+    holder = guest.spawn(["flock", lock, "sleep", "3"])
+    began = time.monotonic()
+    time.sleep(0.5)
+    need(scene.agent(guest, "configure").returncode == 15, "nobody holds the lock")
+    done = guest.exec(["/etc/kernel/header_postinst.d/vgpu-guest-agent", guest.kernels[0]], merge=True)
+    need(done.returncode == 0 and b"***" not in done.stdout and time.monotonic() - began > 2.5, scene.words(done))
+    holder.wait()
+
+
+def claim_a_license_that_goes_takes_the_target_and_the_workload_with_it(guest):
+    scene.behave(guest, license_delay=1, gridd="pool_empty")
+    guest.exec(["systemctl", "restart", "nvidia-gridd"])
+    done = scene.agent(guest, "--set", "license.wait=3", "run")
+    need(done.returncode == 12, scene.words(done))
+    wait_for(guest, "end of the target", lambda: show(guest, TARGET, "ActiveState") == ["inactive"], 10)
+    wait_for(guest, "end of the workload", lambda: show(guest, "workload.service", "ActiveState") == ["inactive"], 10)
+    need(guest.exec(["test", "-e", "/run/vgpu-guest-agent/licensed"]).returncode == 1, "the file is still there")
+    status = scene.report(guest.exec(["cat", "/run/vgpu-guest-agent/status.json"]))
+    need(status["licensed"] is False and status["reason"]["code"] == "pool_empty", status)
+
+
+def claim_what_the_cloud_may_mend_is_tried_again(guest):
+    scene.behave(guest, license_delay=1)
+    token = f"{guest.root}/etc/nvidia/ClientConfigToken/client_configuration_token.tok"
+    os.unlink(token)
+    servers.metadata(guest.servers, {"driver": {"repository": servers.REPOSITORY_URL}})
+    guest.exec(["systemctl", "stop", TIMER, UNIT])
+    guest.exec(["systemctl", "start", UNIT])
+    wait_for(guest, "failure", lambda: show(guest, UNIT, "ActiveState") == ["failed"])
+    need(show(guest, UNIT, "ExecMainStatus") == ["11"], show(guest, UNIT, "ExecMainStatus"))
+    need(show(guest, TIMER, "SubState") == ["waiting"], show(guest, TIMER, "SubState"))
+    scene.say_metadata(guest)
+    if not os.environ.get("VGPU_ALL"):  # the next try comes within a minute
+        guest.exec(["systemctl", "start", UNIT])
+    wait_for_license(guest)
+
+
+def claim_what_nobody_but_the_operator_mends_is_not(guest):
+    guest.exec(["systemctl", "stop", TIMER, UNIT])
+    scene.write(guest, "/etc/vgpu-guest-agent/conf.d/typo.conf", "driver: { repositry = \"\"; };\n")
+    guest.exec(["systemctl", "start", UNIT])
+    wait_for(guest, "failure", lambda: show(guest, UNIT, "ActiveState") == ["failed"], 20)
+    wait_for(guest, "end of the timer", lambda: show(guest, TIMER, "ActiveState") == ["inactive"], 10)
+    need("typo.conf" in console(guest), console(guest)[-2000:])
+
+
+with scene.bare() as guest:
+    sys.exit(check.run([value for name, value in list(globals().items()) if name.startswith("claim_")], guest))
