@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <pty.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/cmocka.h"
+
+/* Standard error for the time of a test, and its other end. */
+struct console {
+	int saved, read_fd;
+	char said[4096];
+};
+
+static void console_begin(struct console *console, bool terminal)
+{
+	int ends[2];
+
+	if (terminal)
+		assert_int_equal(openpty(&ends[0], &ends[1], NULL, NULL, NULL), 0);
+	else
+		assert_int_equal(pipe(ends), 0);
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	console->saved = dup(STDERR_FILENO);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	(void)close(ends[1]);
+	console->read_fd = ends[0];
+}
+
+/* What was said; standard error is the old one again. */
+static const char *console_end(struct console *console)
+{
+	ssize_t n = read(console->read_fd, console->said, sizeof(console->said) - 1);
+
+	console->said[n > 0 ? n : 0] = '\0';
+	assert_int_equal(dup2(console->saved, STDERR_FILENO), STDERR_FILENO);
+	(void)close(console->saved);
+	(void)close(console->read_fd);
+	return console->said;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	log_set_level(LOG_LEVEL_NOTICE);
+	return setenv("TERM", "xterm", 1) < 0 || unsetenv("NO_COLOR") < 0 ? -1 : 0;
+}
+
+static void only_what_was_asked_for_is_said(void **state)
+{
+	struct console console;
+
+	(void)state;
+	console_begin(&console, false);
+	log_line(LOG_LEVEL_NOTICE, "one");
+	log_line(LOG_LEVEL_INFO, "two");
+	log_set_level(LOG_LEVEL_INFO);
+	log_line(LOG_LEVEL_INFO, "three");
+
+	assert_string_equal(console_end(&console), "one\nthree\n");
+}
+
+static void foreign_bytes_are_made_harmless(void **state)
+{
+	struct console console;
+
+	(void)state;
+	console_begin(&console, false);
+	log_line(LOG_LEVEL_NOTICE, "the server says \"%s\"", "\033[2Jhello");
+
+	assert_null(strchr(console_end(&console), '\033'));
+}
+
+static void an_error_has_a_colour_on_a_terminal_only(void **state)
+{
+	struct console console;
+
+	(void)state;
+	console_begin(&console, true);
+	log_line(LOG_LEVEL_ERROR, "bad");
+	assert_string_equal(console_end(&console), "\033[1;31mbad\033[0m\r\n");
+
+	console_begin(&console, true);
+	assert_int_equal(setenv("NO_COLOR", "1", 1), 0);
+	log_line(LOG_LEVEL_ERROR, "bad");
+	assert_string_equal(console_end(&console), "bad\r\n");
+
+	console_begin(&console, false);
+	assert_int_equal(unsetenv("NO_COLOR"), 0);
+	log_line(LOG_LEVEL_ERROR, "bad");
+	assert_string_equal(console_end(&console), "bad\n");
+}
+
+static void a_serial_console_gets_a_line_for_each_tenth(void **state)
+{
+	struct console console;
+
+	(void)state;
+	console_begin(&console, false);
+	for (uint64_t done = 0; done <= 30; done++)
+		log_progress("fetch", done << 20, UINT64_C(100) << 20);
+	log_progress_end();
+
+	assert_string_equal(console_end(&console), "fetch: 10 % of 100.0 MiB\n"
+						   "fetch: 20 % of 100.0 MiB\n"
+						   "fetch: 30 % of 100.0 MiB\n");
+}
+
+static void a_terminal_gets_a_bar_that_ends_before_the_next_line(void **state)
+{
+	struct console console;
+	const char *said;
+
+	(void)state;
+	console_begin(&console, true);
+	log_progress("fetch", 5 << 20, 10 << 20);
+	log_progress("fetch", 20 << 20, 10 << 20);
+	log_line(LOG_LEVEL_NOTICE, "done");
+
+	said = console_end(&console);
+	assert_non_null(strstr(said, "\rfetch      [############............]  50 %"));
+	assert_non_null(strstr(said, "100 %  10.0 of 10.0 MiB\033[K\r\ndone\r\n"));
+}
+
+static void an_unknown_total_shows_bytes_only(void **state)
+{
+	struct console console;
+
+	(void)state;
+	console_begin(&console, true);
+	log_progress("fetch", 3 << 20, 0);
+	log_progress_end();
+
+	assert_string_equal(console_end(&console), "\rfetch      3.0 MiB\033[K\r\n");
+}
+
+static void quiet_hides_progress(void **state)
+{
+	struct console console;
+
+	(void)state;
+	log_set_level(LOG_LEVEL_WARNING);
+	console_begin(&console, false);
+	log_progress("fetch", 10, 10);
+
+	assert_string_equal(console_end(&console), "");
+}
+
+static void levels_have_names(void **state)
+{
+	enum log_level level = LOG_LEVEL_ERROR;
+
+	(void)state;
+	assert_true(log_level_parse("debug", &level));
+	assert_int_equal(level, LOG_LEVEL_DEBUG);
+	assert_false(log_level_parse("loud", &level));
+	assert_int_equal(level, LOG_LEVEL_DEBUG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(only_what_was_asked_for_is_said, setup),
+		cmocka_unit_test_setup(foreign_bytes_are_made_harmless, setup),
+		cmocka_unit_test_setup(an_error_has_a_colour_on_a_terminal_only, setup),
+		cmocka_unit_test_setup(a_serial_console_gets_a_line_for_each_tenth,
+				       setup),
+		cmocka_unit_test_setup(
+			a_terminal_gets_a_bar_that_ends_before_the_next_line, setup),
+		cmocka_unit_test_setup(an_unknown_total_shows_bytes_only, setup),
+		cmocka_unit_test_setup(quiet_hides_progress, setup),
+		cmocka_unit_test_setup(levels_have_names, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
