@@ -67,11 +67,11 @@ static struct json *error_json(const struct error *error, const char *step)
 
 static void print_json(struct json *report, const struct error *error, const char *step)
 {
-	cleanup_json struct json *own = NULL;
+	cleanup_json struct json *own = report ? NULL : json_build("{s:i}", "schema", 1);
 	cleanup_free char *text = NULL;
 
 	if (!report)
-		report = own = json_build("{s:i}", "schema", 1);
+		report = own;
 	if (error->code && json_set(report, "error", error_json(error, step)) < 0)
 		report = NULL;
 	text = report ? json_print(report) : NULL;
