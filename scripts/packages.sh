@@ -10,7 +10,7 @@ PACKAGES_BUILD="gcc libc6-dev cmake ninja-build pkg-config
 PACKAGES_GUEST="python3 openssl nginx-light mmdebstrap systemd-container iproute2 kmod make
     xz-utils zip unzip rpm ca-certificates"
 
-PACKAGES_TEST="libcmocka-dev clang clang-format clang-tidy cppcheck gcovr llvm libclang-rt-14-dev
+PACKAGES_TEST="libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck gcovr llvm libclang-rt-14-dev
     qemu-system-x86 e2fsprogs cpio procps curl binutils linux-headers-cloud-amd64
     python3-diskimage-builder sudo git file dpkg-dev"
 
