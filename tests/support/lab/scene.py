@@ -75,10 +75,12 @@ def package(kind, version=DRIVER, host=HOST, *arguments):
     key = hashlib.sha256("\0".join([standin_digest(), *arguments]).encode()).hexdigest()[:16]
     folder = f"{CACHE}/driver-{key}"
     if not os.path.isdir(folder):
-        shutil.rmtree(f"{folder}.new", ignore_errors=True)
-        os.makedirs(f"{folder}.new")
-        tool("make-driver", *arguments, "--output", f"{folder}.new")
-        os.rename(f"{folder}.new", folder)
+        fresh = tempfile.mkdtemp(prefix="driver-", suffix=".new", dir=CACHE)
+        tool("make-driver", *arguments, "--output", fresh)
+        try:
+            os.rename(fresh, folder)
+        except OSError:  # another test was faster
+            shutil.rmtree(fresh)
     [name] = os.listdir(folder)
     return f"{folder}/{name}"
 
@@ -114,6 +116,12 @@ def furnish(guest, host=HOST, token=()):
 def say_metadata(guest, **more):
     """The metadata of an operator who gives repository and token."""
     servers.metadata(guest.servers, {"client_token": guest.token, "driver": {"repository": servers.REPOSITORY_URL}, **more})
+
+
+def asking_for(version):
+    """Options that ask for this version: what is asked and where it comes from are taken from one layer, so also the repository."""
+    pairs = ("repository", servers.REPOSITORY_URL), ("version", version), ("upgrade", "true")
+    return [word for name, value in pairs for word in ("--set", f"driver.{name}={value}")]
 
 
 def agent(guest, *arguments, timeout=300):

@@ -1,0 +1,71 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: Apache-2.0
+"""The whole job on a real kernel in QEMU, where the modules it builds are really loaded; then in the other installed kernel."""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from lab import check, qemu, scene, servers  # noqa: E402
+from lab.check import need  # noqa: E402
+
+check.need_root_and("qemu-system-x86_64", "mkfs.ext4", "mmdebstrap", "nginx", "ip", "cpio")
+
+# Each part begins with a line of its own, so that one boot answers several claims.
+SCRIPT = """
+part() { echo "=== $1"; }
+part release; uname -r
+part run; vgpu-guest-agent run; echo "status $?"
+part status; vgpu-guest-agent --json status; echo "status $?"
+part modules; lsmod
+part proc; cat /proc/driver/nvidia/version
+part taint; dmesg | grep -E 'NVRM|nvidia-uvm'
+part vermagic; for module in nvidia nvidia-uvm; do modinfo -n $module; modinfo -F vermagic $module; done
+part again; vgpu-guest-agent run; echo "status $?"
+part uptime; cat /proc/uptime
+"""
+BOOT_SECONDS = 280
+
+
+def boot(guest, release):
+    status, text = guest.boot_and_run(release, SCRIPT, BOOT_SECONDS)
+    need(status == 0, text)
+    print("".join(f"# {line}\n" for line in text.splitlines()), end="", file=sys.stderr)
+    parts = re.split(r"^=== (\w+)\n", text, flags=re.M)[1:]
+    return dict(zip(parts[::2], parts[1::2]))
+
+
+def claim_run_ends_licensed_on_a_real_kernel(guest):
+    guest.seen = boot(guest, guest.kernels[0])
+    need(guest.seen["release"].strip() == guest.kernels[0], guest.seen["release"])
+    need(guest.seen["run"].endswith("status 0\n"), guest.seen["run"])
+    need('"licensed":true' in guest.seen["status"].replace(" ", ""), guest.seen["status"])
+
+
+def claim_the_modules_it_built_are_loaded_and_speak(guest):
+    loaded = {line.split()[0]: line.split()[1:] for line in guest.seen["modules"].splitlines()}
+    need("nvidia" in loaded and "nvidia_uvm" in loaded, guest.seen["modules"])
+    need(loaded["nvidia"][2] == "nvidia_uvm", guest.seen["modules"])
+    need(scene.DRIVER in guest.seen["proc"], guest.seen["proc"])
+    need("NVRM: loading NVIDIA UNIX" in guest.seen["taint"], guest.seen["taint"])
+    need("/updates/vgpu-guest-agent/nvidia.ko" in guest.seen["vermagic"], guest.seen["vermagic"])
+
+
+def claim_a_second_run_there_does_not_build(guest):
+    need(guest.seen["again"].endswith("status 0\n"), guest.seen["again"])
+
+
+def claim_in_the_other_kernel_run_builds_and_loads_for_it(guest):
+    seen = boot(guest, guest.kernels[1])
+    need(seen["release"].strip() == guest.kernels[1], seen["release"])
+    need(seen["run"].endswith("status 0\n"), seen["run"])
+    need(f"\n{guest.kernels[1]} " in seen["vermagic"], seen["vermagic"])
+    need(scene.DRIVER in seen["proc"], seen["proc"])
+    need('"licensed":true' in seen["status"].replace(" ", ""), seen["status"])
+
+
+with scene.bare(kind=qemu.Guest) as guest:
+    scene.furnish(guest)
+    servers.publish(guest.servers, scene.bundle())
+    guest.image()
+    sys.exit(check.run([value for name, value in list(globals().items()) if name.startswith("claim_")], guest))
