@@ -145,6 +145,26 @@ def claim_after_a_reboot_it_is_licensed_without_a_build(guest):
     need(outcomes(done).get("build") != "changed", scene.words(done))
 
 
+def claim_a_daemon_that_started_before_the_module_is_restarted(guest):
+    override = "/run/systemd/system/nvidia-gridd.service.d/early.conf"
+    script = f"""set -e
+        systemctl stop nvidia-gridd
+        rmmod nvidia_uvm
+        rmmod nvidia
+        mkdir -p {os.path.dirname(override)}
+        printf '[Service]\nType=simple\nExecStart=\nExecStart=/bin/sleep 1000\n' >{override}
+        systemctl daemon-reload
+        systemctl start nvidia-gridd
+        rm {override}
+        systemctl daemon-reload
+        systemctl is-active nvidia-gridd"""
+    done = guest.exec(["sh", "-c", script], merge=True)
+    need(done.returncode == 0, done.stdout)
+    done = scene.agent(guest, "--json", "run", "--set", "license.wait=20")
+    need(done.returncode == 0, scene.words(done))
+    need(outcomes(done)["gridd"] == "changed", scene.words(done))
+
+
 def claim_after_a_reboot_into_another_kernel_run_builds_for_it(guest):
     other = guest.kernels[1]
     guest.reboot(other, tied=True)
