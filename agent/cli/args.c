@@ -21,6 +21,8 @@ enum {
 	OPT_WAIT,
 	OPT_ORIGIN,
 	OPT_LOCK_WAIT,
+	OPT_WATCH,
+	OPT_PROMETHEUS,
 };
 
 static const struct args_entry table[] = {
@@ -45,6 +47,10 @@ static const struct args_entry table[] = {
 	{ "output", "DIR", "put the file here (default: the current folder)", OPT_OUTPUT,
 	  ARGS_OUTPUT },
 	{ "wait", "SECONDS", "wait so long for the license", OPT_WAIT, ARGS_WAIT },
+	{ "watch", NULL, "show it again every two seconds, until a signal", OPT_WATCH,
+	  ARGS_WATCH },
+	{ "prometheus", NULL, "as metrics, in the text exposition format", OPT_PROMETHEUS,
+	  ARGS_PROMETHEUS },
 	{ "origin", NULL, "say where each value comes from", OPT_ORIGIN, ARGS_ORIGIN },
 	{ "lock-wait", "SECONDS", "wait so long for another instance to end",
 	  OPT_LOCK_WAIT, ARGS_LOCK_WAIT },
@@ -143,6 +149,12 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 		return read_seconds("lock-wait", value, &args->lock_wait_s, err);
 	case OPT_ORIGIN:
 		args->origin = true;
+		return 0;
+	case OPT_WATCH:
+		args->watch = true;
+		return 0;
+	case OPT_PROMETHEUS:
+		args->prometheus = true;
 		return 0;
 	default:
 		return take_global(args, id, value, err);

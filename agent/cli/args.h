@@ -19,6 +19,8 @@ enum args_option {
 	ARGS_WAIT = 1 << 3,
 	ARGS_ORIGIN = 1 << 4,
 	ARGS_LOCK_WAIT = 1 << 5,
+	ARGS_WATCH = 1 << 10,
+	ARGS_PROMETHEUS = 1 << 11,
 };
 
 /* One line of the table: what --help, the man page and the completions say of it. */
@@ -37,7 +39,8 @@ struct args {
 	const char *output;
 	unsigned wait_s, lock_wait_s;
 	bool origin;
-	unsigned given; /* which args_option bits stand on the command line */
+	bool watch, prometheus; /* of the command status */
+	unsigned given;         /* which args_option bits stand on the command line */
 	const char
 		*operands[ARGS_OPERANDS_MAX]; /* the command's words and its arguments */
 	size_t operand_count;

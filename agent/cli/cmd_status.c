@@ -1,72 +1,216 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cli/cmd.h"
 #include "core/status.h"
 
-CMD_RUN(cmd_status)
-{
-	return status_read(agent, args->wait_s, ret_report, err);
-}
+#define WATCH_INTERVAL_S 2
+#define COLUMNS 5
+#define CELL 128
 
-static void print_left(int64_t seconds)
+struct row {
+	char cells[COLUMNS][CELL];
+	const char *state;
+};
+
+static void say_left(int64_t seconds, char *text, size_t size)
 {
 	if (seconds <= 0)
-		(void)fputs(" (expired)", stdout);
+		(void)text_copy(text, size, "expired");
 	else if (seconds < 7200)
-		(void)printf(" (%lld min left)", (long long)(seconds / 60));
+		(void)text_format(text, size, "%lld min left", (long long)(seconds / 60));
 	else if (seconds < 172800)
-		(void)printf(" (%lld h left)", (long long)(seconds / 3600));
+		(void)text_format(text, size, "%lld h left", (long long)(seconds / 3600));
 	else
-		(void)printf(" (%lld days left)", (long long)(seconds / 86400));
+		(void)text_format(text, size, "%lld days left",
+				  (long long)(seconds / 86400));
 }
 
-static const char *colour_of(const char *state)
+/* "2026-11-24 18:01:02 UTC, 23 h left"; a kind without a date as the driver words it. */
+static void say_expiry(const struct json *feature, char *text, size_t size)
 {
-	if (!log_has_colour(STDOUT_FILENO))
-		return "";
-	return strcmp(state, "licensed") == 0 ? "\033[32m" : "\033[31m";
-}
-
-static void print_feature(const struct json *gpu, const struct json *feature)
-{
-	const char *colour = colour_of(cmd_word(feature, "state"));
 	const char *expiry = cmd_word(feature, "expiry");
+	const char *kind = cmd_word(feature, "expiry_kind");
+	char left[32];
 	int64_t when;
 
-	(void)printf("%-17s %-24s %-34s %s%s%s", cmd_word(gpu, "id"),
-		     cmd_word(gpu, "name"), cmd_word(feature, "product"), colour,
-		     cmd_word(feature, "status"), colour[0] ? "\033[0m" : "");
-	if (expiry[0] && clock_read(expiry, &when))
-		print_left(when - clock_now());
-	(void)putchar('\n');
+	if (!expiry[0] || !clock_read(expiry, &when)) {
+		(void)text_copy(text, size, kind[0] ? kind : "-");
+		return;
+	}
+	say_left(when - clock_now(), left, sizeof(left));
+	(void)text_format(text, size, "%.10s %.8s UTC, %s", expiry, expiry + 11, left);
+}
+
+/* The words before "(Expiry: ...)", which has a column of its own. */
+static void say_license(const struct json *feature, char *text, size_t size)
+{
+	const char *status = cmd_word(feature, "status");
+	char *expiry;
+
+	(void)text_copy(text, size, status);
+	expiry = strstr(text, " (Expiry:");
+	if (expiry)
+		*expiry = '\0';
+}
+
+static void fill_row(const struct json *gpu, const struct json *feature, struct row *row)
+{
+	const char *none = json_get_bool(gpu, "needs_license", false)
+				   ? "none in the driver's report"
+				   : "not needed";
+
+	(void)text_copy(row->cells[0], CELL, cmd_word(gpu, "id"));
+	(void)text_copy(row->cells[1], CELL, cmd_word(gpu, "name"));
+	if (!feature) {
+		(void)text_copy(row->cells[2], CELL, "-");
+		(void)text_copy(row->cells[3], CELL, none);
+		(void)text_copy(row->cells[4], CELL, "-");
+		row->state = "";
+		return;
+	}
+	(void)text_copy(row->cells[2], CELL, cmd_word(feature, "product"));
+	say_license(feature, row->cells[3], CELL);
+	say_expiry(feature, row->cells[4], CELL);
+	row->state = cmd_word(feature, "state");
+}
+
+static void print_row(const struct row *row, const int *widths)
+{
+	const char *colour = "", *end = "";
+
+	if (row->state[0] && log_has_colour(STDOUT_FILENO)) {
+		colour = strcmp(row->state, "licensed") == 0 ? "\033[32m" : "\033[31m";
+		end = "\033[0m";
+	}
+	(void)printf("%-*s  %-*s  %-*s  %s%-*s%s  %s\n", widths[0], row->cells[0],
+		     widths[1], row->cells[1], widths[2], row->cells[2], colour,
+		     widths[3], row->cells[3], end, row->cells[4]);
+}
+
+/* Every row of the table in turn; a GPU without a license section has one, too. */
+static void each_row(const struct json *report, int *widths,
+		     void (*each)(const struct row *row, int *widths))
+{
+	const struct json *gpus = json_get(report, "gpus");
+
+	for (size_t i = 0; i < json_count(gpus); i++) {
+		const struct json *gpu = json_at(gpus, i);
+		const struct json *features = json_get(gpu, "features");
+		size_t count = json_count(features);
+
+		for (size_t k = 0; k < (count ? count : 1); k++) {
+			struct row row;
+
+			fill_row(gpu, count ? json_at(features, k) : NULL, &row);
+			each(&row, widths);
+		}
+	}
+}
+
+static void measure(const struct row *row, int *widths)
+{
+	for (size_t i = 0; i < COLUMNS; i++) {
+		int width = (int)strlen(row->cells[i]);
+
+		if (width > widths[i])
+			widths[i] = width;
+	}
+}
+
+static void print_measured(const struct row *row, int *widths)
+{
+	print_row(row, widths);
+}
+
+static void print_table(const struct json *report)
+{
+	static const struct row heading = {
+		{ "GPU", "NAME", "PRODUCT", "LICENSE", "EXPIRES" }, ""
+	};
+	int widths[COLUMNS] = { 0 };
+
+	if (json_count(json_get(report, "gpus")) == 0)
+		return;
+	(void)printf("Driver %s\n", cmd_word(report, "driver_version"));
+	measure(&heading, widths);
+	each_row(report, widths, measure);
+	print_row(&heading, widths);
+	each_row(report, widths, print_measured);
 }
 
 CMD_PRINT(cmd_status_print)
 {
-	const struct json *gpus = json_get(report, "gpus");
+	if (args->prometheus)
+		(void)fputs(cmd_word(report, "metrics"), stdout);
+	else
+		print_table(report);
+}
 
-	(void)args;
-	if (json_count(gpus) == 0)
-		return;
-	(void)printf("Driver %s\n%-17s %-24s %-34s %s\n",
-		     cmd_word(report, "driver_version"), "GPU", "NAME", "PRODUCT",
-		     "LICENSE");
-	for (size_t i = 0; i < json_count(gpus); i++) {
-		const struct json *gpu = json_at(gpus, i);
-		const struct json *features = json_get(gpu, "features");
+/*
+ * One look of many. What is wrong is part of what is shown, as long as the next look may
+ * find it mended.
+ */
+static int show(struct agent *agent, const struct args *args, struct error *err)
+{
+	bool redraw = isatty(STDOUT_FILENO);
+	cleanup_json struct json *report = NULL;
+	struct error now = ERROR_INIT;
+	char time[CLOCK_TEXT_SIZE];
+	int result = args->prometheus ? status_metrics(agent, 0, &report, &now)
+				      : status_read(agent, 0, &report, &now);
 
-		if (json_count(features) == 0)
-			(void)printf("%-17s %-24s %-34s %s\n", cmd_word(gpu, "id"),
-				     cmd_word(gpu, "name"), "-",
-				     json_get_bool(gpu, "needs_license", false)
-					     ? "none in the driver's report"
-					     : "not needed");
-		for (size_t k = 0; k < json_count(features); k++)
-			print_feature(gpu, json_at(features, k));
+	if (result < 0 && (now.interrupted || now.code == ERROR_USAGE)) {
+		*err = now;
+		return -1;
 	}
+	if (redraw)
+		(void)fputs("\033[H\033[2J", stdout);
+	if (!args->prometheus)
+		(void)printf("%s\n", clock_text(clock_now(), time, sizeof(time)));
+	if (report)
+		cmd_status_print(report, args);
+	if (result < 0 && !args->prometheus)
+		(void)printf("%s\n%s%s", now.text, now.hint, now.hint[0] ? "\n" : "");
+	if (!redraw)
+		(void)putchar('\n');
+	if (fflush(stdout) != 0)
+		return error_set_errno(err, errno, "writing to standard output");
+	return 0;
+}
+
+static int watch(struct agent *agent, const struct args *args, struct error *err)
+{
+	while (show(agent, args, err) == 0 &&
+	       clock_sleep(WATCH_INTERVAL_S, agent->runner.cancel_fd, err) == 0)
+		;
+	return -1;
+}
+
+static int check(const struct args *args, struct error *err)
+{
+	const char *with = args->json ? "--json" : args->watch ? "--wait" : NULL;
+
+	if (args->watch && (args->json || args->given & ARGS_WAIT))
+		return error_set(err, ERROR_USAGE, "--watch does not go with %s", with);
+	if (args->prometheus && args->json)
+		return error_set(err, ERROR_USAGE,
+				 "--prometheus does not go with --json");
+	return 0;
+}
+
+CMD_RUN(cmd_status)
+{
+	if (check(args, err) < 0)
+		return -1;
+	if (args->watch)
+		return watch(agent, args, err);
+	return args->prometheus ? status_metrics(agent, args->wait_s, ret_report, err)
+				: status_read(agent, args->wait_s, ret_report, err);
 }

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "core/licensing.h"
+#include "model/metrics.h"
 #include "steps/detect.h"
 #include "steps/gridd.h"
 #include "steps/gridd_log.h"
@@ -62,6 +63,7 @@ int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
 	struct error found = ERROR_INIT;
 	int result;
 
+	agent->license.count = 0; /* an earlier look must not pass for this one */
 	if (agent->offline) {
 		(void)error_set(err, ERROR_USAGE, "status asks the driver: not offline");
 		return -1;
@@ -81,5 +83,33 @@ int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
 		return error_set_errno(err, ENOMEM, "reporting the status");
 	if (result < 0)
 		*err = found;
+	return result;
+}
+
+int status_metrics(struct agent *agent, unsigned wait_s, struct json **ret_report,
+		   struct error *err)
+{
+	cleanup_json struct json *status = NULL;
+	cleanup_free char *text = NULL;
+	struct metrics metrics = { .feature_type = agent->settings.license.feature_type };
+	struct error ignored = ERROR_INIT;
+	int result = status_read(agent, wait_s, &status, err);
+
+	/* Without a status there was nothing to ask. */
+	if (!status)
+		return -1;
+	/* Only root can read the host's version; nobody else has it in the metrics. */
+	if (gpu_host(&agent->gpus, &agent->host, &ignored) == 0)
+		metrics.host_version = agent->host.version;
+	metrics.report = agent->license.count ? &agent->license : NULL;
+	metrics.steps = agent->state.steps;
+	metrics.polled = clock_now();
+	metrics.poll_errors = result < 0 && err->code == ERROR_DRIVER;
+
+	text = metrics_print(&metrics);
+	*ret_report = text ? json_build("{s:i, s:s}", "schema", 1, "metrics", text)
+			   : NULL;
+	if (!*ret_report)
+		return error_set_errno(err, ENOMEM, "printing the metrics");
 	return result;
 }

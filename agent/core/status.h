@@ -14,3 +14,7 @@
  */
 must_check int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
 			   struct error *err);
+
+/* The same as {"schema":1,"metrics":TEXT}, in Prometheus' text exposition format. */
+must_check int status_metrics(struct agent *agent, unsigned wait_s,
+			      struct json **ret_report, struct error *err);

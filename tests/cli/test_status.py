@@ -111,6 +111,57 @@ class Reports(Status):
             self.assertFalse(os.path.exists(path), path)
 
 
+class Metrics(Status):
+    def test_every_name_of_the_contract(self):
+        self.prints("510-vgpu-licensed.txt")
+        out = self.text("status", "--prometheus", sysfs=vgpu("510.47.03", "r511_65")).out
+        gpu = 'gpu="00000000:02:01.0",product="NVIDIA Virtual Compute Server"'
+        self.assertIn(f"\nvgpu_license_licensed{{{gpu}}} 1\n", out)
+        self.assertIn(f"\nvgpu_license_expiry_timestamp_seconds{{{gpu}}} 1653610108\n", out)
+        self.assertIn('\nvgpu_driver_info{version="510.47.03",host_version="510.47.03"} 1\n', out)
+        self.assertIn("\nvgpu_agent_poll_errors_total 0\n", out)
+        self.assertRegex(out, r"\nvgpu_agent_last_poll_timestamp_seconds \d{10}\n")
+
+    def test_a_quote_in_a_product_is_escaped(self):
+        text = read(os.path.join(DATA, "510-vgpu-licensed.txt")).decode().replace("Virtual Compute", 'a"b\\c')
+        self.write("odd", text)
+        self.driver(f"cat {self.folder}/odd")
+        out = self.text("status", "--prometheus", sysfs=vgpu()).out
+        self.assertIn('product="NVIDIA a\\"b\\\\c Server"} 1\n', out)
+
+    def test_a_dead_driver_counts_as_an_error_and_shows_no_license(self):
+        self.driver("exit 9")
+        out = self.text("status", "--prometheus", sysfs=vgpu(), status=13).out
+        self.assertIn("\nvgpu_agent_poll_errors_total 1\n", out)
+        self.assertNotIn("vgpu_license_licensed{", out)
+
+    def test_not_as_json_too(self):
+        self.error(2, "status", "--prometheus", "status", "--prometheus")
+
+
+class Watches(Status):
+    def test_plain_blocks_until_a_signal(self):
+        self.prints("510-vgpu-licensed.txt")
+        process = self.program.start("status", "--watch", sysfs=vgpu())
+        time.sleep(2.6)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+        self.assertEqual(process.returncode, -signal.SIGINT)
+        self.assertEqual(out.count(b"GRID A100-4C"), 2, out)
+        self.assertNotIn(b"\033", out)
+
+    def test_an_old_report_is_never_shown_as_new(self):
+        self.prints("510-vgpu-licensed.txt")
+        process = self.program.start("status", "--watch", sysfs=vgpu())
+        time.sleep(1)
+        self.driver("exit 9")
+        time.sleep(2.2)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+        self.assertEqual(out.count(b"GRID A100-4C"), 1, out)
+        self.assertIn(b"the driver is not loaded", out)
+
+
 class Waits(Status):
     def test_until_it_is_licensed(self):
         licensed = read(os.path.join(DATA, "510-vgpu-licensed.txt")).decode()
