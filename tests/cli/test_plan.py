@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What run would do, out of repositories that are served here: each rule of the match, each integrity, each check."""
 
+import fcntl
 import os
 import platform
 import resource
+import shutil
+import socket
 
 import parts
 import shapes
 from parts import Repository, pci, vgpu
-from program import Case, living, main, write
+from program import Case, living, main, remove, write
 from server import always, close, status
 
 RUNS = [f"NVIDIA-Linux-x86_64-{version}-grid.run" for version in ("525.105.17", "525.147.05", "535.161.08", "550.90.07")]
+SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 CATALOG = """
 version: 52
 date: "2025-05-28"
@@ -362,6 +366,56 @@ class Checks(Plans):
         self.assertIs(self.check(plan, "token")["ok"], True)
         self.assertIsNone(plan["would_fail"])
         self.assertNotIn(parts.token().decode()[40:80], self.last.out + self.last.err)
+
+    def server(self, host):
+        """The check of a token's license server; port 443 and 80 of this test's own network."""
+        self.repository.name(RUNS[0])
+        return self.check(self.plan(sets={"license.token_file": self.write("t.tok", parts.token("--host", host))}),
+                          "license_server")
+
+    def test_a_license_server_that_listens(self):
+        with socket.create_server(("127.0.0.1", 443)), socket.create_server(("127.0.0.1", 80)):
+            self.assertIs(self.server("127.0.0.1")["ok"], True)
+
+    def test_a_license_server_that_does_not(self):
+        check = self.server("127.0.0.1")
+        self.assertIs(check["ok"], False)
+        self.assertIn("127.0.0.1", check["detail"])
+
+    def test_a_license_server_whose_name_nobody_knows(self):
+        check = self.server("dls.invalid")
+        self.assertIs(check["ok"], False)
+        self.assertIn("dls.invalid", check["detail"])
+
+    def test_secure_boot_without_a_key(self):
+        self.repository.name(RUNS[0])
+        write(SECURE_BOOT, b"\6\0\0\0\1")
+        self.addCleanup(remove, "/sys/firmware")
+        plan = self.plan()
+        self.assertIs(self.check(plan, "secure_boot")["ok"], False)
+        self.assertEqual(plan["would_fail"], 10)
+        write(SECURE_BOOT, b"\6\0\0\0\0")
+        self.assertIs(self.check(self.plan(), "secure_boot")["ok"], True)
+        write(SECURE_BOOT, b"garbage")
+        self.assertIsNone(self.check(self.plan(), "secure_boot")["ok"])
+
+    def test_a_gpu_that_nouveau_or_nova_holds(self):
+        self.repository.name(RUNS[0])
+        for name in ("nouveau", "nova_core"):
+            tree = self.path(name)
+            shutil.copytree(vgpu(), tree)
+            os.makedirs(f"{tree}/bus/pci/drivers/{name}")
+            os.symlink(f"../../drivers/{name}", f"{tree}/bus/pci/devices/0000:06:00.0/driver")
+            self.assertIn(name, self.check(self.plan(sysfs=tree), "nouveau")["detail"])
+
+    def test_another_package_manager_at_work(self):
+        self.repository.name(RUNS[0])
+        path = "/var/lib/dpkg/lock-frontend"
+        write(path, "")
+        self.assertIs(self.check(self.plan(), "package_lock")["ok"], True)
+        with open(path, "w") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            self.assertIsNone(self.check(self.plan(), "package_lock")["ok"])
 
     def test_a_gpu_that_is_passed_through_needs_no_token(self):
         self.repository.name(RUNS[0])

@@ -153,7 +153,14 @@ class Deaths(Jobs):
         self.assertIsNotNone(log, value)
         self.assertIn(b"boom goes the test", read(log[0]))
 
+    def test_secure_boot_without_a_key(self):
+        kernel("modules:\n\t@false\n")
+        write("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", b"\6\0\0\0\1")
+        self.addCleanup(remove, "/sys/firmware")
+        self.died(10, "build", "Secure Boot", "run", "--kernel", KERNEL, sets=self.driver(), hint="signing.key")
+
     def test_a_foreign_driver_that_does_not_fit(self):
+        remove("/usr/sbin/modinfo")
         program("/usr/sbin/modinfo", 'case "$*" in *version*) echo 550.90.07;; *) echo /lib/modules/x/nvidia.ko;; esac\n')
         self.addCleanup(write, "/usr/sbin/modinfo", self.modinfo, 0o755)
         value = self.error(9, "match", "550.90.07", "run", sysfs=vgpu(), sets=self.driver(), hint="remove it")
@@ -391,16 +398,36 @@ class Rights(Jobs):
         self.error(16, "detect", "/etc/vgpu-guest-agent/agent.conf", "detect", nobody=True, sysfs=vgpu())
 
 
+def changes():
+    """When the files that an installation may touch were last changed."""
+    found = {}
+    for top in ("/etc", "/usr/src", "/usr/lib/systemd", "/lib/modules", "/var/lib/vgpu-guest-agent", "/var/cache/vgpu-guest-agent",
+                "/var/log/vgpu-guest-agent"):
+        for where, folders, names in os.walk(top):
+            for name in [*folders, *names]:
+                found[os.path.join(where, name)] = os.lstat(os.path.join(where, name)).st_ctime_ns
+    return found
+
+
 class Installed(Jobs):
     """A driver that fits is there already: nobody needs the repository."""
 
     def setUp(self):
         super().setUp()
+        remove("/usr/sbin/modinfo")
         program("/usr/sbin/modinfo", f'case "$*" in *version*) echo {GUEST};; *) echo /lib/modules/x/nvidia.ko;; esac\n')
         self.addCleanup(write, "/usr/sbin/modinfo", self.modinfo, 0o755)
         for name in ("nvidia-smi", "nvidia-gridd"):
             program(f"/usr/bin/{name}", f"cat {parts.TESTS}/data/smi/535-vgpu-unlicensed.txt\n")
             self.addCleanup(remove, f"/usr/bin/{name}")
+
+    def load(self, version=GUEST, users=0):
+        """The kernel's own words on loaded modules, in the /sys of this test."""
+        for name in ("nvidia", "nvidia_uvm"):
+            write(f"/sys/module/{name}/initstate", "live\n")
+            write(f"/sys/module/{name}/refcnt", f"{users}\n")
+        write("/sys/module/nvidia/version", version + "\n")
+        self.addCleanup(remove, "/sys/module")
 
     def plan(self, **more):
         return self.json("plan", sysfs=vgpu(), **more)
@@ -424,8 +451,7 @@ class Installed(Jobs):
         self.assertEqual((driver["rule"], driver["version"]), ("branch", "525.147.05"))
 
     def test_run_fetches_and_builds_nothing(self):
-        write("/sys/module/nvidia/version", GUEST + "\n")
-        self.addCleanup(remove, "/sys/module")
+        self.load()
         repository = self.use(Repository()).name(RUN)
         value = json.loads(self.program.call("run", "--json", sysfs=vgpu(), sets=repository.sets).out)
         outcomes = {each["step"]: each["outcome"] for each in value["steps"]}
@@ -433,6 +459,37 @@ class Installed(Jobs):
                          ("unchanged", "skipped", "skipped", "unchanged"))
         self.assertEqual(outcomes["token"], "failed")
         self.assertEqual(repository.asked(RUN), [])
+
+    def test_a_second_install_changes_no_file(self):
+        self.load()
+        self.json("install", sysfs=vgpu())
+        before = changes()
+        value = self.json("install", sysfs=vgpu())
+        self.assertLessEqual({each["outcome"] for each in value["steps"]}, {"unchanged", "skipped"})
+        self.assertEqual(changes(), before)
+
+    def test_where_no_systemd_runs_the_license_daemon_is_an_error(self):
+        self.load()
+        value = self.json("run", sysfs=vgpu(), sets={"license.token_file": self.write("t", token())}, status=1)
+        self.last_failed(value)
+        self.assertEqual(value["error"]["step"], "gridd")
+        self.assertIn("systemd", value["error"]["hint"])
+
+    def test_an_older_module_that_is_in_use_is_status_14(self):
+        self.load("525.60.13", users=3)
+        value = self.error(14, "install", "in use", "install", sysfs=vgpu(), hint="reboot")
+        self.last_failed(value)
+
+    def test_a_module_that_does_not_load(self):
+        modprobe = read("/usr/sbin/modprobe")
+        self.addCleanup(write, "/usr/sbin/modprobe", modprobe, 0o755)
+        for words, status, hint in (("No such device", 9, "host"), ("Key was rejected by service", 10, "signing.key"),
+                                    ("Invalid argument", 9, "log")):
+            with self.subTest(words):
+                remove("/usr/sbin/modprobe")
+                program("/usr/sbin/modprobe", f"echo \"modprobe: ERROR: could not insert 'nvidia': {words}\" >&2; exit 1\n")
+                value = self.error(status, "install", words, "install", sysfs=vgpu(), hint=hint)
+                self.last_failed(value)
 
     def test_one_that_the_host_does_not_take_is_in_the_way(self):
         plan = self.json("plan", sysfs=vgpu("470.63", "r470_00"))
