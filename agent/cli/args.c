@@ -6,6 +6,9 @@
 
 #include "base/text.h"
 
+#define WAIT_MAX_S 86400
+#define SIZE_MAX_N 32768
+
 enum {
 	OPT_CONFIG = 256,
 	OPT_ROOT,
@@ -23,6 +26,7 @@ enum {
 	OPT_LOCK_WAIT,
 	OPT_WATCH,
 	OPT_PROMETHEUS,
+	OPT_SIZE,
 };
 
 static const struct args_entry table[] = {
@@ -51,21 +55,23 @@ static const struct args_entry table[] = {
 	  ARGS_WATCH },
 	{ "prometheus", NULL, "as metrics, in the text exposition format", OPT_PROMETHEUS,
 	  ARGS_PROMETHEUS },
+	{ "size", "N", "transpose matrices of N x N floats (default: 1024)", OPT_SIZE,
+	  ARGS_SIZE },
 	{ "origin", NULL, "say where each value comes from", OPT_ORIGIN, ARGS_ORIGIN },
 	{ "lock-wait", "SECONDS", "wait so long for another instance to end",
 	  OPT_LOCK_WAIT, ARGS_LOCK_WAIT },
 };
 
-static int read_seconds(const char *option, const char *value, unsigned *ret_seconds,
-			struct error *err)
+static int read_number(const char *option, const char *value, unsigned most,
+		       unsigned *ret_number, struct error *err)
 {
-	uint64_t seconds;
+	uint64_t number;
 
-	if (!span_to_u64(span_of(value), &seconds) || seconds > 86400)
+	if (!span_to_u64(span_of(value), &number) || number > most)
 		return error_set(err, ERROR_USAGE,
-				 "--%s %s: seconds from 0 to 86400 are expected", option,
-				 value);
-	*ret_seconds = (unsigned)seconds;
+				 "--%s %s: a number from 0 to %u is expected", option,
+				 value, most);
+	*ret_number = (unsigned)number;
 	return 0;
 }
 
@@ -144,9 +150,12 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 		args->output = value;
 		return 0;
 	case OPT_WAIT:
-		return read_seconds("wait", value, &args->wait_s, err);
+		return read_number("wait", value, WAIT_MAX_S, &args->wait_s, err);
 	case OPT_LOCK_WAIT:
-		return read_seconds("lock-wait", value, &args->lock_wait_s, err);
+		return read_number("lock-wait", value, WAIT_MAX_S, &args->lock_wait_s,
+				   err);
+	case OPT_SIZE:
+		return read_number("size", value, SIZE_MAX_N, &args->size, err);
 	case OPT_ORIGIN:
 		args->origin = true;
 		return 0;

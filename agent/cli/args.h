@@ -19,6 +19,7 @@ enum args_option {
 	ARGS_WAIT = 1 << 3,
 	ARGS_ORIGIN = 1 << 4,
 	ARGS_LOCK_WAIT = 1 << 5,
+	ARGS_SIZE = 1 << 6,
 	ARGS_WATCH = 1 << 10,
 	ARGS_PROMETHEUS = 1 << 11,
 };
@@ -39,6 +40,7 @@ struct args {
 	const char *output;
 	unsigned wait_s, lock_wait_s;
 	bool origin;
+	unsigned size;          /* of validate's matrix, 0: the default */
 	bool watch, prometheus; /* of the command status */
 	unsigned given;         /* which args_option bits stand on the command line */
 	const char

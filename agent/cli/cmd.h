@@ -35,6 +35,7 @@ CMD_RUN(cmd_configure);
 CMD_RUN(cmd_token_check);
 CMD_RUN(cmd_token_install);
 CMD_RUN(cmd_status);
+CMD_RUN(cmd_validate);
 CMD_RUN(cmd_config_show);
 CMD_RUN(cmd_config_check);
 
@@ -44,5 +45,6 @@ CMD_PRINT(cmd_run_print); /* also of install, configure and token install */
 CMD_PRINT(cmd_fetch_print);
 CMD_PRINT(cmd_token_check_print);
 CMD_PRINT(cmd_status_print);
+CMD_PRINT(cmd_validate_print);
 CMD_PRINT(cmd_config_show_print);
 CMD_PRINT(cmd_config_check_print);

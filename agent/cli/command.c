@@ -28,6 +28,8 @@ const struct command command_table[] = {
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS, "put the token in place" },
 	{ "status", cmd_status, cmd_status_print, "", 0,
 	  ARGS_WAIT | ARGS_WATCH | ARGS_PROMETHEUS, 0, "show the license of every GPU" },
+	{ "validate", cmd_validate, cmd_validate_print, "", 0, ARGS_SIZE, 0,
+	  "run a verified GPU workload" },
 	{ "config show", cmd_config_show, cmd_config_show_print, "", 0, ARGS_ORIGIN, 0,
 	  "show the configuration in force" },
 	{ "config check", cmd_config_check, cmd_config_check_print, "", 0, 0, 0,
