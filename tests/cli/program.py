@@ -4,7 +4,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -203,5 +202,4 @@ def main(program):
     """Of every test program here."""
     if not namespace.is_inside():
         sys.exit(namespace.enter(program))
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     unittest.main(module="__main__")
