@@ -9,6 +9,7 @@ from .base import ENVIRONMENT, LabError, output
 METADATA = "169.254.169.254"
 REPOSITORY = "192.0.2.10"  # TEST-NET-1: no such host anywhere
 REPOSITORY_NAME = "pulp.example"
+LICENSE_NAME = "license.example"  # for tokens: its port 443 answers, nobody behind it licenses anything
 GATEWAY_PORT = 3128
 
 CLONE_NEWNET = 0x40000000

@@ -31,7 +31,7 @@ def furnish(root, release=None):
     if not os.path.lexists(f"{wants}/vgpu-lab.service"):
         os.symlink("../vgpu-lab.service", f"{wants}/vgpu-lab.service")
     with open(f"{root}/etc/hosts", "w") as file:
-        file.write(f"127.0.0.1 localhost guest\n{network.REPOSITORY} {network.REPOSITORY_NAME}\n")
+        file.write(f"127.0.0.1 localhost guest\n{network.REPOSITORY} {network.REPOSITORY_NAME} {network.LICENSE_NAME}\n")
     gateway = f"http://{network.REPOSITORY}:{network.GATEWAY_PORT}"
     with open(f"{root}/etc/apt/apt.conf.d/90lab-gateway", "w") as file:
         file.write("".join(f'Acquire::{scheme}::Proxy "{gateway}";\n' for scheme in ("http", "https")))

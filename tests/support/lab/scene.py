@@ -106,7 +106,7 @@ def furnish(guest, host=HOST, token=()):
     guest.install_agent(os.environ["VGPU_BUILD"])
     write(guest, "/etc/vgpu-guest-agent/agent.conf", 'http: { ca_file = "/etc/vgpu-guest-agent/lab-ca.pem"; };\n')
     with tempfile.TemporaryDirectory() as tree:
-        tool("make-pci", tree, "--gpu", "vgpu", "--host-version", host)
+        tool("make-pci", tree, "--gpu", "vgpu", "--host-version", host, "--branch", "r550_00")
         nspawn.plant_pci(guest.root, tree)
     behave(guest, license_delay=1)
     guest.token = tool("make-token", *token).decode()
