@@ -187,6 +187,7 @@ static int show(struct agent *agent, const struct args *args, struct error *err)
 
 static int watch(struct agent *agent, const struct args *args, struct error *err)
 {
+	agent->look.stays = true;
 	while (show(agent, args, err) == 0 &&
 	       clock_sleep(WATCH_INTERVAL_S, agent->runner.cancel_fd, err) == 0)
 		;

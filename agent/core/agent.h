@@ -11,6 +11,7 @@
 #include "base/channel.h"
 #include "base/root.h"
 #include "base/run.h"
+#include "core/look.h"
 #include "core/state.h"
 #include "model/gpu.h"
 #include "model/kernel.h"
@@ -100,6 +101,7 @@ struct agent {
 	bool units_changed;
 	bool loaded; /* the driver, by this run: a daemon older than that saw no GPU */
 	int command_token; /* the FILE of `token install`, -1: none */
+	struct look look;  /* how the driver is asked for it */
 	struct license_report license;
 };
 

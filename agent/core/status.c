@@ -11,14 +11,13 @@
 #include "steps/gridd_log.h"
 #include "steps/poll.h"
 
-#define SMI_TIMEOUT_S 30
-
 /* Every GPU of the bus must be in the report: one that is missing is not licensed. */
 static int look_once(struct agent *agent, struct error *err)
 {
 	struct license_report *report = &agent->license;
 
-	if (poll_smi(&agent->runner, &agent->root, SMI_TIMEOUT_S, report, err) < 0)
+	if (look_license(&agent->look, agent->settings.monitor.backend, &agent->runner,
+			 &agent->root, report, err) < 0)
 		return -1;
 	if (report->count < agent->gpus.count)
 		return error_set(err, ERROR_DRIVER,
