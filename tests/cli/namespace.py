@@ -7,6 +7,7 @@ command leaves behind, as any init does."""
 import os
 import subprocess
 import sys
+import tempfile
 
 INSIDE = "VGPU_TEST_INSIDE"
 CANNOT = 77
@@ -64,16 +65,15 @@ def enter(program):
         return CANNOT
     if subprocess.run([*UNSHARE, "true"], check=False).returncode:
         return CANNOT
-    overlay = "/run/vgpu-test-cli"  # only a mount point, and in our mount namespace only
-    os.makedirs(overlay, exist_ok=True)
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root", INSIDE: "1",
                    "VGPU_BUILD": build()}
     for name, value in os.environ.items():
         if "SAN_OPTIONS" in name:
             environment[name] = value
-    command = [*UNSHARE, "sh", "-c", ENTER, "sh", checkout(), build(), overlay,
-               sys.executable, "-B", os.path.abspath(program), *sys.argv[1:]]
-    return subprocess.run(command, env=environment, check=False).returncode
+    with tempfile.TemporaryDirectory() as overlay:  # only a place to mount at
+        command = [*UNSHARE, "sh", "-c", ENTER, "sh", checkout(), build(), overlay,
+                   sys.executable, "-B", os.path.abspath(program), *sys.argv[1:]]
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 def is_inside():

@@ -266,7 +266,7 @@ class Repositories(Plans):
         self.assertIn(outcome.status, (0, 6), outcome.err)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         if not any("SAN_OPTIONS" in name for name in os.environ):
-            self.assertLess(peak, 200 * 1024, "KiB of the largest process until now")
+            self.assertLess(peak, 100 * 1024, "KiB of the largest process until now")
 
     def test_an_endless_manifest(self):
         self.repository.put("PULP_MANIFEST", b"x" * (80 << 20))
