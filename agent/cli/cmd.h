@@ -36,6 +36,7 @@ CMD_RUN(cmd_token_check);
 CMD_RUN(cmd_token_install);
 CMD_RUN(cmd_status);
 CMD_RUN(cmd_validate);
+CMD_RUN(cmd_doctor);
 CMD_RUN(cmd_config_show);
 CMD_RUN(cmd_config_check);
 
@@ -46,5 +47,6 @@ CMD_PRINT(cmd_fetch_print);
 CMD_PRINT(cmd_token_check_print);
 CMD_PRINT(cmd_status_print);
 CMD_PRINT(cmd_validate_print);
+CMD_PRINT(cmd_doctor_print);
 CMD_PRINT(cmd_config_show_print);
 CMD_PRINT(cmd_config_check_print);

@@ -175,3 +175,23 @@ void cause_read_line(struct span line, struct license_reason *reason)
 	(void)span_copy(message, reason->message, sizeof(reason->message));
 	text_sanitize(reason->message);
 }
+
+bool cause_read_expiry(struct span line, int64_t *ret_expiry)
+{
+	struct span message = message_of(line), behind;
+	struct license_feature feature = { .expiry = 0 };
+	char status[96];
+
+	if ((!span_starts(message, "License acquired") &&
+	     !span_starts(message, "License renewed")) ||
+	    !find(message, "Expiry: ", &behind) ||
+	    !text_format(status, sizeof(status), "Licensed (Expiry: %.*s",
+			 (int)(behind.len < 64 ? behind.len : 64), behind.at))
+		return false;
+
+	license_read_status(span_of(status), &feature);
+	if (feature.expiry_kind != LICENSE_EXPIRY_DATE)
+		return false;
+	*ret_expiry = feature.expiry;
+	return true;
+}

@@ -15,3 +15,6 @@
  * line decides, a later "License acquired" clears it. "Started (" begins anew.
  */
 void cause_read_line(struct span line, struct license_reason *reason);
+
+/* The time until which a license was given, of "License acquired" and "renewed" lines. */
+bool cause_read_expiry(struct span line, int64_t *ret_expiry);

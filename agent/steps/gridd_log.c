@@ -27,7 +27,13 @@ static int select_daemon(sd_journal *journal)
 	return r;
 }
 
-static void read_entry(sd_journal *journal, int64_t since, struct license_reason *reason)
+/* What becomes of each line, oldest first. */
+struct reader {
+	void (*take)(struct span line, void *context);
+	void *context;
+};
+
+static void read_entry(sd_journal *journal, int64_t since, const struct reader *reader)
 {
 	static const char field[] = "MESSAGE=";
 	uint64_t time;
@@ -43,19 +49,16 @@ static void read_entry(sd_journal *journal, int64_t since, struct license_reason
 	rest = (struct span){ data, size };
 	(void)span_skip(&rest, field);
 	while (span_next_line(&rest, &line))
-		cause_read_line(line, reason);
+		reader->take(line, reader->context);
 }
 
-int gridd_log_read(int64_t since, struct license_reason *ret_reason, struct error *err)
+static int read_journal(int64_t since, const struct reader *reader, struct error *err)
 {
 	cleanup(journal_done) sd_journal *journal = NULL;
-	struct license_reason reason = { 0 };
 	int r = sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
 
-	if (r < 0) {
-		*ret_reason = reason;
+	if (r < 0)
 		return 0;
-	}
 
 	r = select_daemon(journal);
 	if (r >= 0)
@@ -63,12 +66,42 @@ int gridd_log_read(int64_t since, struct license_reason *ret_reason, struct erro
 	if (r >= 0)
 		r = sd_journal_previous_skip(journal, ENTRIES_MAX);
 	while (r > 0) {
-		read_entry(journal, since, &reason);
+		read_entry(journal, since, reader);
 		r = sd_journal_next(journal);
 	}
 	if (r < 0)
 		return error_set_errno(err, -r, "reading nvidia-gridd's journal");
+	return 0;
+}
 
+static void take_reason(struct span line, void *context)
+{
+	cause_read_line(line, context);
+}
+
+static void take_expiry(struct span line, void *context)
+{
+	(void)cause_read_expiry(line, context);
+}
+
+int gridd_log_read(int64_t since, struct license_reason *ret_reason, struct error *err)
+{
+	struct license_reason reason = { 0 };
+	const struct reader reader = { take_reason, &reason };
+
+	if (read_journal(since, &reader, err) < 0)
+		return -1;
 	*ret_reason = reason;
+	return 0;
+}
+
+int gridd_log_expiry(int64_t since, int64_t *ret_expiry, struct error *err)
+{
+	int64_t expiry = 0;
+	const struct reader reader = { take_expiry, &expiry };
+
+	if (read_journal(since, &reader, err) < 0)
+		return -1;
+	*ret_expiry = expiry;
 	return 0;
 }

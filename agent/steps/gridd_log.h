@@ -13,3 +13,6 @@
 /* `since`: microseconds since 1970, see struct gridd_state. No journal is no error. */
 must_check int gridd_log_read(int64_t since, struct license_reason *ret_reason,
 			      struct error *err);
+
+/* Until when the last license was given that it told of; 0: of none. */
+must_check int gridd_log_expiry(int64_t since, int64_t *ret_expiry, struct error *err);

@@ -16,6 +16,7 @@ static const struct {
 	{ "refused", "refuses the connection", PROBE_REFUSED },
 	{ "filtered", "does not answer: filtered, or down", PROBE_FILTERED },
 	{ "dns", "has no address: its name cannot be resolved", PROBE_UNRESOLVED },
+	{ "tls", "takes connections, and no TLS comes about", PROBE_TLS },
 };
 
 static enum probe_outcome read_outcome(const struct json *server, char *detail,
@@ -36,29 +37,54 @@ static enum probe_outcome read_outcome(const struct json *server, char *detail,
 	return PROBE_UNKNOWN;
 }
 
+/* The first server that answers, else the last one that does not. */
+static void ask(const struct json *check, bool date, const struct channel *channel,
+		struct probe_server *server)
+{
+	const struct json *servers = json_get(check, "servers");
+	struct channel patient = *channel;
+	cleanup_json struct json *request =
+		json_build("{s:s, s:O, s:i, s:b}", "job", "probe", "servers", servers,
+			   "timeout", CONNECT_S, "date", (int)date);
+	cleanup_json struct json *answer = NULL;
+	struct error ignored = ERROR_INIT;
+
+	(void)text_copy(server->detail, sizeof(server->detail),
+			"not asked: no token names one");
+	if (!request || json_count(servers) == 0)
+		return;
+
+	(void)text_copy(server->detail, sizeof(server->detail), "no answer in time");
+	patient.silence_s = SILENCE_S;
+	if (channel_call(&patient, request, NULL, 0, &answer, &ignored) < 0)
+		return;
+	servers = json_get(answer, "servers");
+	for (size_t i = 0; i < json_count(servers) && server->outcome != PROBE_OPEN;
+	     i++) {
+		const struct json *one = json_at(servers, i);
+		const struct json *offset = json_get(one, "offset");
+
+		server->outcome =
+			read_outcome(one, server->detail, sizeof(server->detail));
+		server->clock_known = json_kind(offset) == JSON_KIND_INT;
+		server->offset_s = json_as_int(offset);
+	}
+}
+
 enum probe_outcome probe_license_servers(const struct json *check,
 					 const struct channel *channel, char *ret_detail,
 					 size_t size)
 {
-	const struct json *servers = json_get(check, "servers");
-	struct channel patient = *channel;
-	cleanup_json struct json *request = json_build("{s:s, s:O, s:i}", "job", "probe",
-						       "servers", servers, "timeout",
-						       CONNECT_S);
-	cleanup_json struct json *answer = NULL;
-	enum probe_outcome found = PROBE_UNKNOWN;
-	struct error ignored = ERROR_INIT;
+	struct probe_server server = { .outcome = PROBE_UNKNOWN };
 
-	(void)text_copy(ret_detail, size, "not asked: no token names one");
-	if (!request || json_count(servers) == 0)
-		return PROBE_UNKNOWN;
+	ask(check, false, channel, &server);
+	(void)text_copy(ret_detail, size, server.detail);
+	return server.outcome;
+}
 
-	(void)text_copy(ret_detail, size, "no answer in time");
-	patient.silence_s = SILENCE_S;
-	if (channel_call(&patient, request, NULL, 0, &answer, &ignored) < 0)
-		return PROBE_UNKNOWN;
-	servers = json_get(answer, "servers");
-	for (size_t i = 0; i < json_count(servers) && found != PROBE_OPEN; i++)
-		found = read_outcome(json_at(servers, i), ret_detail, size);
-	return found;
+void probe_license_clock(const struct json *check, const struct channel *channel,
+			 struct probe_server *ret_server)
+{
+	*ret_server = (struct probe_server){ .outcome = PROBE_UNKNOWN };
+	ask(check, true, channel, ret_server);
 }

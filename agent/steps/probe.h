@@ -14,6 +14,7 @@ enum probe_outcome {
 	PROBE_REFUSED,
 	PROBE_FILTERED,
 	PROBE_UNRESOLVED, /* the name has no address */
+	PROBE_TLS,        /* takes connections, and no TLS comes about */
 };
 
 /*
@@ -23,3 +24,17 @@ enum probe_outcome {
 enum probe_outcome probe_license_servers(const struct json *check,
 					 const struct channel *channel, char *ret_detail,
 					 size_t size);
+
+struct probe_server {
+	enum probe_outcome outcome;
+	char detail[256];
+	bool clock_known;
+	int64_t offset_s; /* our clock less the server's Date */
+};
+
+/*
+ * The same, and of a server that takes connections also whether TLS comes about and what
+ * its clock says: one GET, of which nothing but the Date is believed.
+ */
+void probe_license_clock(const struct json *check, const struct channel *channel,
+			 struct probe_server *ret_server);

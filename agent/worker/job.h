@@ -40,10 +40,13 @@
  *         proxy
  * token   {"job","input":fd}
  *         -> the object of `token check` (contract, section 3)
- * probe   {"job","servers":[{"host":s,"ports":[i]}],"timeout":i}   connects, sends
- * nothing
- *         ->
- * {"servers":[{"host":s,"port":i,"outcome":"open"|"refused"|"filtered"|"dns"}]}
+ * probe   {"job","servers":[{"host":s,"ports":[i]}],"timeout":i,"date":b?}
+ *         connects and sends nothing; with "date" also one GET of "/", whoever answers
+ *         -> {"servers":[{"host":s,"port":i,
+ *             "outcome":"open"|"refused"|"filtered"|"dns"|"tls","detail":s|null,
+ *             "offset":i|null}]}
+ *         tls: with "date", and no TLS came about; offset: our clock less the server's
+ *         Date, seconds
  */
 
 #include "base/error.h"

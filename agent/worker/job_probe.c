@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/text.h"
+#include "worker/http_date.h"
 #include "worker/job.h"
 
 #define SERVERS_MAX 8
@@ -15,6 +16,8 @@
 enum outcome { OPEN, REFUSED, FILTERED, UNRESOLVED };
 
 static const char *const outcome_names[] = { "open", "refused", "filtered", "dns" };
+
+#define PORT_PLAIN 80 /* what NVIDIA's tokens name for plain http */
 
 static void cleanup_addresses(struct addrinfo **list)
 {
@@ -64,10 +67,29 @@ static enum outcome try_server(const char *host, int port, int timeout_ms)
 	return best;
 }
 
+/* Of a server that takes connections: whether TLS comes about, and what its clock says.
+ */
+static struct json *ask_date(const char *host, int port, int timeout_s)
+{
+	struct http_date date = { .answered = false };
+	struct error err = ERROR_INIT;
+
+	if (http_date_get(host, port, port != PORT_PLAIN, timeout_s, &date, &err) < 0)
+		return json_build("{s:s, s:I, s:s, s:o, s:n}", "host", host, "port",
+				  (int64_t)port, "outcome",
+				  date.tls_failed ? "tls" : "open", "detail",
+				  json_text(err.text, strlen(err.text)), "offset");
+	return json_build("{s:s, s:I, s:s, s:n, s:o}", "host", host, "port",
+			  (int64_t)port, "outcome", "open", "detail", "offset",
+			  date.answered ? json_build("I", date.offset_s)
+					: json_build("n"));
+}
+
 int job_probe(const struct json *request, struct json **ret_result, struct error *err)
 {
 	const struct json *servers = json_get(request, "servers");
 	int64_t timeout_s = json_get_int(request, "timeout", 3);
+	bool date = json_get_bool(request, "date", false);
 	cleanup_json struct json *list = json_build("[]");
 
 	if (timeout_s < 1 || timeout_s > TIMEOUT_MAX_S)
@@ -79,13 +101,18 @@ int job_probe(const struct json *request, struct json **ret_result, struct error
 		const struct json *ports = json_get(server, "ports");
 		int64_t port = json_count(ports) ? json_as_int(json_at(ports, 0)) : 443;
 		enum outcome outcome;
+		struct json *item;
 
 		if (!host || !host[0] || port < 1 || port > 65535)
 			continue;
 		outcome = try_server(host, (int)port, (int)timeout_s * 1000);
-		if (json_append(list,
-				json_build("{s:s, s:I, s:s}", "host", host, "port", port,
-					   "outcome", outcome_names[outcome])) < 0)
+		if (outcome == OPEN && date)
+			item = ask_date(host, (int)port, (int)timeout_s);
+		else
+			item = json_build("{s:s, s:I, s:s, s:n, s:n}", "host", host,
+					  "port", port, "outcome", outcome_names[outcome],
+					  "detail", "offset");
+		if (json_append(list, item) < 0)
 			return error_set_errno(err, ENOMEM, "probe");
 	}
 

@@ -31,7 +31,7 @@ door() { # pattern of the library's headers, the files that may include it
 	[ -z "$bad" ] || { echo "$bad"; status=1; }
 }
 
-door 'curl/' 'worker/http\.c'
+door 'curl/' 'worker/http(_date)?\.c'
 door 'openssl/' 'worker/(digest|signature)\.c'
 door 'zlib\.h' 'worker/inflate\.c'
 door 'yaml\.h' 'worker/catalog_yaml\.c'

@@ -137,9 +137,37 @@ static void a_long_line_is_cut_and_cleaned(void **state)
 	assert_null(strchr(reason.message, '\x1b'));
 }
 
+static void the_expiry_is_read_of_lines_that_give_a_license(void **state)
+{
+	static const struct {
+		const char *line;
+		int64_t expiry; /* 0: none */
+	} lines[] = {
+		{ "License acquired successfully. (Info: 10.0.0.5, NVIDIA RTX Virtual "
+		  "Workstation; Expiry: 2022-12-21 16:53:33 GMT)",
+		  1671641613 },
+		{ "License renewed successfully. (Info: h, p; Expiry: 2026-4-3 9:1:6 GMT)",
+		  1775206866 },
+		{ "License acquired successfully.", 0 },
+		{ "License acquired successfully. (Info: h, p; Expiry: soon)", 0 },
+		{ "License returned successfully. (Info: h; Expiry: 2026-4-3 9:1:6 GMT)",
+		  0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		int64_t expiry = 0;
+
+		assert_int_equal(cause_read_expiry(span_of(lines[i].line), &expiry),
+				 lines[i].expiry != 0);
+		assert_int_equal(expiry, lines[i].expiry);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_expiry_is_read_of_lines_that_give_a_license),
 		cmocka_unit_test(the_daemons_lines_tell_the_cause),
 		cmocka_unit_test(a_long_line_is_cut_and_cleaned),
 	};

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/doctor.h"
+
+#include <string.h>
+
+#include "support/cmocka.h"
+
+#define NOW INT64_C(1790000000)
+#define DAY 86400
+
+/* A vGPU whose driver works, with everything right, and no license. */
+static struct doctor_facts unlicensed(void)
+{
+	return (struct doctor_facts){
+		.now = NOW,
+		.gpus = 1,
+		.has_vgpu = true,
+		.host = "550.90.05",
+		.release = "6.1.0-37-cloud-amd64",
+		.tools = true,
+		.module = "550.90.07",
+		.vermagic = "6.1.0-37-cloud-amd64",
+		.is_signed = DOCTOR_NO,
+		.loaded = "550.90.07",
+		.secure_boot = DOCTOR_NO,
+		.smi_answers = true,
+		.driver_version = "550.90.07",
+		.needs_license = true,
+		.gridd_binary = DOCTOR_YES,
+		.unit_exists = DOCTOR_YES,
+		.unit_enabled = DOCTOR_YES,
+		.unit_active = DOCTOR_YES,
+		.unit_failed = DOCTOR_NO,
+		.feature_type = "1",
+		.token = DOCTOR_TOKEN_READ,
+		.token_count = 1,
+		.token_begin = NOW - 9 * DAY,
+		.token_end = NOW + 9 * DAY,
+		.server = DOCTOR_SERVER_OPEN,
+		.server_detail = "dls port 443 answers",
+		.clock_known = true,
+	};
+}
+
+static void complain(struct doctor_facts *facts, const char *code)
+{
+	facts->reason.code = code;
+	strcpy(facts->reason.message, "Failed to acquire license");
+	facts->reason.hint = "do so";
+}
+
+static void no_gpu(struct doctor_facts *f)
+{
+	f->gpus = 0;
+}
+static void driver_broken(struct doctor_facts *f)
+{
+	f->smi_answers = false;
+	strcpy(f->smi_error, "nvidia-smi ended with status 9");
+}
+static void driver_missing(struct doctor_facts *f)
+{
+	driver_broken(f);
+	f->tools = false;
+	f->module[0] = f->vermagic[0] = f->loaded[0] = '\0';
+}
+static void smi_missing(struct doctor_facts *f)
+{
+	driver_broken(f);
+	f->tools = false;
+}
+static void not_loaded(struct doctor_facts *f)
+{
+	driver_broken(f);
+	f->loaded[0] = '\0';
+}
+static void other_vermagic(struct doctor_facts *f)
+{
+	not_loaded(f);
+	strcpy(f->vermagic, "6.1.0-36-cloud-amd64");
+}
+static void other_kernel(struct doctor_facts *f)
+{
+	driver_missing(f);
+	f->tools = true;
+	strcpy(f->other_kernel, "6.1.0-36-cloud-amd64");
+}
+static void nouveau(struct doctor_facts *f)
+{
+	not_loaded(f);
+	strcpy(f->nouveau, "0000:06:00.0");
+}
+static void nova(struct doctor_facts *f)
+{
+	not_loaded(f);
+	strcpy(f->nova, "0000:06:00.0");
+}
+static void nouveau_and_no_driver(struct doctor_facts *f)
+{
+	driver_missing(f);
+	strcpy(f->nouveau, "0000:06:00.0");
+}
+static void unsigned_module(struct doctor_facts *f)
+{
+	not_loaded(f);
+	f->secure_boot = DOCTOR_YES;
+}
+static void signed_module(struct doctor_facts *f)
+{
+	unsigned_module(f);
+	f->is_signed = DOCTOR_YES;
+}
+static void stale_module(struct doctor_facts *f)
+{
+	driver_broken(f);
+	strcpy(f->loaded, "550.54.14");
+}
+static void stale_library(struct doctor_facts *f)
+{
+	driver_broken(f);
+	strcpy(f->loaded, "?");
+	strcpy(f->smi_error,
+	       "Failed to initialize NVML: Driver/library version mismatch");
+}
+static void too_new(struct doctor_facts *f)
+{
+	driver_broken(f);
+	strcpy(f->host, "535.183.04");
+}
+static void gridd_gone(struct doctor_facts *f)
+{
+	f->unit_exists = f->unit_enabled = f->unit_active = DOCTOR_NO;
+}
+static void gridd_stopped(struct doctor_facts *f)
+{
+	f->unit_active = DOCTOR_NO;
+}
+static void gridd_disabled(struct doctor_facts *f)
+{
+	f->unit_active = f->unit_enabled = DOCTOR_NO;
+}
+static void gridd_failed(struct doctor_facts *f)
+{
+	f->unit_active = DOCTOR_NO;
+	f->unit_failed = DOCTOR_YES;
+}
+static void gridd_failed_over_the_token(struct doctor_facts *f)
+{
+	gridd_failed(f);
+	complain(f, "token_malformed");
+}
+static void conf_unreadable(struct doctor_facts *f)
+{
+	strcpy(f->conf_error, "a folder");
+}
+static void conf_nonsense(struct doctor_facts *f)
+{
+	strcpy(f->feature_type, "3");
+}
+static void conf_elsewhere(struct doctor_facts *f)
+{
+	strcpy(f->token_dir, "/srv/tok");
+	complain(f, "token_missing");
+}
+static void conf_changed(struct doctor_facts *f)
+{
+	f->conf_newer = true;
+}
+static void type_zero(struct doctor_facts *f)
+{
+	strcpy(f->feature_type, "0");
+}
+static void type_of_a_vgpu(struct doctor_facts *f)
+{
+	f->has_vgpu = false;
+}
+static void token_none(struct doctor_facts *f)
+{
+	f->token = DOCTOR_TOKEN_MISSING;
+	f->token_count = 0;
+	f->server = DOCTOR_SERVER_UNASKED;
+	complain(f, "token_missing");
+}
+static void token_dark(struct doctor_facts *f)
+{
+	token_none(f);
+	f->token = DOCTOR_TOKEN_UNREADABLE;
+}
+static void token_late(struct doctor_facts *f)
+{
+	complain(f, "token_missing");
+}
+static void token_broken(struct doctor_facts *f)
+{
+	strcpy(f->token_error, "no token");
+}
+static void token_old(struct doctor_facts *f)
+{
+	f->token_end = NOW - DAY;
+	complain(f, "clock");
+}
+static void token_early(struct doctor_facts *f)
+{
+	f->token_begin = NOW + DAY / 2;
+	complain(f, "clock_windback");
+}
+static void token_early_by_a_wrong_clock(struct doctor_facts *f)
+{
+	token_early(f);
+	f->clock_offset = -DAY;
+}
+static void token_old_by_a_wrong_clock(struct doctor_facts *f)
+{
+	token_old(f);
+	f->clock_offset = 2 * DAY;
+}
+static void token_two(struct doctor_facts *f)
+{
+	f->token_count = 2;
+	complain(f, "clock");
+}
+static void token_unsigned(struct doctor_facts *f)
+{
+	strcpy(f->token_warning, "its signature is wrong");
+}
+static void clock_ahead(struct doctor_facts *f)
+{
+	f->clock_offset = 3600;
+}
+static void clock_near(struct doctor_facts *f)
+{
+	f->clock_offset = DOCTOR_CLOCK_OFF_S;
+}
+static void clock_unknown(struct doctor_facts *f)
+{
+	f->clock_known = false;
+	complain(f, "clock");
+}
+static void server_unknown(struct doctor_facts *f)
+{
+	f->server = DOCTOR_SERVER_UNRESOLVED;
+	complain(f, "unknown");
+}
+static void server_closed(struct doctor_facts *f)
+{
+	f->server = DOCTOR_SERVER_REFUSED;
+}
+static void server_silent(struct doctor_facts *f)
+{
+	f->server = DOCTOR_SERVER_FILTERED;
+}
+static void server_plain(struct doctor_facts *f)
+{
+	f->server = DOCTOR_SERVER_TLS;
+}
+static void pool_empty(struct doctor_facts *f)
+{
+	complain(f, "pool_empty");
+}
+static void pool_empty_behind_a_closed_port(struct doctor_facts *f)
+{
+	pool_empty(f);
+	server_closed(f);
+}
+static void server_old(struct doctor_facts *f)
+{
+	strcpy(f->host, "570.86.16");
+	strcpy(f->driver_version, "570.86.15");
+	strcpy(f->module, "570.86.15");
+	strcpy(f->loaded, "570.86.15");
+	complain(f, "unknown");
+}
+static void windback(struct doctor_facts *f)
+{
+	complain(f, "clock_windback");
+}
+static void store(struct doctor_facts *f)
+{
+	complain(f, "trusted_store");
+}
+static void license_old(struct doctor_facts *f)
+{
+	f->last_expiry = NOW - 10;
+}
+static void nothing(struct doctor_facts *f)
+{
+	(void)f;
+}
+static void any_word(struct doctor_facts *f)
+{
+	complain(f, "unknown");
+}
+
+static const struct {
+	void (*change)(struct doctor_facts *facts);
+	const char *code;
+	bool certain;
+	enum error_code status;
+} cases[] = {
+	{ no_gpu, "no_gpu", true, ERROR_NO_GPU },
+	{ driver_missing, "driver_missing", true, ERROR_DRIVER },
+	{ smi_missing, "driver_missing", true, ERROR_DRIVER },
+	{ driver_broken, "unknown", false, ERROR_DRIVER },
+	{ other_vermagic, "driver_other_kernel", true, ERROR_DRIVER },
+	{ other_kernel, "driver_other_kernel", true, ERROR_DRIVER },
+	{ not_loaded, "module_not_loaded", true, ERROR_DRIVER },
+	{ nouveau, "nouveau_bound", true, ERROR_DRIVER },
+	{ nova, "nova_bound", true, ERROR_DRIVER },
+	{ nouveau_and_no_driver, "driver_missing", true, ERROR_DRIVER },
+	{ unsigned_module, "secure_boot", true, ERROR_SECURE_BOOT },
+	{ signed_module, "module_not_loaded", true, ERROR_DRIVER },
+	{ stale_module, "version_mismatch", true, ERROR_DRIVER },
+	{ stale_library, "version_mismatch", true, ERROR_DRIVER },
+	{ too_new, "branch_too_new", true, ERROR_DRIVER },
+	{ gridd_gone, "gridd_missing", true, ERROR_UNLICENSED },
+	{ gridd_stopped, "gridd_stopped", true, ERROR_UNLICENSED },
+	{ gridd_disabled, "gridd_disabled", true, ERROR_UNLICENSED },
+	{ gridd_failed, "gridd_crashed", true, ERROR_UNLICENSED },
+	{ gridd_failed_over_the_token, "token_malformed", true, ERROR_TOKEN },
+	{ conf_unreadable, "gridd_conf", true, ERROR_UNLICENSED },
+	{ conf_nonsense, "gridd_conf", true, ERROR_UNLICENSED },
+	{ conf_elsewhere, "gridd_conf", true, ERROR_UNLICENSED },
+	{ conf_changed, "gridd_conf", false, ERROR_UNLICENSED },
+	{ type_zero, "feature_type", true, ERROR_UNLICENSED },
+	{ type_of_a_vgpu, "feature_type", true, ERROR_UNLICENSED },
+	{ token_none, "token_missing", true, ERROR_TOKEN },
+	{ token_dark, "token_unreadable", true, ERROR_TOKEN },
+	{ token_late, "token_unreadable", true, ERROR_TOKEN },
+	{ token_broken, "token_malformed", true, ERROR_TOKEN },
+	{ token_unsigned, "token_malformed", false, ERROR_TOKEN },
+	{ token_old, "token_expired", true, ERROR_TOKEN },
+	{ token_early, "token_not_yet_valid", true, ERROR_TOKEN },
+	{ token_early_by_a_wrong_clock, "clock", true, ERROR_UNLICENSED },
+	{ token_old_by_a_wrong_clock, "clock", true, ERROR_UNLICENSED },
+	{ token_two, "token_several", true, ERROR_TOKEN },
+	{ clock_ahead, "clock", true, ERROR_UNLICENSED },
+	{ clock_near, "unknown", false, ERROR_UNLICENSED },
+	{ clock_unknown, "clock", true, ERROR_UNLICENSED },
+	{ server_unknown, "dns", true, ERROR_UNLICENSED },
+	{ server_closed, "port_refused", true, ERROR_UNLICENSED },
+	{ server_silent, "port_filtered", true, ERROR_UNLICENSED },
+	{ server_plain, "tls", true, ERROR_UNLICENSED },
+	{ pool_empty, "pool_empty", true, ERROR_UNLICENSED },
+	{ pool_empty_behind_a_closed_port, "pool_empty", true, ERROR_UNLICENSED },
+	{ server_old, "server_too_old", false, ERROR_UNLICENSED },
+	{ windback, "clock_windback", true, ERROR_UNLICENSED },
+	{ store, "trusted_store", true, ERROR_UNLICENSED },
+	{ license_old, "license_expired", true, ERROR_UNLICENSED },
+	{ any_word, "unknown", false, ERROR_UNLICENSED },
+	{ nothing, "unknown", false, ERROR_UNLICENSED },
+};
+
+static void each_finding_names_its_cause_first(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct doctor_facts facts = unlicensed();
+		struct doctor_causes causes;
+
+		cases[i].change(&facts);
+		doctor_decide(&facts, &causes);
+
+		assert_true(causes.count > 0);
+		if (strcmp(causes.list[0].code, cases[i].code) != 0)
+			fail_msg("case %zu: %s is named, not %s", i, causes.list[0].code,
+				 cases[i].code);
+		if (causes.list[0].certain != cases[i].certain ||
+		    doctor_status(&facts, &causes) != cases[i].status)
+			fail_msg("case %zu (%s): certain %d, status %d", i, cases[i].code,
+				 causes.list[0].certain, doctor_status(&facts, &causes));
+		for (size_t k = 0; k < causes.count; k++) {
+			assert_true(causes.list[k].message[0] != '\0');
+			assert_true(causes.list[k].hint[0] != '\0');
+		}
+	}
+}
+
+static void while_all_is_licensed_no_cause_is_certain_and_the_status_is_0(void **state)
+{
+	struct doctor_facts facts = unlicensed();
+	struct doctor_causes causes;
+
+	(void)state;
+	facts.licensed = true;
+	doctor_decide(&facts, &causes);
+	assert_int_equal(causes.count, 0);
+
+	gridd_disabled(&facts);
+	server_closed(&facts);
+	doctor_decide(&facts, &causes);
+	assert_int_equal(causes.count, 2);
+	assert_false(causes.list[0].certain || causes.list[1].certain);
+	assert_int_equal(doctor_status(&facts, &causes), ERROR_NONE);
+}
+
+static void what_follows_from_a_broken_driver_is_only_perhaps_a_cause(void **state)
+{
+	struct doctor_facts facts = unlicensed();
+	struct doctor_causes causes;
+
+	(void)state;
+	not_loaded(&facts);
+	gridd_failed(&facts);
+	doctor_decide(&facts, &causes);
+
+	assert_int_equal(causes.count, 2);
+	assert_string_equal(causes.list[1].code, "gridd_crashed");
+	assert_false(causes.list[1].certain);
+}
+
+static void a_gpu_that_needs_no_license_has_no_license_s_causes(void **state)
+{
+	struct doctor_facts facts = unlicensed();
+	struct doctor_causes causes;
+
+	(void)state;
+	facts.needs_license = false;
+	facts.licensed = true;
+	gridd_gone(&facts);
+	token_none(&facts);
+	doctor_decide(&facts, &causes);
+
+	assert_int_equal(causes.count, 0);
+	assert_int_equal(doctor_status(&facts, &causes), ERROR_NONE);
+}
+
+static void what_could_not_be_looked_at_decides_nothing(void **state)
+{
+	struct doctor_facts facts = {
+		.now = NOW,
+		.gpus = 1,
+		.has_vgpu = true,
+		.smi_answers = true,
+		.needs_license = true,
+	};
+	struct doctor_causes causes;
+
+	(void)state;
+	doctor_decide(&facts, &causes);
+
+	assert_int_equal(causes.count, 1);
+	assert_string_equal(causes.list[0].code, "unknown");
+}
+
+static void control_bytes_of_the_daemon_s_words_are_not_repeated(void **state)
+{
+	struct doctor_facts facts = unlicensed();
+	struct doctor_causes causes;
+
+	(void)state;
+	complain(&facts, "pool_empty");
+	strcpy(facts.reason.message, "no\033[31m pool");
+	doctor_decide(&facts, &causes);
+
+	assert_null(strchr(causes.list[0].message, '\033'));
+}
+
+static void the_clock_s_cause_says_by_how_much(void **state)
+{
+	struct doctor_facts facts = unlicensed();
+	struct doctor_causes causes;
+
+	(void)state;
+	facts.clock_offset = -7200;
+	doctor_decide(&facts, &causes);
+
+	assert_non_null(strstr(causes.list[0].message, "7200 s behind"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_finding_names_its_cause_first),
+		cmocka_unit_test(
+			while_all_is_licensed_no_cause_is_certain_and_the_status_is_0),
+		cmocka_unit_test(
+			what_follows_from_a_broken_driver_is_only_perhaps_a_cause),
+		cmocka_unit_test(a_gpu_that_needs_no_license_has_no_license_s_causes),
+		cmocka_unit_test(what_could_not_be_looked_at_decides_nothing),
+		cmocka_unit_test(control_bytes_of_the_daemon_s_words_are_not_repeated),
+		cmocka_unit_test(the_clock_s_cause_says_by_how_much),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
