@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest with the distribution's cloud-init, and what a cloud gives it: user-data and vendor-data."""
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+from lab import base, nspawn, scene, servers  # noqa: E402
+
+PACKAGES = ["cloud-init", "curl"]
+SEED = "/var/lib/cloud/seed/config_drive/openstack/latest"
+PACKAGE = "vgpu-guest-agent.deb"
+
+
+@contextlib.contextmanager
+def overlay(lower, folder):
+    """The tree with a layer of its own above it; the layer is folder/upper."""
+    for name in ("root", "upper", "work"):
+        os.makedirs(f"{folder}/{name}", exist_ok=True)
+    root = f"{folder}/root"
+    base.output("mount", "-t", "overlay", "overlay", "-o",
+                f"lowerdir={lower},upperdir={folder}/upper,workdir={folder}/work", root)
+    try:
+        yield root
+    finally:
+        nspawn.unmount(f"{root}/proc")
+        nspawn.unmount(root)
+
+
+def layer(prepared):
+    """The packages that a stock cloud image has and the base has not, as a layer above the base; made once."""
+    path = f"{prepared.path}-cloud"
+    with open(os.path.join(base.CACHE, "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.isdir(path):
+            print("# installing cloud-init above the base system", flush=True)
+            with tempfile.TemporaryDirectory(dir=base.CACHE) as folder:
+                with overlay(prepared.path, folder) as root:
+                    install(root)
+                os.rename(f"{folder}/upper", path)
+    return path
+
+
+def install(root):
+    base.output("mount", "-t", "proc", "proc", f"{root}/proc")
+    with open(f"{root}/usr/sbin/policy-rc.d", "w") as file:
+        file.write("#!/bin/sh\nexit 101\n")
+    os.chmod(f"{root}/usr/sbin/policy-rc.d", 0o755)
+    if os.path.exists("/etc/resolv.conf"):
+        shutil.copy("/etc/resolv.conf", f"{root}/etc/resolv.conf")
+    options = ["-q", "-y", "--no-install-recommends", "-o", "APT::Sandbox::User=root"]
+    options += [word for option in base.acquire_options() for word in ("-o", option.replace(' "', "=", 1).rstrip('"'))]
+    environment = ["env", "-u", "TMPDIR", "DEBIAN_FRONTEND=noninteractive"]
+    base.output("chroot", root, *environment, "apt-get", *options, "update")
+    base.output("chroot", root, *environment, "apt-get", *options, "install", *PACKAGES)
+    os.unlink(f"{root}/usr/sbin/policy-rc.d")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{root}/etc/resolv.conf")
+
+
+class Guest(nspawn.Guest):
+    """Boots the base with the layer above it."""
+
+    def lay(self):
+        below = self.base
+        self.base = base.Base(f"{layer(below)}:{below.path}", below.kernels)
+        super().lay()
+        self.base = below
+        with open(f"{self.root}/etc/cloud/cloud.cfg.d/99-test.cfg", "w") as file:
+            file.write("datasource_list: [ ConfigDrive, None ]\nnetwork: { config: disabled }\n")
+
+
+def package(folder):
+    """The agent of the build under test as the package that its build folder makes."""
+    config = os.path.join(os.environ["VGPU_BUILD"], "CPackConfig.cmake")
+    base.output("cpack", "--config", config, "-G", "DEB", "-B", folder)
+    [name] = [name for name in os.listdir(folder) if name.endswith(".deb")]
+    os.rename(f"{folder}/{name}", f"{folder}/{PACKAGE}")
+    return f"{folder}/{PACKAGE}"
+
+
+def make_vendor_data(folder, settings):
+    """What scripts/make-vendor-data writes for these settings: {(section, key): value}. Status, complaint, folder."""
+    sections = {}
+    for (section, key), value in settings.items():
+        sections.setdefault(section, []).append(f"{key} = {value}\n")
+    with open(f"{folder}/settings.ini", "w") as file:
+        for section, lines in sections.items():
+            file.write(f"[{section}]\n" + "".join(lines))
+    done = subprocess.run([f"{base.CLONE}/scripts/make-vendor-data", f"{folder}/settings.ini", f"{folder}/out"],
+                          capture_output=True, text=True, env=base.ENVIRONMENT, check=False)
+    return done.returncode, done.stderr, f"{folder}/out"
+
+
+def give(guest, user_data=None, **documents):
+    """What the cloud says from the next boot on: vendor_data and vendor_data2 as texts, to cloud-init and to the agent."""
+    folder = guest.root + SEED
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    scene.write(guest, f"{SEED}/meta_data.json", json.dumps({"uuid": "11111111-2222-3333-4444-555555555555",
+                                                             "hostname": "guest", "name": "guest"}))
+    if user_data is not None:
+        scene.write(guest, f"{SEED}/user_data", user_data)
+    for name in ("vendor_data", "vendor_data2"):
+        servers.metadata(guest.servers, None, f"{name}.json")
+        if name in documents:
+            scene.write(guest, f"{SEED}/{name}.json", documents[name])
+            os.makedirs(f"{guest.servers}/metadata/openstack/latest", exist_ok=True)
+            with open(f"{guest.servers}/metadata/openstack/latest/{name}.json", "w") as file:
+                file.write(documents[name])
+
+
+def forget(guest):
+    """As an instance that never booted."""
+    for path in ("/var/lib/cloud/instances", "/var/lib/cloud/instance", "/var/lib/cloud/data"):
+        target = guest.root + path
+        if os.path.islink(target):
+            os.unlink(target)
+        else:
+            shutil.rmtree(target, ignore_errors=True)
