@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -38,6 +39,8 @@ static int setup(void **state)
 	assert_int_equal(symlink("../../../../../../etc", path), 0);
 	(void)snprintf(path, sizeof(path), "%s/absolute", sysroot->dir);
 	assert_int_equal(symlink("/etc/nvidia", path), 0);
+	(void)snprintf(path, sizeof(path), "%s/etc/deep", sysroot->dir);
+	assert_int_equal(symlink("/etc/nvidia", path), 0);
 	(void)snprintf(path, sizeof(path), "%s/loop", sysroot->dir);
 	assert_int_equal(symlink("loop", path), 0);
 	return 0;
@@ -66,6 +69,7 @@ static void every_path_stays_inside(void **state)
 		assert_reads(sysroot, "/../../etc/./nvidia//gridd.conf");
 		assert_reads(sysroot, "/outside/nvidia/gridd.conf");
 		assert_reads(sysroot, "/absolute/gridd.conf");
+		assert_reads(sysroot, "/etc/deep/gridd.conf");
 		assert_int_equal(
 			root_open_at(&sysroot->root, "/loop/x", O_RDONLY, 0, &err), -1);
 		assert_int_equal(err.errnum, ELOOP);
@@ -92,6 +96,29 @@ static void both_ways_create_only_the_last_component(void **state)
 	}
 	without_openat2 = false;
 	sysroot_assert_entries(sysroot, "/etc/nvidia", 3);
+}
+
+static void both_ways_refuse_a_name_that_is_too_long(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	char folder[2 + NAME_MAX] = "/", file[sizeof(folder) + 2], path[sizeof(file)];
+
+	memset(folder + 1, 'a', NAME_MAX);
+	folder[1 + NAME_MAX] = '\0';
+	sysroot_mkdir(sysroot, folder);
+	(void)snprintf(file, sizeof(file), "%s/b", folder);
+	sysroot_write(sysroot, file, "not meant");
+	(void)snprintf(path, sizeof(path), "%sb", folder);
+
+	for (int pass = 0; pass < 2; pass++) {
+		struct error err = ERROR_INIT;
+
+		without_openat2 = pass == 1;
+		assert_int_equal(root_open_at(&sysroot->root, path, O_RDONLY, 0, &err),
+				 -1);
+		assert_int_equal(err.errnum, ENAMETOOLONG);
+	}
+	without_openat2 = false;
 }
 
 static void a_tree_is_removed_without_following_links(void **state)
@@ -162,6 +189,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_path_stays_inside, setup,
 						sysroot_teardown),
 		cmocka_unit_test_setup_teardown(both_ways_create_only_the_last_component,
+						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(both_ways_refuse_a_name_that_is_too_long,
 						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_tree_is_removed_without_following_links,
 						setup, sysroot_teardown),
