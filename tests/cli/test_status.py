@@ -200,7 +200,7 @@ class Drivers(Status):
     def test_one_that_hangs_and_does_not_listen(self):
         self.driver("trap '' TERM; while :; do sleep 1000; done")
         self.broken("nvidia-smi", "--wait", "2")
-        self.assertLess(self.last.seconds, 30)
+        self.assertLess(self.last.seconds, 50)
 
     def test_module_that_is_not_loaded(self):
         self.driver('echo "NVIDIA-SMI has failed because it couldn\'t communicate with the NVIDIA driver. Make sure that the '
