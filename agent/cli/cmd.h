@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "cli/args.h"
+#include "core/pipeline.h"
 
 #define CMD_RUN(name)                                                                    \
 	int name(struct agent *agent, const struct args *args, struct json **ret_report, \
@@ -29,6 +30,10 @@ CMD_RUN(cmd_run);
 must_check int cmd_run_job(struct agent *agent, enum agent_job job,
 			   struct json **ret_report, struct error *err);
 
+/* The report of steps that ended with `result`; it is made on failure, too. */
+must_check int cmd_run_report(const struct pipeline_report *report, int result,
+			      struct json **ret_report, struct error *err);
+
 CMD_RUN(cmd_fetch);
 CMD_RUN(cmd_install);
 CMD_RUN(cmd_configure);
@@ -39,10 +44,12 @@ CMD_RUN(cmd_validate);
 CMD_RUN(cmd_doctor);
 CMD_RUN(cmd_config_show);
 CMD_RUN(cmd_config_check);
+CMD_RUN(cmd_seal);
+CMD_RUN(cmd_uninstall);
 
 CMD_PRINT(cmd_detect_print);
 CMD_PRINT(cmd_plan_print);
-CMD_PRINT(cmd_run_print); /* also of install, configure and token install */
+CMD_PRINT(cmd_run_print); /* also of whatever else answers with steps */
 CMD_PRINT(cmd_fetch_print);
 CMD_PRINT(cmd_token_check_print);
 CMD_PRINT(cmd_status_print);

@@ -5,7 +5,15 @@
 #include <string.h>
 
 #include "cli/cmd.h"
-#include "core/pipeline.h"
+
+int cmd_run_report(const struct pipeline_report *report, int result,
+		   struct json **ret_report, struct error *err)
+{
+	*ret_report = pipeline_report_json(report);
+	if (!*ret_report && result == 0)
+		return error_set_errno(err, ENOMEM, "reporting the steps");
+	return result;
+}
 
 int cmd_run_job(struct agent *agent, enum agent_job job, struct json **ret_report,
 		struct error *err)
@@ -13,10 +21,7 @@ int cmd_run_job(struct agent *agent, enum agent_job job, struct json **ret_repor
 	struct pipeline_report report;
 	int result = pipeline_run(agent, job, &report, err);
 
-	*ret_report = pipeline_report_json(&report);
-	if (!*ret_report && result == 0)
-		return error_set_errno(err, ENOMEM, "reporting the steps");
-	return result;
+	return cmd_run_report(&report, result, ret_report, err);
 }
 
 CMD_RUN(cmd_run)

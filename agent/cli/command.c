@@ -36,6 +36,12 @@ const struct command command_table[] = {
 	  "show the configuration in force" },
 	{ "config check", cmd_config_check, cmd_config_check_print, "", 0, 0, 0,
 	  "check the configuration" },
+	{ "seal", cmd_seal, cmd_run_print, "", 0, ARGS_LOCK_WAIT,
+	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
+	  "take token, identity and logs out, before a snapshot becomes an image" },
+	{ "uninstall", cmd_uninstall, cmd_run_print, "", 0, ARGS_LOCK_WAIT,
+	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
+	  "take away what install and configure put in place" },
 };
 const size_t command_table_size = ARRAY_SIZE(command_table);
 

@@ -39,6 +39,8 @@ enum agent_job {
 	AGENT_CONFIGURE = 1 << 2,
 	AGENT_TOKEN = 1 << 3, /* token install */
 	AGENT_FETCH = 1 << 4, /* changes nothing of the system */
+	AGENT_SEAL = 1 << 5,
+	AGENT_UNINSTALL = 1 << 6,
 };
 
 /* What the command line says, for every command. */

@@ -18,16 +18,10 @@
 #define SYSTEM (AGENT_RUN | AGENT_INSTALL)
 #define LICENSE (AGENT_RUN | AGENT_CONFIGURE)
 #define TOKEN (LICENSE | AGENT_TOKEN)
-
-struct step {
-	const char *name;
-	int (*run)(struct agent *agent, struct outcome *outcome, struct error *err);
-	unsigned jobs;
-	bool online; /* skipped during an image build */
-};
+#define TAKES_AWAY (AGENT_SEAL | AGENT_UNINSTALL)
 
 /* the configuration comes before this list, the report after it */
-static const struct step steps[] = {
+static const struct pipeline_step steps[] = {
 	{ "detect", survey_detect, ALL, false },      /* PCI, kernels -> gpus, host */
 	{ "metadata", survey_metadata, ALL, true },   /* drive, service -> settings */
 	{ "match", driver_match, DRIVER, false },     /* host, repository -> package */
@@ -83,13 +77,14 @@ static void note(struct agent *agent, const struct outcome *outcome)
 		log_line(LOG_LEVEL_WARNING, "warning: %s", err.text);
 }
 
-static int run_step(struct agent *agent, const struct step *step, struct outcome *outcome,
-		    struct error *err)
+static int run_step(struct agent *agent, const struct pipeline_step *step,
+		    struct outcome *outcome, struct error *err)
 {
 	double begin = clock_monotonic();
 	int result;
 
-	agent->step = step->name;
+	if (!(agent->job & TAKES_AWAY))
+		agent->step = step->name;
 	outcome->kind = OUTCOME_UNCHANGED;
 	result = step->run(agent, outcome, err);
 	outcome->seconds = clock_monotonic() - begin;
@@ -99,29 +94,33 @@ static int run_step(struct agent *agent, const struct step *step, struct outcome
 		(void)text_copy(outcome->detail, sizeof(outcome->detail), err->text);
 	}
 	say(outcome, result < 0 ? err : NULL);
-	if (agent->job != AGENT_FETCH)
+	if (agent->job != AGENT_FETCH && !(agent->job & TAKES_AWAY))
 		note(agent, outcome);
 	return result;
 }
 
-static int run_steps(struct agent *agent, enum agent_job job,
-		     struct pipeline_report *ret_report, struct error *err)
+int pipeline_run_list(struct agent *agent, enum agent_job job,
+		      const struct pipeline_step *list, size_t count,
+		      struct pipeline_report *ret_report, struct error *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+	ret_report->count = 0;
+	agent->job = job;
+
+	for (size_t i = 0; i < count; i++) {
 		struct outcome *outcome = &ret_report->outcomes[ret_report->count];
 
-		if (!(steps[i].jobs & job))
+		if (!(list[i].jobs & job))
 			continue;
-		*outcome = (struct outcome){ .step = steps[i].name };
+		*outcome = (struct outcome){ .step = list[i].name };
 		ret_report->count++;
 
-		if (steps[i].online && agent->offline) {
+		if (list[i].online && agent->offline) {
 			outcome->kind = OUTCOME_SKIPPED;
 			(void)snprintf(outcome->detail, sizeof(outcome->detail),
 				       "offline");
 			continue;
 		}
-		if (run_step(agent, &steps[i], outcome, err) < 0) {
+		if (run_step(agent, &list[i], outcome, err) < 0) {
 			if (job & SYSTEM && agent->tree_is_whole)
 				place_discard(agent);
 			return -1;
@@ -134,11 +133,9 @@ static int run_steps(struct agent *agent, enum agent_job job,
 int pipeline_run(struct agent *agent, enum agent_job job,
 		 struct pipeline_report *ret_report, struct error *err)
 {
-	int result;
+	int result =
+		pipeline_run_list(agent, job, steps, ARRAY_SIZE(steps), ret_report, err);
 
-	ret_report->count = 0;
-	agent->job = job;
-	result = run_steps(agent, job, ret_report, err);
 	if (job == AGENT_RUN && !(result < 0 && err->interrupted))
 		publish_license(agent);
 	return result;

@@ -17,6 +17,13 @@ struct pipeline_report {
 	struct outcome outcomes[PIPELINE_STEPS_MAX];
 };
 
+struct pipeline_step {
+	const char *name;
+	int (*run)(struct agent *agent, struct outcome *outcome, struct error *err);
+	unsigned jobs; /* of which jobs it is a part */
+	bool online;   /* skipped during an image build */
+};
+
 /*
  * Runs the steps of one job in order and stops at the first failure: its outcome says
  * so, later ones are pending. agent->step is then the step that failed. Each
@@ -24,6 +31,14 @@ struct pipeline_report {
  */
 must_check int pipeline_run(struct agent *agent, enum agent_job job,
 			    struct pipeline_report *ret_report, struct error *err);
+
+/*
+ * The same for a list of its own, for the commands that take away what the others put in
+ * place: agent->step stays the command's name, and the state gets no record.
+ */
+must_check int pipeline_run_list(struct agent *agent, enum agent_job job,
+				 const struct pipeline_step *list, size_t count,
+				 struct pipeline_report *ret_report, struct error *err);
 
 /* The contract's {"schema":1,"steps":[...]}; NULL when memory is out. */
 struct json *pipeline_report_json(const struct pipeline_report *report);

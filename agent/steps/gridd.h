@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/root.h"
+#include "base/run.h"
 
 #define GRIDD_UNIT "nvidia-gridd.service"
 
@@ -28,3 +30,10 @@ must_check int gridd_look(struct gridd_state *ret_state, struct error *err);
  */
 must_check int gridd_restart(bool reload, unsigned timeout_s, int cancel_fd,
 			     struct error *err);
+
+/*
+ * Stops the daemon, which then returns its license. `ret_changed`: it was active. A
+ * system without systemd or without the unit has none to stop.
+ */
+must_check int gridd_stop(struct runner *runner, const struct root *root,
+			  bool *ret_changed, struct error *err);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "cli/cmd.h"
+#include "core/uninstall.h"
+
+CMD_RUN(cmd_uninstall)
+{
+	struct pipeline_report report;
+	int result = uninstall_all(agent, &report, err);
+
+	(void)args;
+	return cmd_run_report(&report, result, ret_report, err);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Takes a driver away again: the counterpart of steps/install.h and steps/configure.h.
+ */
+
+#include "base/root.h"
+#include "base/run.h"
+#include "model/package.h"
+
+/*
+ * Unloads what is loaded of the driver. False in `ret_gone`: something uses it still, and
+ * it stays in memory until a reboot.
+ */
+must_check int remove_loaded(struct runner *runner, const struct root *root,
+			     bool *ret_gone, struct error *err);
+
+/*
+ * User space and what else the package has put in place: nvidia-uninstall for a .run, the
+ * package manager for the package that nvidia-smi belongs to. Nothing where nvidia-smi is
+ * gone. ERROR_INSTALL with the last words of the one that failed.
+ */
+must_check int remove_driver(struct runner *runner, const struct root *root,
+			     enum package_kind kind, int log_fd, bool *ret_changed,
+			     struct error *err);
+
+/* INSTALL_MODULES of every kernel, and depmod for those that had them. */
+must_check int remove_modules(struct runner *runner, const struct root *root,
+			      bool *ret_changed, struct error *err);
+
+/* The blacklist, the kept sources, the unit where we wrote it. */
+must_check int remove_files(struct runner *runner, const struct root *root,
+			    bool *ret_changed, struct error *err);
+
+/*
+ * gridd.conf as it was before the first change of ours; where there was none and
+ * `written` (we wrote it) none again. `ret_what` is a static text for the report.
+ */
+must_check int remove_configuration(const struct root *root, bool written,
+				    bool *ret_changed, const char **ret_what,
+				    struct error *err);
+
+/* Our token. Tokens of other names that it displaced come back. */
+must_check int remove_token(const struct root *root, bool *ret_changed,
+			    struct error *err);
