@@ -53,6 +53,7 @@ static int copy_tree(struct runner *runner, const struct root *root, const char 
 }
 
 #define FIELD_MAX 160
+#define STRANGERS_MAX 1000
 
 /* One field of a module, by modinfo; `ret_value` holds FIELD_MAX bytes. */
 static int read_field(struct runner *runner, const struct root *root, const char *module,
@@ -195,6 +196,24 @@ static int build_in(struct runner *runner, const struct root *root,
 	return 0;
 }
 
+/* Work folders that killed runs left, as well as it can be done. */
+static void remove_strangers(const struct root *root)
+{
+	struct error ignored = ERROR_INIT;
+	cleanup_strv char **names = NULL;
+
+	if (root_list(root, BUILD_DIR, STRANGERS_MAX, &names, &ignored) < 0)
+		return;
+	for (char **name = names; *name; name++) {
+		char path[256];
+
+		if ((*name)[0] == '.' &&
+		    text_format(path, sizeof(path), BUILD_DIR "/%s", *name) &&
+		    root_remove_tree(root, path, &ignored) < 0)
+			continue;
+	}
+}
+
 int build_modules(struct runner *runner, const struct root *root,
 		  const struct build_input *input, struct build_result *ret_result,
 		  struct error *err)
@@ -211,7 +230,13 @@ int build_modules(struct runner *runner, const struct root *root,
 	if (!is_folder(root, input->tree, kernel_folder(input->open)))
 		return error_set(err, ERROR_BUILD, "the driver has no folder %s",
 				 kernel_folder(input->open));
-	(void)text_format(shop.work, sizeof(shop.work), BUILD_DIR "/.%s", release);
+	/*
+	 * Of this process alone: the compilers of a run that was killed may go on for a
+	 * while, and write to the path that they were given.
+	 */
+	remove_strangers(root);
+	(void)text_format(shop.work, sizeof(shop.work), BUILD_DIR "/.%s-%ld", release,
+			  (long)getpid());
 	(void)text_format(shop.done, sizeof(shop.done), BUILD_DIR "/%s", release);
 
 	result = build_in(runner, root, input, &shop, ret_result, err);

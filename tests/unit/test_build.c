@@ -1,3 +1,4 @@
+/* wrap: getpid */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "steps/build.h"
 
@@ -11,7 +12,13 @@
 #define REL "6.1.0-37-cloud-amd64"
 #define VERSION "525.105.17"
 #define TREE "/var/cache/vgpu-guest-agent/tree"
-#define WORK BUILD_DIR "/." REL
+#define WORK BUILD_DIR "/." REL "-1234"
+
+pid_t __wrap_getpid(void);
+pid_t __wrap_getpid(void)
+{
+	return 1234;
+}
 
 static const struct toolchain gcc = {
 	.compiler = "/usr/bin/gcc-12",
