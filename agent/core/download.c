@@ -104,13 +104,17 @@ static int publish(struct agent *agent, const char *dir, char *path, size_t size
 	return result;
 }
 
-/* What a later fetch can go on with stays. */
-static void drop_empty_cache(const struct agent *agent, const char *dir)
+/* What a later fetch can go on with stays, but not a file that was judged and is bad. */
+static void drop_useless_cache(const struct agent *agent, const char *dir,
+			       enum error_code why)
 {
 	cleanup_strv char **names = NULL;
 	struct error ignored = ERROR_INIT;
 	struct root outer = ROOT_INIT;
 
+	if ((why == ERROR_INTEGRITY || why == ERROR_NO_MATCH) &&
+	    fetch_prune(&agent->cache, NULL, &ignored) < 0)
+		log_line(LOG_LEVEL_DEBUG, "%s", ignored.text);
 	if (root_list(&agent->cache, FETCH_CACHE, 100, &names, &ignored) < 0 ||
 	    names[0] || root_open(dir, &outer, &ignored) < 0)
 		return;
@@ -138,7 +142,7 @@ int download_driver(struct agent *agent, const char *dir, struct json **ret_repo
 
 	result = pipeline_run(agent, AGENT_FETCH, &report, err);
 	if (result < 0 || publish(agent, absolute, path, sizeof(path), err) < 0) {
-		drop_empty_cache(agent, absolute);
+		drop_useless_cache(agent, absolute, err->code);
 		return -1;
 	}
 	*ret_report = report_json(agent, path, clock_monotonic() - begin);

@@ -159,11 +159,11 @@ class Downloads(Fetches):
     def test_a_driver_that_turns_out_to_contradict_the_host(self):
         self.repository.put("driver.run", self.data)
         self.refused(4, "later branch", {"driver.url": self.repository.url + "driver.run"}, sysfs=vgpu("470.63", "r470_00"),
-                     step="unpack", empty=False)
+                     step="unpack")
 
     def test_a_file_that_is_no_driver(self):
         self.repository.put("driver.run", b"#!/bin/sh\necho hello\n" * 100)
-        self.refused(6, "driver.run", {"driver.url": self.repository.url + "driver.run"}, step="unpack", empty=False)
+        self.refused(6, "driver.run", {"driver.url": self.repository.url + "driver.run"}, step="unpack")
 
     def test_no_rule_fits(self):
         self.repository.name("NVIDIA-Linux-x86_64-550.90.07-grid.run")
