@@ -14,7 +14,7 @@ static void curl_done(CURL **curl)
 	curl_easy_cleanup(*curl);
 }
 
-static size_t take_header(char *line, size_t size, size_t count, void *context)
+static size_t take_header(const char *line, size_t size, size_t count, void *context)
 {
 	struct http_date *date = context;
 	struct span rest = span_trim((struct span){ line, size * count });
@@ -35,7 +35,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *context)
 }
 
 /* Not a byte of the body: that ends the transfer. */
-static size_t take_body(char *data, size_t size, size_t count, void *context)
+static size_t take_body(const char *data, size_t size, size_t count, void *context)
 {
 	(void)data;
 	(void)size;

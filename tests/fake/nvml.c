@@ -78,7 +78,7 @@ const char *nvmlErrorString(int code)
 
 int nvmlSystemGetDriverVersion(char *text, unsigned size)
 {
-	snprintf(text, size, "550.90.07");
+	(void)snprintf(text, size, "550.90.07");
 	return 0;
 }
 
@@ -99,14 +99,14 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device)
 int nvmlDeviceGetPciInfo_v3(void *device, struct pci *pci)
 {
 	(void)device;
-	snprintf(pci->id, sizeof(pci->id), "00000000:02:00.0");
+	(void)snprintf(pci->id, sizeof(pci->id), "00000000:02:00.0");
 	return 0;
 }
 
 int nvmlDeviceGetUUID(void *device, char *text, unsigned size)
 {
 	(void)device;
-	snprintf(text, size, "GPU-11111111-2222-3333-4444-555555555555");
+	(void)snprintf(text, size, "GPU-11111111-2222-3333-4444-555555555555");
 	return 0;
 }
 
@@ -114,7 +114,7 @@ int nvmlDeviceGetUUID(void *device, char *text, unsigned size)
 int nvmlDeviceGetName(void *device, char *text, unsigned size)
 {
 	(void)device;
-	snprintf(text, size, "NVIDIA L40S-2Q");
+	(void)snprintf(text, size, "NVIDIA L40S-2Q");
 	return 0;
 }
 #endif
@@ -131,7 +131,7 @@ static int fill(struct features *features)
 	static int calls;
 
 	if (BEHAVIOUR == CRASHES || (BEHAVIOUR == DIES_LATER && ++calls > 1))
-		raise(SIGSEGV);
+		(void)raise(SIGSEGV);
 	while (BEHAVIOUR == HANGS)
 		pause();
 	if (BEHAVIOUR == PASSED_THROUGH)
@@ -145,7 +145,7 @@ static int fill(struct features *features)
 	if (BEHAVIOUR == MANY)
 		memset(features->features[0].product, 'x', 128);
 	else
-		snprintf(features->features[0].product, 128,
+		(void)snprintf(features->features[0].product, 128,
 			 "NVIDIA RTX Virtual Workstation");
 #if BEHAVIOUR != WITHOUT_V4
 	features->features[0].expiry = (struct expiry){ 2026, 7, 7, 16, 1, 44, 2 };
