@@ -146,7 +146,7 @@ static int fill(struct features *features)
 		memset(features->features[0].product, 'x', 128);
 	else
 		(void)snprintf(features->features[0].product, 128,
-			 "NVIDIA RTX Virtual Workstation");
+			       "NVIDIA RTX Virtual Workstation");
 #if BEHAVIOUR != WITHOUT_V4
 	features->features[0].expiry = (struct expiry){ 2026, 7, 7, 16, 1, 44, 2 };
 #endif
