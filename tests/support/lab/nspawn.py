@@ -4,6 +4,7 @@
 Its kernel is the machine's: the release, the PCI tree and the loading of modules stand in (see guest/), all else is real. It has
 no device of the machine and a network namespace in which only its servers are.
 """
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -77,6 +78,31 @@ def children(pid):
         return []
 
 
+def cgroups(name):
+    """The folders of a control group of this name below that of the calling process, in the hierarchies that systemd uses."""
+    mounts = {"name=systemd": "/sys/fs/cgroup/systemd",
+              "": "/sys/fs/cgroup/unified" if os.path.isdir("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"}
+    with open("/proc/self/cgroup") as file:
+        lines = [line.strip().split(":", 2) for line in file]
+    return [os.path.normpath(f"{mounts[controllers]}/{path}/{name}") for _, controllers, path in lines if controllers in mounts]
+
+
+def enter_cgroup(name):
+    """A guest of its own: otherwise the services of guests that run at the same time share their control groups."""
+    for folder in cgroups(name):
+        with contextlib.suppress(OSError):
+            os.makedirs(folder, exist_ok=True)
+            with open(f"{folder}/cgroup.procs", "w") as file:
+                file.write("0")
+
+
+def remove_cgroup(name):
+    for folder in cgroups(name):
+        for top, _, _ in os.walk(folder, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(top)
+
+
 class Guest:
     """A guest in a folder: root/ is its tree, servers/ its servers, console.log what it said while it booted."""
 
@@ -136,9 +162,15 @@ class Guest:
         argv = ["systemd-nspawn", "--quiet", "--directory", self.root, "--machine", self.netns, "--boot",
                 "--register=no", "--keep-unit", "--console=pipe", "--resolv-conf=off", "--timezone=off",
                 "--link-journal=no", f"--network-namespace-path={network.path(self.netns)}"]
+
+        def prepare():
+            enter_cgroup(self.netns)
+            if tied:
+                servers.die_with_parent()
+
         with open(f"{self.home}/console.log", "a") as console:
             nspawn = subprocess.Popen(argv, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                                      start_new_session=True, preexec_fn=servers.die_with_parent if tied else None)
+                                      start_new_session=True, preexec_fn=prepare)
         self.nspawn = nspawn  # waited for in stop, so that it leaves no zombie
         with open(f"{self.home}/nspawn.pid", "w") as file:
             file.write(f"{nspawn.pid}\n")
@@ -235,6 +267,7 @@ class Guest:
     def remove(self):
         """Stop everything and leave nothing behind."""
         self.cut()
+        remove_cgroup(self.netns)
         servers.stop(self.servers)
         network.remove(self.netns)
         unmount(self.root)
