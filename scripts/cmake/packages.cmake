@@ -38,11 +38,12 @@ set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
 set(CPACK_RPM_PACKAGE_LICENSE Apache-2.0)
 set(CPACK_RPM_PACKAGE_GROUP System)
 set(CPACK_RPM_PACKAGE_AUTOREQ ON)
+set(CPACK_RPM_PACKAGE_RELOCATABLE OFF)
 set(CPACK_RPM_PACKAGE_REQUIRES "systemd >= 249, kmod, /bin/sh")
-set(CPACK_RPM_PACKAGE_SUGGESTS "gcc, make")
 set(CPACK_RPM_POST_INSTALL_SCRIPT_FILE ${dist}/rpm/post)
 set(CPACK_RPM_PRE_UNINSTALL_SCRIPT_FILE ${dist}/rpm/preun)
 set(CPACK_RPM_POST_UNINSTALL_SCRIPT_FILE ${dist}/rpm/postun)
+set(CPACK_RPM_SPEC_MORE_DEFINE "%define _build_id_links none")
 set(CPACK_RPM_USER_FILELIST
   "%config(noreplace) /etc/vgpu-guest-agent/agent.conf"
   "%config /etc/kernel/postinst.d/vgpu-guest-agent"

@@ -158,6 +158,17 @@ def claim_the_other_kernel_gets_its_modules_at_its_first_boot(guest):
     need(os.path.exists(module), "no module")
 
 
+def claim_a_token_that_changed_since_the_last_boot_is_taken(guest):
+    if not os.environ.get("VGPU_ALL"):
+        raise check.Skip("only with VGPU_ALL")
+    guest.token = scene.tool("make-token").decode()
+    scene.say_metadata(guest)
+    guest.reboot(tied=True)
+    wait_for_license(guest)
+    with open(f"{guest.root}/etc/nvidia/ClientConfigToken/client_configuration_token.tok") as file:
+        need(file.read() == guest.token, "the old token is still there")
+
+
 def claim_a_kernel_that_is_installed_gets_its_modules_from_the_hook(guest):
     other = guest.kernels[0]  # the second one runs
     folder = f"{guest.root}/usr/lib/modules/{other}/updates/vgpu-guest-agent"
@@ -202,6 +213,10 @@ def claim_a_license_that_goes_takes_the_target_and_the_workload_with_it(guest):
     need(guest.exec(["test", "-e", "/run/vgpu-guest-agent/licensed"]).returncode == 1, "the file is still there")
     status = scene.report(guest.exec(["cat", "/run/vgpu-guest-agent/status.json"]))
     need(status["licensed"] is False and status["reason"]["code"] == "pool_empty", status)
+    guest.exec(["systemctl", "start", "--no-block", TARGET])  # whoever pulls it in now waits
+    time.sleep(1.5)
+    need(show(guest, TARGET, "ActiveState") == ["inactive"], "the target without a license")
+    need(show(guest, "vgpu-licensed-wait.service", "ActiveState") == ["activating"], "nobody waits")
 
 
 def claim_what_the_cloud_may_mend_is_tried_again(guest):

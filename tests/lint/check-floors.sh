@@ -24,6 +24,7 @@ check steps 'base/|model/'
 check worker 'base/|model/|worker/'
 check core 'base/|model/|steps/|core/'
 check cli 'base/|model/|core/|cli/'
+check manual 'base/|model/|cli/|manual/'
 
 door() { # pattern of the library's headers, the files that may include it
 	bad=$(grep -rnE "^#include <($1)" --include='*.[ch]' . |

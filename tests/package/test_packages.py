@@ -93,7 +93,8 @@ def claim_an_upgrade_keeps_what_the_operator_changed(guest, work):
 
 def claim_removal_leaves_configuration_and_driver_and_nothing_that_starts(guest, work):
     os.makedirs(f"{guest.root}/var/lib/vgpu-guest-agent/backup", exist_ok=True)
-    must(guest.root, "systemctl", "enable", "vgpu-guest-agent.timer")
+    must(guest.root, "systemctl", "enable", "vgpu-guest-agent.service")  # whoever names the service means the timer, too
+    need(os.path.islink(f"{guest.root}/{LINK}"), "the timer is not enabled")
     must(guest.root, "dpkg", "--remove", "vgpu-guest-agent")
     need(read(f"{guest.root}/{CONF}") == EDITED, "agent.conf is gone")
     left = [path for path in ours(guest.root) if not path.startswith(("/etc/vgpu-guest-agent", "/etc/kernel", "/var/"))]
