@@ -27,6 +27,7 @@ enum {
 	OPT_WATCH,
 	OPT_PROMETHEUS,
 	OPT_SIZE,
+	OPT_BUNDLE,
 };
 
 static const struct args_entry table[] = {
@@ -57,6 +58,8 @@ static const struct args_entry table[] = {
 	  ARGS_PROMETHEUS },
 	{ "size", "N", "transpose matrices of N x N floats (default: 1024)", OPT_SIZE,
 	  ARGS_SIZE },
+	{ "bundle", "FILE", "write a support archive without secrets there", OPT_BUNDLE,
+	  ARGS_BUNDLE },
 	{ "origin", NULL, "say where each value comes from", OPT_ORIGIN, ARGS_ORIGIN },
 	{ "lock-wait", "SECONDS", "wait so long for another instance to end",
 	  OPT_LOCK_WAIT, ARGS_LOCK_WAIT },
@@ -156,6 +159,9 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 				   err);
 	case OPT_SIZE:
 		return read_number("size", value, SIZE_MAX_N, &args->size, err);
+	case OPT_BUNDLE:
+		args->bundle = value;
+		return 0;
 	case OPT_ORIGIN:
 		args->origin = true;
 		return 0;

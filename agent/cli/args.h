@@ -20,6 +20,7 @@ enum args_option {
 	ARGS_ORIGIN = 1 << 4,
 	ARGS_LOCK_WAIT = 1 << 5,
 	ARGS_SIZE = 1 << 6,
+	ARGS_BUNDLE = 1 << 7,
 	ARGS_WATCH = 1 << 10,
 	ARGS_PROMETHEUS = 1 << 11,
 };
@@ -38,6 +39,7 @@ struct args {
 	bool json, help, version;
 	enum log_level log_level;
 	const char *output;
+	const char *bundle; /* --bundle FILE, or NULL */
 	unsigned wait_s, lock_wait_s;
 	bool origin;
 	unsigned size;          /* of validate's matrix, 0: the default */

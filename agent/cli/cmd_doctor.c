@@ -9,11 +9,23 @@
 #include "base/log.h"
 #include "cli/cmd.h"
 #include "core/doctor.h"
+#include "core/doctor_bundle.h"
 
 CMD_RUN(cmd_doctor)
 {
 	int result = doctor_examine(agent, ret_report, err);
 
+	if (args->bundle && *ret_report) {
+		struct error found = *err;
+
+		if (doctor_bundle_write(agent, *ret_report, args->bundle, err) < 0)
+			return -1;
+		*err = found;
+		log_line(LOG_LEVEL_NOTICE,
+			 "doctor     the support archive is %s: look at it before you "
+			 "hand it on",
+			 args->bundle);
+	}
 	/* People read the causes on standard output: the error says only what they mean.
 	 */
 	if (result < 0 && *ret_report && !args->json) {

@@ -30,7 +30,7 @@ const struct command command_table[] = {
 	  ARGS_WAIT | ARGS_WATCH | ARGS_PROMETHEUS, 0, "show the license of every GPU" },
 	{ "validate", cmd_validate, cmd_validate_print, "", 0, ARGS_SIZE, 0,
 	  "run a verified GPU workload" },
-	{ "doctor", cmd_doctor, cmd_doctor_print, "", 0, 0, 0,
+	{ "doctor", cmd_doctor, cmd_doctor_print, "", 0, ARGS_BUNDLE, 0,
 	  "say why it is not licensed or does not work, and how to fix it" },
 	{ "config show", cmd_config_show, cmd_config_show_print, "", 0, ARGS_ORIGIN, 0,
 	  "show the configuration in force" },

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A support archive: texts are gathered in a private folder, redacted, and packed by
+ * tar(1). What cannot be had is a text that says why: an archive never fails over that.
+ */
+
+#include "base/root.h"
+#include "base/run.h"
+#include "base/span.h"
+
+struct archive {
+	char path[64];      /* the private folder; "" when there is none */
+	struct root folder; /* what is packed */
+};
+
+#define ARCHIVE_INIT ((struct archive){ .folder = ROOT_INIT })
+
+must_check int archive_open(struct archive *ret_archive, struct error *err);
+
+/* Removes the folder. */
+void archive_close(struct archive *archive);
+
+must_check int archive_add_text(struct archive *archive, const char *name,
+				struct span text, struct error *err);
+
+/* The newest part of a file. */
+must_check int archive_add_file(struct archive *archive, const char *name,
+				const struct root *root, const char *path,
+				struct error *err);
+
+/*
+ * What a command of the root says; argv[0] is its bare name. With `only`, a
+ * NULL-terminated list of words, the lines that hold one of them.
+ */
+must_check int archive_add_command(struct archive *archive, const char *name,
+				   struct runner *runner, const struct root *root,
+				   const char *const *argv, const char *const *only,
+				   struct error *err);
+
+/* Packs it into `file` below `host`, which is "/", with mode 0600. */
+must_check int archive_pack(struct archive *archive, struct runner *runner,
+			    const struct root *host, const char *file, struct error *err);
