@@ -32,6 +32,8 @@ const struct command command_table[] = {
 	  "run a verified GPU workload" },
 	{ "doctor", cmd_doctor, cmd_doctor_print, "", 0, ARGS_BUNDLE, 0,
 	  "say why it is not licensed or does not work, and how to fix it" },
+	{ "monitor", cmd_monitor, cmd_monitor_print, "", 0, 0, 0,
+	  "watch the licenses and keep status.json and the metrics file current" },
 	{ "config show", cmd_config_show, cmd_config_show_print, "", 0, ARGS_ORIGIN, 0,
 	  "show the configuration in force" },
 	{ "config check", cmd_config_check, cmd_config_check_print, "", 0, 0, 0,

@@ -7,6 +7,7 @@
 #include "core/decide.h"
 #include "core/place.h"
 #include "model/url.h"
+#include "steps/announce.h"
 
 static bool file_is_there(const struct agent *agent, const char *path)
 {
@@ -303,5 +304,12 @@ int driver_build(struct agent *agent, struct outcome *outcome, struct error *err
 
 int driver_install(struct agent *agent, struct outcome *outcome, struct error *err)
 {
-	return place_install(agent, outcome, err);
+	int result;
+
+	if (!agent->offline)
+		announce_change(&agent->root, true);
+	result = place_install(agent, outcome, err);
+	if (!agent->offline)
+		announce_change(&agent->root, false);
+	return result;
 }

@@ -65,3 +65,9 @@ void journal_step(const struct outcome *outcome, const struct error *error)
 		outcome->step, "VGPU_OUTCOME=%s", outcome_kind_name(outcome->kind),
 		"VGPU_SECONDS=%.3f", outcome->seconds, NULL);
 }
+
+void journal_event(const char *id, int priority, const char *text)
+{
+	(void)sd_journal_send("MESSAGE=%s", text, "MESSAGE_ID=%s", id, "PRIORITY=%d",
+			      priority, "SYSLOG_IDENTIFIER=vgpu-guest-agent", NULL);
+}

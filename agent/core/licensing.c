@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/rotation.h"
 #include "steps/configure.h"
 #include "steps/gridd.h"
 #include "steps/gridd_log.h"
@@ -191,6 +192,16 @@ int licensing_token(struct agent *agent, struct outcome *outcome, struct error *
 	if (judge_token(agent, fd, count, source, outcome, err) < 0)
 		return -1;
 
+	if (rotation_refuses(agent, fd)) {
+		(void)text_format(outcome->detail, sizeof(outcome->detail),
+				  "%s has one that did not license before: the installed "
+				  "one stays",
+				  source);
+		return 0;
+	}
+	if (rotation_begin(agent, fd, err) < 0)
+		return -1;
+
 	/* The installed one stays where it is, whatever it is called. */
 	if (strcmp(source, SOURCE_INSTALLED) != 0 &&
 	    token_install(fd, (unsigned)agent->settings.license.token_mode, &agent->root,
@@ -310,8 +321,11 @@ int licensing_license(struct agent *agent, struct outcome *outcome, struct error
 	const struct license_report *report = &agent->license;
 
 	if (poll_until_licensed(&agent->runner, &agent->root, &wait, &agent->license,
-				err) < 0)
-		return explain(err);
+				err) < 0) {
+		(void)explain(err);
+		rotation_undo(agent, err);
+		return -1;
+	}
 
 	for (size_t i = 0; i < report->count; i++) {
 		const struct license_gpu *gpu = &report->gpus[i];

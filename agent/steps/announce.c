@@ -9,6 +9,7 @@
 #include "base/text.h"
 
 #define SYSTEMCTL_S 30
+#define STATUS_MAX (1u << 20)
 
 bool announce_is_licensed(const struct root *root)
 {
@@ -68,4 +69,60 @@ int announce_nothing(struct runner *runner, const struct root *root, struct erro
 	if (withdraw(runner, root, err) < 0)
 		return -1;
 	return root_unlink(root, ANNOUNCE_STATUS, err);
+}
+
+/* The status without its time. The caller frees it; NULL when memory is out. */
+static char *print_timeless(struct json *status)
+{
+	json_free(json_take(status, "timestamp"));
+	return json_print(status);
+}
+
+/* Whether the file says the same already. One that cannot be read does not. */
+static bool says_the_same(const struct root *root, const char *text)
+{
+	cleanup_free char *old_text = NULL, *old = NULL, *new = NULL;
+	cleanup_json struct json *old_status = NULL, *new_status = NULL;
+	struct error ignored = ERROR_INIT;
+	size_t size;
+
+	if (file_read(root, ANNOUNCE_STATUS, STATUS_MAX, &old_text, &size, &ignored) <
+		    0 ||
+	    json_parse(old_text, size, &old_status, &ignored) < 0 ||
+	    json_parse(text, strlen(text), &new_status, &ignored) < 0)
+		return false;
+	old = print_timeless(old_status);
+	new = print_timeless(new_status);
+	return old && new &&strcmp(old, new) == 0;
+}
+
+int announce_files(const struct root *root, const struct json *status, bool licensed,
+		   bool *ret_changed, struct error *err)
+{
+	cleanup_free char *text = json_print(status);
+	bool changed;
+
+	if (!text)
+		return error_set_errno(err, ENOMEM, "writing %s", ANNOUNCE_STATUS);
+	if (!licensed && root_unlink(root, ANNOUNCE_LICENSED, err) < 0)
+		return -1;
+	*ret_changed = !says_the_same(root, text);
+	if (*ret_changed &&
+	    (root_mkdir(root, ANNOUNCE_DIR, 0755, err) < 0 ||
+	     file_write_atomic(root, ANNOUNCE_STATUS, text, strlen(text), 0644, err) < 0))
+		return -1;
+	return licensed ? file_update(root, ANNOUNCE_LICENSED, span_of(""), 0644,
+				      &changed, err)
+			: 0;
+}
+
+void announce_change(const struct root *root, bool begins)
+{
+	struct error ignored = ERROR_INIT;
+
+	if (!begins)
+		root_discard(root, ANNOUNCE_CHANGING);
+	else if (root_mkdir(root, ANNOUNCE_DIR, 0755, &ignored) == 0 &&
+		 file_write_atomic(root, ANNOUNCE_CHANGING, "", 0, 0644, &ignored) < 0)
+		root_discard(root, ANNOUNCE_CHANGING);
 }

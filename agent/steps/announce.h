@@ -13,6 +13,9 @@
 #define ANNOUNCE_DIR "/run/vgpu-guest-agent"
 #define ANNOUNCE_STATUS ANNOUNCE_DIR "/status.json"
 #define ANNOUNCE_LICENSED ANNOUNCE_DIR "/licensed"
+#define ANNOUNCE_CHANGING_NAME "changing"
+#define ANNOUNCE_CHANGING ANNOUNCE_DIR "/" ANNOUNCE_CHANGING_NAME
+#define ANNOUNCE_ROTATE ANNOUNCE_DIR "/rotate"
 #define ANNOUNCE_TARGET "vgpu-licensed.target"
 
 /*
@@ -27,5 +30,18 @@ must_check int announce_license(struct runner *runner, const struct root *root,
 must_check int announce_nothing(struct runner *runner, const struct root *root,
 				struct error *err);
 
+/*
+ * While the driver is being replaced ANNOUNCE_CHANGING is there: the monitor then lets go
+ * of it. Failures are none: then it may take a reboot.
+ */
+void announce_change(const struct root *root, bool begins);
+
 /* Whether ANNOUNCE_LICENSED is there. */
 bool announce_is_licensed(const struct root *root);
+
+/*
+ * The files alone, where `status` says something new besides its time: for the monitor,
+ * which may not ask systemd for anything. vgpu-licensed.path moves the target after it.
+ */
+must_check int announce_files(const struct root *root, const struct json *status,
+			      bool licensed, bool *ret_changed, struct error *err);

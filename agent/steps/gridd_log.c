@@ -105,3 +105,55 @@ int gridd_log_expiry(int64_t since, int64_t *ret_expiry, struct error *err)
 	*ret_expiry = expiry;
 	return 0;
 }
+
+struct gridd_log {
+	sd_journal *journal;
+};
+
+struct gridd_log *gridd_log_follow(void)
+{
+	struct gridd_log *log = calloc(1, sizeof(*log));
+	int r;
+
+	if (!log)
+		return NULL;
+	r = sd_journal_open(&log->journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+	if (r >= 0)
+		r = select_daemon(log->journal);
+	if (r >= 0)
+		r = sd_journal_get_fd(log->journal);
+	if (r >= 0)
+		r = sd_journal_seek_tail(log->journal);
+	/* Behind the last entry that is there; where there is none, at the beginning. */
+	if (r >= 0 && sd_journal_previous(log->journal) == 0)
+		r = sd_journal_seek_head(log->journal);
+	if (r < 0) {
+		gridd_log_close(log);
+		return NULL;
+	}
+	return log;
+}
+
+int gridd_log_fd(const struct gridd_log *log)
+{
+	return log ? sd_journal_get_fd(log->journal) : -1;
+}
+
+bool gridd_log_has_more(struct gridd_log *log)
+{
+	bool more = false;
+
+	if (!log || sd_journal_process(log->journal) < 0)
+		return false;
+	while (sd_journal_next(log->journal) > 0)
+		more = true;
+	return more;
+}
+
+void gridd_log_close(struct gridd_log *log)
+{
+	if (!log)
+		return;
+	sd_journal_close(log->journal);
+	free(log);
+}

@@ -11,6 +11,7 @@
 
 #define STATE_DIR "/var/lib/vgpu-guest-agent"
 #define BACKUP_DIR STATE_DIR "/backup/tokens"
+#define REJECTED BACKUP_DIR "/rejected.tok"
 #define FILES_MAX 1000 /* in the folder, and kept of one name */
 #define PATH_SIZE 512
 
@@ -240,4 +241,33 @@ int token_open_installed(const struct root *root, int *ret_fd, size_t *ret_count
 	*ret_fd = take_fd(newest);
 	*ret_count = count;
 	return 0;
+}
+
+bool token_same(int fd, int other)
+{
+	cleanup(content_done) struct content a = { 0 }, b = { 0 };
+	struct error ignored = ERROR_INIT;
+
+	return content_read(&a, fd, &ignored) == 0 &&
+	       content_read(&b, other, &ignored) == 0 && content_same(&a, &b);
+}
+
+int token_reject(const struct root *root, int fd, struct error *err)
+{
+	cleanup(content_done) struct content content = { 0 };
+
+	if (content_read(&content, fd, err) < 0 ||
+	    root_mkdir(root, STATE_DIR, 0755, err) < 0 ||
+	    root_mkdir(root, BACKUP_DIR, 0700, err) < 0)
+		return -1;
+	return file_write_atomic(root, REJECTED, content.text, content.size, 0600, err);
+}
+
+bool token_is_rejected(const struct root *root, int fd)
+{
+	struct error ignored = ERROR_INIT;
+	cleanup_fd int rejected =
+		root_open_at(root, REJECTED, O_RDONLY | O_NONBLOCK, 0, &ignored);
+
+	return rejected >= 0 && token_same(fd, rejected);
 }

@@ -32,3 +32,13 @@ must_check int token_install(int fd, unsigned mode, const struct root *root,
  */
 must_check int token_open_installed(const struct root *root, int *ret_fd,
 				    size_t *ret_count, struct error *err);
+
+/* Whether both descriptors hold the same token. */
+bool token_same(int fd, int other);
+
+/*
+ * A token that did not license, while another one did, is kept beside the replaced ones,
+ * so that it is not tried again by itself.
+ */
+must_check int token_reject(const struct root *root, int fd, struct error *err);
+bool token_is_rejected(const struct root *root, int fd);

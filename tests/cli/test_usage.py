@@ -10,7 +10,7 @@ import subprocess
 import parts
 from program import QUICK, Case, main, remove, write
 
-COMMANDS = ("detect", "plan", "run", "fetch", "install", "configure", "token check", "token install", "status", "config show",
+COMMANDS = ("detect", "plan", "run", "fetch", "install", "configure", "token check", "token install", "status", "monitor", "config show",
             "config check")
 CONFIG = "/etc/vgpu-guest-agent/agent.conf"
 CONF_D = "/etc/vgpu-guest-agent/conf.d/"

@@ -16,7 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 units=$work/usr/lib/systemd/system
 mkdir -p "$units/nvidia-gridd.service.d" "$work/usr/bin" "$work/bin"
-cp dist/systemd/*.service dist/systemd/*.timer dist/systemd/*.target "$units"
+cp dist/systemd/*.service dist/systemd/*.timer dist/systemd/*.path dist/systemd/*.target "$units"
 cp dist/systemd/nvidia-gridd.conf "$units/nvidia-gridd.service.d"
 printf '[Service]\nType=forking\nExecStart=/usr/bin/true\n' >"$units/nvidia-gridd.service"
 for program in bin/sh usr/bin/true usr/bin/vgpu-guest-agent; do

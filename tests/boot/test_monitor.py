@@ -1,0 +1,169 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon in a guest: it sees what happens, tells of it, costs nothing, and has a new token installed and taken back."""
+import json
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from lab import check, scene, servers  # noqa: E402
+from lab.check import need  # noqa: E402
+
+check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip")
+
+UNIT, ROOT_UNIT, TARGET = "vgpu-guest-agent-monitor.service", "vgpu-guest-agent-rotate.service", "vgpu-licensed.target"
+RUN = "/run/vgpu-guest-agent"
+METRICS = f"{RUN}/vgpu.prom"
+TOKEN = "/etc/nvidia/ClientConfigToken/client_configuration_token.tok"
+CONFIGURATION = f"""http: {{ ca_file = "/etc/vgpu-guest-agent/lab-ca.pem"; }};
+license: {{ wait = 8; }};
+monitor: {{ interval = 1; metrics_file = "{METRICS}"; }};
+"""
+
+
+def shell(guest, script):
+    return guest.exec(["/bin/sh", "-c", script], merge=True).stdout.decode(errors="replace")
+
+
+def show(guest, unit, name):
+    return shell(guest, f"systemctl show {unit} --property={name} --value").strip()
+
+
+def wait_for(guest, what, condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        need(time.monotonic() < deadline, f"no {what} within {seconds} s:\n{shell(guest, 'journalctl -n 40 --no-pager')}")
+        time.sleep(0.1)
+
+
+def entries(guest, name, since=0):
+    """The messages of one MESSAGE_ID of core/journal.h, from our monitor or the root unit."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../agent/core/journal.h")) as file:
+        identity = next(line.split('"')[1] for line in file if line.startswith(f"#define JOURNAL_{name} "))
+    lines = shell(guest, f"journalctl -o json --no-pager MESSAGE_ID={identity}").splitlines()
+    return [entry["MESSAGE"] for entry in map(json.loads, filter(lambda line: line.startswith("{"), lines))
+            if int(entry["__REALTIME_TIMESTAMP"]) / 1e6 > since]
+
+
+def content(guest, path):
+    return shell(guest, f"cat {path}")
+
+
+def say_token(guest, *arguments):
+    guest.token = scene.tool("make-token", *arguments).decode()
+    scene.say_metadata(guest)
+
+
+def claim_it_starts_and_tells_of_the_license(guest):
+    scene.furnish(guest)
+    scene.write(guest, "/etc/vgpu-guest-agent/agent.conf", CONFIGURATION)
+    servers.publish(guest.servers, scene.bundle())
+    guest.boot(tied=True)
+    done = scene.agent(guest, "run")
+    need(done.returncode == 0, scene.words(done))
+    shell(guest, f"systemctl start {UNIT}")
+    need(show(guest, UNIT, "ActiveState") == "active", shell(guest, f"systemctl status {UNIT}"))
+    need(entries(guest, "LICENSED") != [], shell(guest, f"journalctl -u {UNIT}"))
+    need(json.loads(content(guest, f"{RUN}/status.json"))["licensed"] is True, content(guest, f"{RUN}/status.json"))
+    need("\nvgpu_license_licensed{" in content(guest, METRICS), shell(guest, f"journalctl -u {UNIT}; ls -la {RUN}"))
+
+
+def claim_it_has_no_privilege(guest):
+    pid = show(guest, UNIT, "MainPID")
+    status = content(guest, f"/proc/{pid}/status")
+    need("\nUid:\t0" not in status and "\nCapEff:\t0000000000000000" in status, status)
+    need("NoNewPrivs:\t1" in status, status)
+
+
+def claim_it_writes_only_what_has_changed(guest):
+    stat = f"stat -c '%n %i %Y %Z' {RUN}/status.json {RUN}/licensed {METRICS}"
+    before = shell(guest, stat)
+    time.sleep(3.5)
+    need(shell(guest, stat) == before, f"{before}{shell(guest, stat)}")
+
+
+def claim_it_costs_next_to_nothing(guest):
+    pid = show(guest, UNIT, "MainPID")
+
+    def ticks():
+        return sum(int(word) for word in content(guest, f"/proc/{pid}/stat").rpartition(")")[2].split()[11:13])
+
+    before, began = ticks(), time.monotonic()
+    time.sleep(3)
+    used = (ticks() - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - began)
+    rollup = {line.split(":")[0]: int(line.split()[1]) for line in content(guest, f"/proc/{pid}/smaps_rollup").splitlines()[1:]}
+    print(f"# {used * 100:.2f} % of a core at an interval of 1 s, {rollup['Rss']} KiB resident, {rollup['Anonymous']} KiB anonymous",
+          flush=True)
+    need(used < 0.03, used)
+    if "asan" not in os.environ["VGPU_BUILD"]:
+        need(rollup["Anonymous"] < 4096 and rollup["Rss"] < 6144, rollup)
+
+
+def claim_a_lost_license_is_noticed_and_the_target_follows(guest):
+    wait_for(guest, "target", lambda: show(guest, TARGET, "ActiveState") == "active")
+    began = time.time()
+    scene.behave(guest, license_delay=1, license_gpus=0)
+    wait_for(guest, "entry", lambda: entries(guest, "UNLICENSED", began))
+    status = json.loads(content(guest, f"{RUN}/status.json"))
+    need(status["licensed"] is False and status["gpus"][0]["licensed"] is False, status)
+    need(shell(guest, f"test -e {RUN}/licensed && echo there") == "", "licensed is still there")
+    need(content(guest, METRICS).count("} 0\n") == 1, content(guest, METRICS))
+    wait_for(guest, "end of the target", lambda: show(guest, TARGET, "ActiveState") == "inactive")
+    scene.behave(guest, license_delay=1)
+    wait_for(guest, "license", lambda: entries(guest, "LICENSED", began))
+    wait_for(guest, "target", lambda: show(guest, TARGET, "ActiveState") == "active")
+
+
+def claim_a_driver_that_is_silent_counts_as_no_license(guest):
+    began = time.time()
+    scene.behave(guest, license_delay=1, smi="half")
+    wait_for(guest, "entry", lambda: entries(guest, "SILENT", began))
+    status = json.loads(content(guest, f"{RUN}/status.json"))
+    need(status["licensed"] is False and status["gpus"] == [], status)
+    scene.behave(guest, license_delay=1)
+    wait_for(guest, "answer", lambda: entries(guest, "ANSWERS", began))
+    wait_for(guest, "status", lambda: json.loads(content(guest, f"{RUN}/status.json"))["licensed"])
+
+
+def claim_entries_are_explained(guest):
+    text = shell(guest, f"journalctl --update-catalog; journalctl -x --no-pager -u {UNIT}")
+    need("Subject: vGPU: a GPU that needs a license has none" in text, text[-2000:])
+
+
+def claim_a_new_token_in_the_metadata_is_installed(guest):
+    began = time.time()
+    say_token(guest, "--host", "192.0.2.77")
+    wait_for(guest, "new token", lambda: entries(guest, "TOKEN_NEW", began))
+    wait_for(guest, "installation", lambda: content(guest, TOKEN) == guest.token)
+    wait_for(guest, "end", lambda: show(guest, ROOT_UNIT, "ActiveState") == "inactive")
+    need(show(guest, ROOT_UNIT, "Result") == "success", shell(guest, f"journalctl -u {ROOT_UNIT}"))
+
+
+def claim_a_token_that_does_not_license_is_taken_back(guest):
+    began, good = time.time(), guest.token
+    say_token(guest, "--expired")
+    wait_for(guest, "old token back", lambda: entries(guest, "TOKEN_BACK", began), 40)
+    need(content(guest, TOKEN) == good, "not the token that was there")
+    need(b"Licensed" in scene.agent(guest, "status").stdout, scene.words(scene.agent(guest, "status")))
+
+
+def claim_it_is_not_tried_again_by_itself(guest):
+    good = content(guest, TOKEN)
+    done = scene.agent(guest, "run")
+    need(done.returncode == 0 and content(guest, TOKEN) == good, scene.words(done))
+    need(b"did not license before" in done.stderr, scene.words(done))
+
+
+def claim_a_metrics_folder_that_is_gone_is_said_once(guest):
+    began = time.time()
+    scene.write(guest, "/etc/vgpu-guest-agent/agent.conf", CONFIGURATION.replace(METRICS, "/run/gone/vgpu.prom"))
+    shell(guest, f"systemctl restart {UNIT}")
+    time.sleep(2.5)
+    said = shell(guest, f"journalctl -u {UNIT} --since=@{began:.6f} --no-pager")
+    need(said.count("monitor.metrics_file") == 1, said)
+    need(show(guest, UNIT, "ActiveState") == "active", said)
+
+
+with scene.bare() as guest:
+    sys.exit(check.run([value for name, value in list(globals().items()) if name.startswith("claim_")], guest))
