@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
@@ -116,11 +117,13 @@ def give(guest, user_data=None, **documents):
                 file.write(documents[name])
 
 
-def forget(guest):
-    """As an instance that never booted."""
-    for path in ("/var/lib/cloud/instances", "/var/lib/cloud/instance", "/var/lib/cloud/data"):
-        target = guest.root + path
-        if os.path.islink(target):
-            os.unlink(target)
-        else:
-            shutil.rmtree(target, ignore_errors=True)
+def wait_licensed(guest, seconds=240):
+    """Nobody calls the agent: the guest gets there by itself."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if guest.exec(["test", "-x", "/usr/bin/nvidia-smi"]).returncode == 0:
+            if scene.agent(guest, "status", "--wait", "10").returncode == 0:
+                return
+        time.sleep(1)
+    log = guest.journal("-u", "vgpu-guest-agent*", "-u", "cloud-*")
+    raise base.LabError(f"not licensed after {seconds} s:\n{log[-4000:]}")

@@ -54,16 +54,19 @@ class Image:
                               env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, errors="replace", timeout=BUILD_SECONDS, check=False)
         self.said = done.stdout
-        need(done.returncode == 0, f"disk-image-create ended with {done.returncode}:\n{self.said[-5000:]}")
+        if done.returncode != 0:
+            plain = [line for line in self.said.splitlines() if " | + " not in line]
+            raise AssertionError(f"disk-image-create ended with {done.returncode}:\n" + "\n".join(plain[-60:]))
         base.output("tar", "-C", self.root, "--numeric-owner", "-xpf", f"{self.folder}/out/image.tar")
 
 
 def rootfs(folder):
-    """The base as a tar and the element that unpacks it."""
+    """The base with cloud-init as a tar, and the element that unpacks it."""
     prepared = base.prepare()
     tar = f"{folder}/base.tar"
-    base.output("tar", "-C", prepared.path, "--numeric-owner", f"--exclude=./usr/lib/modules/{prepared.kernels[1]}",
-                "--exclude=./boot/*", "-cf", tar, ".")
+    with cloud.overlay(f"{cloud.layer(prepared)}:{prepared.path}", f"{folder}/overlay") as root:
+        base.output("tar", "-C", root, "--numeric-owner", f"--exclude=./usr/lib/modules/{prepared.kernels[1]}",
+                    "--exclude=./boot/*", "-cf", tar, ".")
     for name, text in ROOTFS.items():
         path = f"{folder}/elements/rootfs-tar/{name}"
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -142,8 +145,7 @@ def booted(image, prepared):
 
 def licensed_by_itself(image, prepared):
     with booted(image, prepared) as guest:
-        done = scene.agent(guest, "status", "--wait", "200")
-        need(done.returncode == 0, scene.words(done) + guest.journal("-u", "vgpu-guest-agent")[-3000:])
+        cloud.wait_licensed(guest)
         return guest.journal("-u", "vgpu-guest-agent")
 
 

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -46,6 +47,16 @@ def claim_settings_that_cannot_be_meant_write_nothing(_):
             need("secret" not in said and not os.path.exists(out), f"{settings}: {os.path.exists(out)} {said}")
 
 
+def claim_the_example_of_settings_is_good(_):
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(f"{base.CLONE}/cloud-init/settings.example.ini", folder)
+        with open(f"{folder}/client_configuration_token.tok", "w") as file:
+            file.write(TOKEN)
+        base.output(f"{base.CLONE}/scripts/make-vendor-data", f"{folder}/settings.example.ini", f"{folder}/out")
+        need(sorted(os.listdir(f"{folder}/out")) == ["cloud-config.yaml", "dynamic", "vendor-data.json", "vendor-data.mime"],
+             os.listdir(f"{folder}/out"))
+
+
 def made(folder, **more):
     """The documents for a guest of ours: package, authority, repository, a token of 4 KB."""
     with open(f"{folder}/t.tok", "w") as file:
@@ -72,18 +83,6 @@ def claim_the_documents_are_what_nova_and_cloud_init_take(guest):
     need(said.startswith("Valid cloud-config"), said)
 
 
-def wait_licensed(guest, seconds=240):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if guest.exec(["test", "-x", "/usr/bin/vgpu-guest-agent"]).returncode == 0:
-            done = scene.agent(guest, "status", "--wait", "10")
-            if done.returncode == 0:
-                return
-        time.sleep(1)
-    log = guest.journal("-u", "vgpu-guest-agent*", "-u", "cloud-*")
-    raise AssertionError(f"not licensed after {seconds} s:\n{log[-4000:]}")
-
-
 def tenant_is_served(guest):
     """The tenant's own commands ran and the boot ended, whatever became of ours."""
     done = guest.exec(["cloud-init", "status", "--wait", "--long"])
@@ -103,7 +102,7 @@ def claim_a_stock_image_becomes_licensed_beside_the_tenants_user_data(guest):
     cloud.give(guest, USER_DATA, vendor_data=texts["vendor-data.json"])
     guest.boot(tied=True)
     tenant_is_served(guest)
-    wait_licensed(guest)
+    cloud.wait_licensed(guest)
     with open(f"{guest.root}/etc/nvidia/ClientConfigToken/client_configuration_token.tok") as file:
         need(file.read() == TOKEN, "not the token")
     log = guest.journal()
@@ -129,7 +128,7 @@ def claim_the_token_lies_where_root_alone_reads_it(guest):
 def claim_the_next_boot_installs_nothing_anew(guest):
     before = os.stat(f"{guest.root}/usr/bin/vgpu-guest-agent").st_ctime_ns
     guest.reboot(tied=True)
-    wait_licensed(guest)
+    cloud.wait_licensed(guest)
     need(os.stat(f"{guest.root}/usr/bin/vgpu-guest-agent").st_ctime_ns == before, "the package was installed again")
 
 
@@ -167,14 +166,15 @@ def claim_a_tenant_who_refuses_vendor_data_gets_none(guest):
     need(not os.path.exists(f"{guest.root}/run/vgpu-guest-agent-setup"), "vendor-data ran")
 
 
-def claim_the_cloud_config_does_the_same(guest):
+def claim_the_cloud_config_does_the_same_also_without_curl(guest):
     anew(guest)
+    os.unlink(f"{guest.root}/usr/bin/curl")
     with tempfile.TemporaryDirectory() as folder:
         texts = made(folder)
     cloud.give(guest, USER_DATA, vendor_data=json.dumps({"cloud-init": texts["cloud-config.yaml"]}))
     guest.boot(tied=True)
     tenant_is_served(guest)
-    wait_licensed(guest)
+    cloud.wait_licensed(guest)
 
 
 # A damaged document, a key of a newer operator, a token of somebody else's: the status of `run` and what it says.

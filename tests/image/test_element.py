@@ -52,6 +52,7 @@ REFUSED = [
     ({"DRIVER_SHA256": "abc"}, "DRIVER_SHA256", "64 hexadecimal digits"),
     ({"INSTALL": "image"}, "INSTALL", "needs to know the driver"),
     ({"INSTALL": "image", "REPOSITORY": "https://pulp.example/"}, "INSTALL", "needs to know the driver"),
+    ({"INSTALL": "image", "DRIVER_URL": "http://127.0.0.1:9/x.run"}, "DRIVER_SHA256", "has to be set"),
     ({"AGENT_PACKAGE": "/no/such.deb"}, "AGENT_PACKAGE", "no file"),
     ({"AGENT_PACKAGE": "/etc/passwd"}, "AGENT_PACKAGE", ".deb or .rpm"),
 ]
@@ -108,7 +109,7 @@ def claim_a_driver_url_that_the_server_does_not_have_ends_the_build():
         refused({"DRIVER_URL": url}, "DRIVER_URL", "HTTP 404")
     with server(405) as url, Hooks(DRIVER_URL=url) as hooks:  # a server that does not like to be asked
         need(hooks.run("root").returncode == 0, "405 was taken for a missing file")
-    refused({"INSTALL": "image", "DRIVER_URL": "http://127.0.0.1:9/x.run"}, "DRIVER_URL", "connect")
+    refused({"INSTALL": "image", "DRIVER_URL": "http://127.0.0.1:9/x.run", "DRIVER_SHA256": "0" * 64}, "DRIVER_URL", "connect")
 
 
 def claim_nothing_at_all_is_enough():
