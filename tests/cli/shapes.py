@@ -37,6 +37,11 @@ STEPS = ("detect", "metadata", "match", "fetch", "unpack", "build", "install", "
 CHECKS = ("gpu", "match", "space", "headers", "compiler", "secure_boot", "nouveau", "package_lock", "clock", "token",
           "license_server")
 
+CAUSES = ("no_gpu driver_missing driver_other_kernel module_not_loaded nouveau_bound nova_bound secure_boot version_mismatch "
+          "branch_too_new gridd_missing gridd_disabled gridd_stopped gridd_crashed gridd_conf feature_type token_missing "
+          "token_unreadable token_malformed token_expired token_not_yet_valid token_several clock dns port_refused port_filtered tls "
+          "pool_empty server_too_old clock_windback trusted_store license_expired unknown").split()
+
 HOST = {"version": str, "branch": str}
 ERROR = {"name": set(NAMES), "status": int, "step": str, "message": str, "hint": (str, None)}
 
@@ -87,6 +92,8 @@ SHAPES = {
                   "needs_license": bool, "licensed": bool}],
         "reason": ({"code": str, "message": str, "hint": (str, None)}, None),
     },
+    "doctor": {"schema": one, "causes": [{"code": set(CAUSES), "certain": bool, "message": str, "hint": str}],
+               "checks": [{"name": str, "ok": (bool, None), "detail": str}]},
     "error": {"schema": one, "error": ERROR},
 }
 COMMANDS = {"run": "steps", "install": "steps", "configure": "steps", "token install": "steps"}
