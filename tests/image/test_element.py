@@ -258,11 +258,35 @@ def claim_an_image_without_headers_ends_the_build():
     with Hooks(INSTALL="image", DRIVER_URL="file:///x.run") as hooks:
         root = f"{hooks.home}/root"
         os.makedirs(f"{root}/lib/modules/6.1.0-1-amd64/kernel")
-        hooks.tool("install-packages", f"#!/bin/sh\necho asked for $* >&2\nexit 100\n")
+        hooks.tool("install-packages", "#!/bin/sh\necho asked for $* >&2\nexit 100\n")
         hooks.tool("vgpu-guest-agent", "#!/bin/sh\nexit 0\n")
         done = hooks.run("post-install", NVIDIA_VGPU_ROOT=root, NVIDIA_VGPU_PAYLOAD="/no/such")
     need(done.returncode != 0 and "asked for linux-headers-6.1.0-1-amd64" in done.stdout, done.stdout)
     need(complaints(done)[-1].startswith("nvidia-vgpu: DIB_NVIDIA_VGPU_INSTALL: \"image\" needs the headers"), done.stdout)
+
+
+def claim_an_image_of_the_rhel_family_is_asked_in_its_own_words():
+    """With stubs: no image of this family can be had here."""
+    with Hooks(INSTALL="image", DRIVER_URL="file:///x.run", AGENT_PACKAGE="/x.rpm") as hooks:
+        for name in ("bash", "find", "env", "mktemp", "rm", "sed", "tail", "tee", "mkdir", "chmod", "basename", "dirname"):
+            os.symlink(shutil.which(name, path=element.PATH), f"{hooks.home}/bin/{name}")
+        for name in ("rpm", "dnf", "install-packages"):
+            hooks.tool(name, f"#!/bin/bash\necho {name} $*\n")
+        hooks.tool("vgpu-guest-agent", "#!/bin/bash\nexit 0\n")
+        os.makedirs(f"{hooks.hooks}/nvidia-vgpu")
+        open(f"{hooks.hooks}/nvidia-vgpu/agent.rpm", "w").close()
+        os.makedirs(f"{hooks.home}/root/lib/modules/5.14.0-427.el9.x86_64/kernel")
+        said = ""
+        for phase in ("install", "post-install"):
+            script = 'source "$1"; exec "$2"'
+            done = subprocess.run(["/bin/bash", "-c", script, "-", f"{hooks.hooks}/environment.d/10-nvidia-vgpu",
+                                   f"{hooks.hooks}/{phase}.d/60-nvidia-vgpu"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, check=False, env={
+                                      **hooks.environment, "PATH": f"{hooks.home}/bin", "DIB_ENV": "",
+                                      "NVIDIA_VGPU_ROOT": f"{hooks.home}/root", "NVIDIA_VGPU_PAYLOAD": f"{hooks.hooks}/nvidia-vgpu"})
+            said += done.stdout
+    need("dnf -y install " in said and "/agent.rpm" in said, said)
+    need("install-packages kernel-devel-5.14.0-427.el9.x86_64" in said, said)
 
 
 def claim_what_the_agent_says_of_a_bad_driver_is_handed_on():
