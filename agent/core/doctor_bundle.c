@@ -11,7 +11,6 @@
 #include "steps/configure.h"
 
 #define LOGS_MAX 100
-#define LINES "3000"
 
 static int add_json(struct archive *archive, const char *name, const struct json *json,
 		    struct error *err)
@@ -78,7 +77,7 @@ static int add_commands(struct archive *archive, struct agent *agent, struct err
 {
 	static const char *const gridd[] = { "journalctl",
 					     "--no-pager",
-					     "--lines=" LINES,
+					     "--lines=3000",
 					     "_SYSTEMD_UNIT=nvidia-gridd.service",
 					     "+",
 					     "SYSLOG_IDENTIFIER=nvidia-gridd",
@@ -87,7 +86,7 @@ static int add_commands(struct archive *archive, struct agent *agent, struct err
 					     NULL };
 	static const char *const agents[] = { "journalctl",
 					      "--no-pager",
-					      "--lines=" LINES,
+					      "--lines=3000",
 					      "SYSLOG_IDENTIFIER=vgpu-guest-agent",
 					      "+",
 					      "_COMM=vgpu-guest-agent",
@@ -97,10 +96,7 @@ static int add_commands(struct archive *archive, struct agent *agent, struct err
 	static const char *const words[] = { "NVRM",       "nvidia",   "nouveau",
 					     "nova",       "Lockdown", "Secure boot",
 					     "secureboot", NULL };
-	const struct {
-		const char *name;
-		const char *const *argv, *const *only;
-	} commands[] = {
+	const struct archive_command commands[] = {
 		{ "journal-gridd.txt", gridd, NULL },
 		{ "journal-agent.txt", agents, NULL },
 		{ "nvidia-smi.txt", smi, NULL },
@@ -108,9 +104,8 @@ static int add_commands(struct archive *archive, struct agent *agent, struct err
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (archive_add_command(archive, commands[i].name, &agent->runner,
-					&agent->root, commands[i].argv, commands[i].only,
-					err) < 0)
+		if (archive_add_command(archive, &commands[i], &agent->runner,
+					&agent->root, err) < 0)
 			return -1;
 	}
 	return 0;

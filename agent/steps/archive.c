@@ -17,23 +17,17 @@
 #define PACK_TIMEOUT_S 120
 #define ARGS_MAX 16
 
-int archive_open(struct archive *ret_archive, struct error *err)
+int archive_open(struct archive *archive, struct error *err)
 {
-	cleanup(archive_close) struct archive archive = ARCHIVE_INIT;
 	char path[96] = TEMPLATE;
 
 	if (!mkdtemp(path))
 		return error_set_errno(err, errno, "making a folder in /tmp");
-	(void)text_copy(archive.path, sizeof(archive.path), path);
-	(void)text_format(path, sizeof(path), "%s/" NAME, archive.path);
+	(void)text_copy(archive->path, sizeof(archive->path), path);
+	(void)text_format(path, sizeof(path), "%s/" NAME, archive->path);
 	if (mkdir(path, 0700) < 0)
 		return error_set_errno(err, errno, "making %s", path);
-	if (root_open(path, &archive.folder, err) < 0)
-		return -1;
-
-	*ret_archive = archive;
-	archive = ARCHIVE_INIT;
-	return 0;
+	return root_open(path, &archive->folder, err);
 }
 
 void archive_close(struct archive *archive)
@@ -117,9 +111,8 @@ static size_t keep_lines(char *text, size_t size, const char *const *words)
 	return used < size ? used : size;
 }
 
-int archive_add_command(struct archive *archive, const char *name, struct runner *runner,
-			const struct root *root, const char *const *argv,
-			const char *const *only, struct error *err)
+int archive_add_command(struct archive *archive, const struct archive_command *command,
+			struct runner *runner, const struct root *root, struct error *err)
 {
 	const char *words[ARGS_MAX] = { NULL };
 	const struct run run = {
@@ -131,20 +124,20 @@ int archive_add_command(struct archive *archive, const char *name, struct runner
 	struct error why = ERROR_INIT;
 	char path[256];
 
-	for (size_t i = 1; i + 1 < ARGS_MAX && argv[i]; i++)
-		words[i] = argv[i];
-	words[0] = run_find(root, argv[0], path, sizeof(path));
+	for (size_t i = 1; i + 1 < ARGS_MAX && command->argv[i]; i++)
+		words[i] = command->argv[i];
+	words[0] = run_find(root, command->argv[0], path, sizeof(path));
 	if (!words[0])
-		return add_reason(archive, name, "no such program", err);
+		return add_reason(archive, command->name, "no such program", err);
 	if (run_command(runner, root, &run, &result, &why) < 0) {
 		if (!why.interrupted)
-			return add_reason(archive, name, why.text, err);
+			return add_reason(archive, command->name, why.text, err);
 		*err = why;
 		return -1;
 	}
-	if (only)
-		result.size = keep_lines(result.output, result.size, only);
-	return archive_add_text(archive, name,
+	if (command->only)
+		result.size = keep_lines(result.output, result.size, command->only);
+	return archive_add_text(archive, command->name,
 				(struct span){ result.output, result.size }, err);
 }
 

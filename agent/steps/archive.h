@@ -17,7 +17,8 @@ struct archive {
 
 #define ARCHIVE_INIT ((struct archive){ .folder = ROOT_INIT })
 
-must_check int archive_open(struct archive *ret_archive, struct error *err);
+/* `archive` is ARCHIVE_INIT, and is to be closed also where this fails. */
+must_check int archive_open(struct archive *archive, struct error *err);
 
 /* Removes the folder. */
 void archive_close(struct archive *archive);
@@ -30,13 +31,17 @@ must_check int archive_add_file(struct archive *archive, const char *name,
 				const struct root *root, const char *path,
 				struct error *err);
 
-/*
- * What a command of the root says; argv[0] is its bare name. With `only`, a
- * NULL-terminated list of words, the lines that hold one of them.
- */
-must_check int archive_add_command(struct archive *archive, const char *name,
+struct archive_command {
+	const char *name;        /* of its text */
+	const char *const *argv; /* argv[0] is its bare name */
+	const char *const
+		*only; /* keep the lines that hold one of these words; NULL: all */
+};
+
+/* What a command of the root says. */
+must_check int archive_add_command(struct archive *archive,
+				   const struct archive_command *command,
 				   struct runner *runner, const struct root *root,
-				   const char *const *argv, const char *const *only,
 				   struct error *err);
 
 /* Packs it into `file` below `host`, which is "/", with mode 0600. */
