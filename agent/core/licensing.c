@@ -319,6 +319,7 @@ int licensing_license(struct agent *agent, struct outcome *outcome, struct error
 		.context = &waiting,
 	};
 	const struct license_report *report = &agent->license;
+	struct error left = ERROR_INIT;
 
 	if (poll_until_licensed(&agent->runner, &agent->root, &wait, &agent->license,
 				err) < 0) {
@@ -326,6 +327,8 @@ int licensing_license(struct agent *agent, struct outcome *outcome, struct error
 		rotation_undo(agent, err);
 		return -1;
 	}
+	if (licensing_is_needed(agent) && token_forget_older(&agent->root, &left) < 0)
+		(void)text_copy(outcome->warning, sizeof(outcome->warning), left.text);
 
 	for (size_t i = 0; i < report->count; i++) {
 		const struct license_gpu *gpu = &report->gpus[i];

@@ -205,6 +205,24 @@ int token_install(int fd, unsigned mode, const struct root *root, bool *ret_chan
 	return 0;
 }
 
+int token_forget_older(const struct root *root, struct error *err)
+{
+	cleanup_strv char **names = NULL;
+
+	if (root_list(root, BACKUP_DIR, FILES_MAX, &names, err) < 0)
+		return -1;
+	for (char **name = names; *name; name++) {
+		char path[PATH_SIZE];
+
+		if (!text_format(path, sizeof(path), BACKUP_DIR "/%s", *name) ||
+		    strcmp(path, REJECTED) == 0)
+			continue;
+		if (root_unlink(root, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static bool is_newer(const struct stat *a, const struct stat *b)
 {
 	if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)

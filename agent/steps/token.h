@@ -26,6 +26,9 @@ must_check int token_memory(const char *text, size_t size, int *ret_fd,
 must_check int token_install(int fd, unsigned mode, const struct root *root,
 			     bool *ret_changed, struct error *err);
 
+/* What token_install() moved away: the new one works, and these are secrets. */
+must_check int token_forget_older(const struct root *root, struct error *err);
+
 /*
  * The token that is installed: the only file of the folder, or the newest of several.
  * None there: the descriptor is -1 and the count 0.

@@ -167,6 +167,7 @@ def claim_a_token_that_changed_since_the_last_boot_is_taken(guest):
     wait_for_license(guest)
     with open(f"{guest.root}/etc/nvidia/ClientConfigToken/client_configuration_token.tok") as file:
         need(file.read() == guest.token, "the old token is still there")
+    need(os.listdir(f"{guest.root}/var/lib/vgpu-guest-agent/backup/tokens") == [], "the old token is kept although the new one works")
 
 
 def claim_a_kernel_that_is_installed_gets_its_modules_from_the_hook(guest):

@@ -421,6 +421,24 @@ static void a_worker_that_fails_is_an_error_with_its_words(void **state)
 	assert_string_equal(err.text, "checking the token: no");
 }
 
+static void older_tokens_are_forgotten_but_not_that_one_was_tried(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(token_forget_older(&sysroot->root, &err), 0);
+	sysroot_mkdir(sysroot, BACKUP);
+	sysroot_write(sysroot, BACKUP "/other.tok", "other");
+	sysroot_write(sysroot, BACKUP "/rejected.tok", "tried");
+	sysroot_write(sysroot, TOKEN_PATH, "installed");
+
+	assert_int_equal(token_forget_older(&sysroot->root, &err), 0);
+
+	sysroot_assert_entries(sysroot, BACKUP, 1);
+	sysroot_assert_text(sysroot, BACKUP "/rejected.tok", "tried");
+	sysroot_assert_text(sysroot, TOKEN_PATH, "installed");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
 
 int main(void)
@@ -432,6 +450,7 @@ int main(void)
 		TEST(another_mode_is_a_change),
 		TEST(the_token_before_it_is_kept),
 		TEST(other_tokens_are_moved_and_never_lost),
+		TEST(older_tokens_are_forgotten_but_not_that_one_was_tried),
 		TEST(hidden_files_and_folders_of_others_stay),
 		TEST(a_linked_folder_is_followed_inside_the_root),
 		TEST(a_linked_token_becomes_a_file_and_its_target_stays),
