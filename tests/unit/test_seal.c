@@ -168,6 +168,23 @@ static void every_token_goes_and_the_folders_stay(void **state)
 	assert_int_equal(seal_sync(&sysroot->root, &err), 0);
 }
 
+static void a_single_token_anywhere_is_a_change(void **state)
+{
+	static const char *const paths[] = { TOKEN_PATH, SEAL_TOKEN_BACKUP "/old.tok",
+					     "/etc/named.tok" };
+	const struct sysroot *sysroot = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		struct error err = ERROR_INIT;
+		bool changed = false;
+
+		sysroot_write(sysroot, paths[i], token);
+		assert_int_equal(
+			seal_tokens(&sysroot->root, "/etc/named.tok", &changed, &err), 0);
+		assert_true(changed);
+	}
+}
+
 static void forgotten_secrets_are_gone(void **state)
 {
 	static const struct seal_secrets none;
@@ -191,6 +208,7 @@ int main(void)
 		TEST(metadata_with_a_token_is_found_without_knowing_it),
 		TEST(links_are_not_followed),
 		TEST(every_token_goes_and_the_folders_stay),
+		TEST(a_single_token_anywhere_is_a_change),
 		TEST(forgotten_secrets_are_gone),
 	};
 
