@@ -125,6 +125,7 @@ static void our_token_goes_and_others_come_back(void **state)
 
 	sysroot_write(sysroot, TOKEN_PATH, "ours");
 	sysroot_write(sysroot, BACKUP "/tokens/client_configuration_token.tok", "old");
+	sysroot_write(sysroot, BACKUP "/tokens/rejected.tok", "tried in vain");
 	sysroot_write(sysroot, BACKUP "/tokens/theirs.tok", "theirs");
 	sysroot_write(sysroot, BACKUP "/tokens/theirs.tok.1", "another of that name");
 
