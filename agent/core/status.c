@@ -9,7 +9,6 @@
 #include "steps/detect.h"
 #include "steps/gridd.h"
 #include "steps/gridd_log.h"
-#include "steps/poll.h"
 
 /* Every GPU of the bus must be in the report: one that is missing is not licensed. */
 static int look_once(struct agent *agent, struct error *err)
@@ -28,18 +27,25 @@ static int look_once(struct agent *agent, struct error *err)
 	return 0;
 }
 
+#define PAUSE_FIRST_S 0.25
+#define PAUSE_MOST_S 5.0
+
+/* At first boot the driver itself is still to come: that, too, is waited for. */
 static int look(struct agent *agent, unsigned wait_s, struct error *err)
 {
-	struct poll_wait wait = {
-		.wait_s = wait_s,
-		.feature_type = agent->settings.license.feature_type,
-		.expected = agent->gpus.count,
-	};
+	double end = clock_monotonic() + wait_s, pause = PAUSE_FIRST_S;
 
-	if (wait_s == 0)
-		return look_once(agent, err);
-	return poll_until_licensed(&agent->runner, &agent->root, &wait, &agent->license,
-				   err);
+	while (look_once(agent, err) < 0) {
+		double left = end - clock_monotonic();
+
+		if (err->interrupted || left <= 0)
+			return -1;
+		if (clock_sleep(pause < left ? pause : left, agent->runner.cancel_fd,
+				err) < 0)
+			return -1;
+		pause = pause * 2 < PAUSE_MOST_S ? pause * 2 : PAUSE_MOST_S;
+	}
+	return 0;
 }
 
 static void find_reason(const struct error *error, struct license_reason *reason,

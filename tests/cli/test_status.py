@@ -173,6 +173,13 @@ class Waits(Status):
                     f"cat {self.folder}/unlicensed")
         self.assertIs(self.status("--wait", "20")["licensed"], True)
 
+    def test_for_a_driver_that_is_still_to_come(self):
+        process = self.program.start("status", "--wait", "60", sysfs=vgpu())
+        time.sleep(1)
+        self.assertIsNone(process.poll())
+        self.prints("510-vgpu-licensed.txt")
+        self.assertEqual(process.wait(30), 0)
+
     def test_no_longer_than_asked_for(self):
         self.prints("535-vgpu-unlicensed.txt")
         value = self.status("--wait", "1", status=12)
