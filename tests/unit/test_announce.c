@@ -121,6 +121,65 @@ static void a_lost_license_is_never_announced_whatever_breaks(void **state)
 	}
 }
 
+/* The monitor's way; `time` differs from look to look. Whether the status was written. */
+static bool announce_only_files(const struct sysroot *sysroot, const char *time,
+				bool licensed)
+{
+	cleanup_json struct json *status = json_build(
+		"{s:i, s:s, s:b}", "schema", 1, "timestamp", time, "licensed", licensed);
+	struct error err = ERROR_INIT;
+	bool changed = false;
+
+	assert_int_equal(announce_files(&sysroot->root, status, licensed, &changed, &err),
+			 0);
+	return changed;
+}
+
+static void another_time_alone_is_nothing_new(void **state)
+{
+	const struct sysroot *sysroot = *state;
+
+	assert_true(announce_only_files(sysroot, "1", true));
+	assert_false(announce_only_files(sysroot, "2", true));
+
+	sysroot_assert_text(sysroot, ANNOUNCE_STATUS,
+			    "{\"schema\":1,\"timestamp\":\"1\",\"licensed\":true}");
+	assert_true(announce_is_licensed(&sysroot->root));
+}
+
+static void a_change_is_written_with_its_time(void **state)
+{
+	const struct sysroot *sysroot = *state;
+
+	(void)announce_only_files(sysroot, "1", true);
+	assert_true(announce_only_files(sysroot, "2", false));
+
+	sysroot_assert_text(sysroot, ANNOUNCE_STATUS,
+			    "{\"schema\":1,\"timestamp\":\"2\",\"licensed\":false}");
+	assert_false(announce_is_licensed(&sysroot->root));
+}
+
+static void a_damaged_status_is_written_again(void **state)
+{
+	const struct sysroot *sysroot = *state;
+
+	(void)announce_only_files(sysroot, "1", true);
+	sysroot_write(sysroot, ANNOUNCE_STATUS, "{\"schema\":1,\"licen");
+
+	assert_true(announce_only_files(sysroot, "2", true));
+}
+
+static void a_change_of_the_driver_is_marked_while_it_lasts(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct stat st;
+
+	announce_change(&sysroot->root, true);
+	assert_true(root_stat(&sysroot->root, ANNOUNCE_CHANGING, &st));
+	announce_change(&sysroot->root, false);
+	assert_false(root_stat(&sysroot->root, ANNOUNCE_CHANGING, &st));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
 
 int main(void)
@@ -130,6 +189,10 @@ int main(void)
 		TEST(a_lost_license_takes_file_and_target_back),
 		TEST(nothing_leaves_no_file),
 		TEST(without_systemd_there_is_no_target),
+		TEST(another_time_alone_is_nothing_new),
+		TEST(a_change_is_written_with_its_time),
+		TEST(a_damaged_status_is_written_again),
+		TEST(a_change_of_the_driver_is_marked_while_it_lasts),
 		TEST(a_lost_license_is_never_announced_whatever_breaks),
 	};
 

@@ -439,6 +439,23 @@ static void older_tokens_are_forgotten_but_not_that_one_was_tried(void **state)
 	sysroot_assert_text(sysroot, TOKEN_PATH, "installed");
 }
 
+static void a_rejected_token_is_known_by_its_bytes(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	cleanup_fd int bad = -1, good = -1;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(token_memory("bad", 3, &bad, &err), 0);
+	assert_int_equal(token_memory("good", 4, &good, &err), 0);
+	assert_false(token_is_rejected(&sysroot->root, bad));
+	assert_int_equal(token_reject(&sysroot->root, bad, &err), 0);
+
+	assert_true(token_is_rejected(&sysroot->root, bad));
+	assert_false(token_is_rejected(&sysroot->root, good));
+	assert_true(token_same(bad, bad));
+	assert_false(token_same(bad, good));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
 
 int main(void)
@@ -459,6 +476,7 @@ int main(void)
 		TEST(memory_is_sealed_and_at_its_beginning),
 		TEST(memory_refuses_what_is_too_large),
 		TEST(the_installed_token_is_the_newest),
+		TEST(a_rejected_token_is_known_by_its_bytes),
 		TEST(no_token_is_no_error),
 		TEST(check_hands_the_token_to_the_worker),
 		TEST(a_worker_that_says_nothing_of_problems_is_not_believed),
