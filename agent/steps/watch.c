@@ -51,18 +51,20 @@ void watch_refresh(struct watch *watch, const struct root *root)
 	}
 }
 
-static unsigned marks_of(const struct watch *watch, const struct inotify_event *event)
+/* `name` is "" where the folder itself is meant. */
+static unsigned marks_of(const struct watch *watch, const struct inotify_event *head,
+			 const char *name)
 {
 	unsigned marks = 0;
 
 	for (size_t i = 0; i < watch->count; i++) {
 		const struct watch_entry *entry = &watch->entries[i];
 
-		if (event->mask & IN_Q_OVERFLOW)
+		if (head->mask & IN_Q_OVERFLOW)
 			marks |= entry->mark;
-		if (entry->wd != event->wd)
+		if (entry->wd != head->wd)
 			continue;
-		if (!entry->name || (event->len && strcmp(event->name, entry->name) == 0))
+		if (!entry->name || strcmp(name, entry->name) == 0)
 			marks |= entry->mark;
 	}
 	return marks;
@@ -70,30 +72,22 @@ static unsigned marks_of(const struct watch *watch, const struct inotify_event *
 
 unsigned watch_read(struct watch *watch)
 {
-	union {
-		struct inotify_event event;
-		char bytes[4096];
-	} buffer;
+	char bytes[4096];
 	unsigned marks = 0;
 	ssize_t n;
 
-	while ((n = read(watch->fd, &buffer, sizeof(buffer))) > 0) {
+	while ((n = read(watch->fd, bytes, sizeof(bytes))) > 0) {
 		size_t at = 0;
 
 		while (at + sizeof(struct inotify_event) <= (size_t)n) {
-			struct {
-				struct inotify_event event;
-				char name[256];
-			} one;
-			size_t size = sizeof(struct inotify_event);
+			struct inotify_event head;
+			const char *name = bytes + at + sizeof(head);
 
-			memcpy(&one.event, buffer.bytes + at, size);
-			size += one.event.len;
-			if (size > sizeof(one) || at + size > (size_t)n)
+			memcpy(&head, bytes + at, sizeof(head));
+			at += sizeof(head) + head.len;
+			if (at > (size_t)n)
 				break;
-			memcpy(&one, buffer.bytes + at, size);
-			marks |= marks_of(watch, &one.event);
-			at += size;
+			marks |= marks_of(watch, &head, head.len ? name : "");
 		}
 	}
 	return marks;
