@@ -375,6 +375,13 @@ int monitor_run(struct agent *agent, struct error *err)
 	/* nvidia-smi's output may take megabytes for a moment, and never stays. */
 	(void)mallopt(M_MMAP_THRESHOLD, HEAP_LARGEST);
 	monitor = (struct monitor){ .agent = agent, .watch = WATCH_INIT };
+	if (detect_gpus(&agent->sysfs, &agent->gpus, err) < 0)
+		return -1;
+	if (agent->gpus.count == 0) {
+		/* Nothing is wrong: the unit has started, and is done. */
+		(void)sd_notify(0, "READY=1");
+		return error_set(err, ERROR_NO_GPU, "no NVIDIA GPU on the PCI bus");
+	}
 	result = prepare(&monitor, err);
 	if (result == 0)
 		result = look(&monitor, err);

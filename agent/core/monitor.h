@@ -11,6 +11,7 @@
 
 /*
  * Runs until a signal (then `err` is interrupted) or until it cannot go on. A license
- * that is lost or a driver that does not answer is no reason.
+ * that is lost or a driver that does not answer is no reason. ERROR_NO_GPU at once where
+ * there is nothing to watch.
  */
 must_check int monitor_run(struct agent *agent, struct error *err);

@@ -162,6 +162,15 @@ class Watches(Status):
         self.assertIn(b"the driver is not loaded", out)
 
 
+class Monitor(Status):
+    def test_without_a_gpu_there_is_nothing_to_watch(self):
+        os.makedirs(self.path("bus/pci/devices"))
+        self.error(3, "monitor", "no NVIDIA GPU", "monitor", sysfs=self.folder)
+
+    def test_offline_there_is_nothing_to_ask(self):
+        self.error(2, "monitor", "offline", "monitor", "--offline", sysfs=vgpu())
+
+
 class Waits(Status):
     def test_until_it_is_licensed(self):
         licensed = read(os.path.join(DATA, "510-vgpu-licensed.txt")).decode()
