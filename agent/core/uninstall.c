@@ -4,10 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "steps/announce.h"
 #include "steps/gridd.h"
 #include "steps/remove.h"
+
+#define LET_GO_S 2 /* the monitor's, once it has seen the mark */
 
 static void tell(struct outcome *outcome, bool changed, const char *what)
 {
@@ -38,12 +41,22 @@ static bool is_ours(const struct agent *agent)
 static int unload(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	bool gone = true;
+	int result;
 
 	if (!is_ours(agent)) {
 		tell(outcome, false, "no driver of ours");
 		return 0;
 	}
-	if (remove_loaded(&agent->runner, &agent->root, &gone, err) < 0)
+	/* The monitor holds the driver's library, and so its modules: it lets go now. */
+	announce_change(&agent->root, true);
+	result = remove_loaded(&agent->runner, &agent->root, &gone, err);
+	if (result == 0 && !gone) {
+		result = clock_sleep(LET_GO_S, agent->runner.cancel_fd, err);
+		if (result == 0)
+			result = remove_loaded(&agent->runner, &agent->root, &gone, err);
+	}
+	announce_change(&agent->root, false);
+	if (result < 0)
 		return -1;
 	tell(outcome, gone, gone ? "unloaded" : "in use: it stays loaded until a reboot");
 	return 0;
