@@ -123,15 +123,19 @@ static bool has_problem(const struct json *check, const char *code)
 	return false;
 }
 
+static bool is_about_time(const struct json *check)
+{
+	return has_problem(check, "expired") || has_problem(check, "not_yet_valid");
+}
+
 /* At first boot the clock may be years off until NTP has set it: then time judges
- * nothing. */
-static int wait_for_clock(struct agent *agent, const struct json *check,
-			  struct error *err)
+ * nothing.
+ */
+static int wait_for_clock(struct agent *agent, struct error *err)
 {
 	double end = clock_monotonic() + agent->settings.license.wait;
 
-	if (agent->offline ||
-	    (!has_problem(check, "expired") && !has_problem(check, "not_yet_valid")))
+	if (agent->offline)
 		return 0;
 	if (!clock_is_synchronized())
 		log_line(LOG_LEVEL_NOTICE, "token      waiting for the clock to be set");
@@ -145,18 +149,19 @@ static int wait_for_clock(struct agent *agent, const struct json *check,
 static int judge_token(struct agent *agent, int fd, size_t count, const char *source,
 		       struct outcome *outcome, struct error *err)
 {
-	cleanup_json struct json *check = NULL, *again = NULL;
-	const struct json *judged;
+	cleanup_json struct json *first = NULL, *second = NULL;
+	struct json *check;
 
-	if (token_check(fd, &agent->channel, &check, err) < 0 ||
-	    wait_for_clock(agent, check, err) < 0 ||
-	    token_check(fd, &agent->channel, &again, err) < 0)
+	if (token_check(fd, &agent->channel, &first, err) < 0)
 		return -1;
-	judged = again;
+	if (is_about_time(first) && (wait_for_clock(agent, err) < 0 ||
+				     token_check(fd, &agent->channel, &second, err) < 0))
+		return -1;
+	check = second ? second : first;
 
-	if (count > 1 && token_add_several(again, count) < 0)
+	if (count > 1 && token_add_several(check, count) < 0)
 		return error_set_errno(err, ENOMEM, "checking the token");
-	if (token_accept(judged, outcome->warning, sizeof(outcome->warning), err) < 0)
+	if (token_accept(check, outcome->warning, sizeof(outcome->warning), err) < 0)
 		return error_prefix(err, "%s", source);
 	return 0;
 }
