@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
-#include <fcntl.h>
 #include <pty.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,21 +21,27 @@ static void console_begin(struct console *console, bool terminal)
 		assert_int_equal(openpty(&ends[0], &ends[1], NULL, NULL, NULL), 0);
 	else
 		assert_int_equal(pipe(ends), 0);
-	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
 	console->saved = dup(STDERR_FILENO);
 	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
 	(void)close(ends[1]);
 	console->read_fd = ends[0];
 }
 
-/* What was said; standard error is the old one again. */
+/*
+ * What was said; standard error is the old one again. A terminal's other end gets the
+ * bytes a moment later: read on until the end that the closed side makes.
+ */
 static const char *console_end(struct console *console)
 {
-	ssize_t n = read(console->read_fd, console->said, sizeof(console->said) - 1);
+	size_t used = 0;
+	ssize_t n;
 
-	console->said[n > 0 ? n : 0] = '\0';
 	assert_int_equal(dup2(console->saved, STDERR_FILENO), STDERR_FILENO);
 	(void)close(console->saved);
+	while ((n = read(console->read_fd, console->said + used,
+			 sizeof(console->said) - 1 - used)) > 0)
+		used += (size_t)n;
+	console->said[used] = '\0';
 	(void)close(console->read_fd);
 	return console->said;
 }
