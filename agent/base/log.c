@@ -22,11 +22,6 @@ void log_set_level(enum log_level level)
 	level_wanted = level;
 }
 
-enum log_level log_get_level(void)
-{
-	return level_wanted;
-}
-
 bool log_level_parse(const char *word, enum log_level *ret_level)
 {
 	static const char *const words[] = { "error", "warning", "notice", "info",

@@ -20,7 +20,6 @@ enum log_level {
 };
 
 void log_set_level(enum log_level level);
-enum log_level log_get_level(void);
 
 /* False for an unknown word. */
 bool log_level_parse(const char *word, enum log_level *ret_level);

@@ -53,8 +53,9 @@ CMD_PRINT(cmd_token_check_print)
 
 	(void)args;
 	(void)printf("%s, %lld bytes\n",
-		     json_get_bool(report, "valid", false) ? "The token can be installed"
-							   : "The token is damaged",
+		     json_get_bool(report, "valid", false)
+			     ? "The token can be installed"
+			     : "The token cannot be installed",
 		     (long long)json_get_int(report, "size", 0));
 	for (size_t i = 0; i < json_count(problems); i++) {
 		const struct json *one = json_at(problems, i);
