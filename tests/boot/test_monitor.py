@@ -144,6 +144,7 @@ def claim_a_token_that_does_not_license_is_taken_back(guest):
     began, good = time.time(), guest.token
     say_token(guest, "--expired")
     wait_for(guest, "old token back", lambda: entries(guest, "TOKEN_BACK", began), 40)
+    wait_for(guest, "end", lambda: show(guest, ROOT_UNIT, "ActiveState") == "failed")
     need(content(guest, TOKEN) == good, "not the token that was there")
     need(b"Licensed" in scene.agent(guest, "status").stdout, scene.words(scene.agent(guest, "status")))
 
