@@ -101,8 +101,9 @@ struct agent {
 	bool target_done[AGENT_KERNELS_MAX]; /* it has it already */
 	struct build_result built[AGENT_KERNELS_MAX];
 	bool units_changed;
-	bool loaded;   /* the driver, by this run: a daemon older than that saw no GPU */
-	int old_token; /* that the token of this run has replaced, -1: none */
+	bool loaded;    /* the driver, by this run: a daemon older than that saw no GPU */
+	bool restarted; /* the daemon, by this run: what was seen before is old */
+	int old_token;  /* that the token of this run has replaced, -1: none */
 	int command_token; /* the FILE of `token install`, -1: none */
 	struct look look;  /* how the driver is asked for it */
 	struct license_report license;

@@ -11,10 +11,10 @@
 int decide_look_at_targets(struct agent *agent, const char *version, struct error *err)
 {
 	for (size_t i = 0; i < agent->target_count; i++) {
-		struct detect_driver there;
+		struct detect_driver there = agent->driver; /* the first one's */
 
-		if (detect_driver(&agent->runner, &agent->root, agent->targets[i].release,
-				  &there, err) < 0)
+		if (i > 0 && detect_driver(&agent->runner, &agent->root,
+					   agent->targets[i].release, &there, err) < 0)
 			return -1;
 		agent->target_done[i] = version[0] && strcmp(there.version, version) == 0;
 	}
@@ -46,10 +46,11 @@ static bool is_ours(const struct agent *agent, const char *version)
 }
 
 /* Somebody else's driver is adopted where it fits, and never removed. */
-static int refuse_foreign(const struct agent *agent, const char *version, bool fits,
+static int refuse_foreign(struct agent *agent, const char *version, bool fits,
 			  struct error *err)
 {
-	struct error why = ERROR_INIT;
+	struct error why = ERROR_INIT, unknown = ERROR_INIT;
+	bool packaged = false;
 
 	if (!version[0] || is_ours(agent, version) || !gpu_has_vgpu(&agent->gpus))
 		return 0;
@@ -67,9 +68,14 @@ static int refuse_foreign(const struct agent *agent, const char *version, bool f
 	else
 		return 0;
 
+	if (detect_driver_packaged(&agent->runner, &agent->root, &packaged, &unknown) <
+		    0 &&
+	    unknown.interrupted) {
+		*err = unknown;
+		return -1;
+	}
 	return error_hint(err, "remove it the way it was installed (%s), then run again",
-			  agent->driver.packaged ? "with the package manager"
-						 : "nvidia-uninstall");
+			  packaged ? "with the package manager" : "nvidia-uninstall");
 }
 
 static int list_repository(struct agent *agent, struct error *err)

@@ -146,13 +146,25 @@ static int wait_for_clock(struct agent *agent, struct error *err)
 	return 0;
 }
 
+/* The worker that brought a token has judged it, too. */
+static int check_token(struct agent *agent, int fd, const char *source,
+		       struct json **ret_check, struct error *err)
+{
+	const struct metadata *metadata = &agent->metadata;
+
+	if (!metadata->token_check || source != metadata->token_source)
+		return token_check(fd, &agent->channel, ret_check, err);
+	*ret_check = json_build("O", metadata->token_check);
+	return *ret_check ? 0 : error_set_errno(err, ENOMEM, "checking the token");
+}
+
 static int judge_token(struct agent *agent, int fd, size_t count, const char *source,
 		       struct outcome *outcome, struct error *err)
 {
 	cleanup_json struct json *first = NULL, *second = NULL;
 	struct json *check;
 
-	if (token_check(fd, &agent->channel, &first, err) < 0)
+	if (check_token(agent, fd, source, &first, err) < 0)
 		return -1;
 	if (is_about_time(first) && (wait_for_clock(agent, err) < 0 ||
 				     token_check(fd, &agent->channel, &second, err) < 0))
@@ -288,6 +300,7 @@ int licensing_gridd(struct agent *agent, struct outcome *outcome, struct error *
 	if (gridd_restart(agent->units_changed || !state.exists, GRIDD_TIMEOUT_S,
 			  agent->runner.cancel_fd, err) < 0)
 		return explain(err);
+	agent->restarted = true;
 	outcome->kind = OUTCOME_CHANGED;
 	(void)text_format(outcome->detail, sizeof(outcome->detail), GRIDD_UNIT " %s",
 			  state.active ? "restarted" : "started");
@@ -313,6 +326,16 @@ static void say_waiting(void *context, const struct license_report *report,
 		 waiting->license->wait);
 }
 
+/* What the install step has just seen still holds: nothing was done to the daemon. */
+static bool was_seen_licensed(const struct agent *agent)
+{
+	const struct license_report *report = &agent->license;
+
+	return !agent->restarted && report->count > 0 &&
+	       report->count >= agent->gpus.count &&
+	       license_all_held(report, agent->settings.license.feature_type);
+}
+
 int licensing_license(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	struct waiting waiting = { .license = &agent->settings.license };
@@ -326,7 +349,8 @@ int licensing_license(struct agent *agent, struct outcome *outcome, struct error
 	const struct license_report *report = &agent->license;
 	struct error left = ERROR_INIT;
 
-	if (poll_until_licensed(&agent->runner, &agent->root, &wait, &agent->license,
+	if (!was_seen_licensed(agent) &&
+	    poll_until_licensed(&agent->runner, &agent->root, &wait, &agent->license,
 				err) < 0) {
 		(void)explain(err);
 		rotation_undo(agent, err);

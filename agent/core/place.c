@@ -184,6 +184,23 @@ static int install_rest(struct agent *agent, struct outcome *outcome, struct err
 	return 0;
 }
 
+/* A .run over a driver of the package manager's would leave two halves. */
+static int refuse_packaged(struct agent *agent, struct error *err)
+{
+	bool packaged;
+
+	if (agent->state.driver.kind != PACKAGE_NONE ||
+	    agent->match.package.kind != PACKAGE_RUN)
+		return 0;
+	if (detect_driver_packaged(&agent->runner, &agent->root, &packaged, err) < 0)
+		return -1;
+	if (!packaged)
+		return 0;
+	(void)error_set(err, ERROR_INSTALL,
+			"a driver that the package manager installed is in the way");
+	return error_hint(err, "remove its package, then run again");
+}
+
 int place_install(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	struct stat st;
@@ -191,13 +208,8 @@ int place_install(struct agent *agent, struct outcome *outcome, struct error *er
 	if (agent->match.rule == MATCH_INSTALLED)
 		return install_rest(agent, outcome, err);
 
-	if (agent->driver.packaged && agent->state.driver.kind == PACKAGE_NONE &&
-	    agent->match.package.kind == PACKAGE_RUN) {
-		(void)error_set(
-			err, ERROR_INSTALL,
-			"a driver that the package manager installed is in the way");
-		return error_hint(err, "remove its package, then run again");
-	}
+	if (refuse_packaged(agent, err) < 0)
+		return -1;
 	if (root_stat(&agent->root, agent->package_path, &st) &&
 	    install_check_room(&agent->root, ROOM_FACTOR * (uint64_t)st.st_size, err) < 0)
 		return -1;

@@ -37,7 +37,8 @@ static int publish(struct agent *agent, struct error *err)
 				     reason.code ? &reason : NULL, clock_now());
 	if (!status)
 		return error_set_errno(err, ENOMEM, "reporting the status");
-	return announce_license(&agent->runner, &agent->root, status, licensed, err);
+	return announce_license(&agent->runner, &agent->root, status, licensed,
+				licensed && gridd_is_active(ANNOUNCE_TARGET), err);
 }
 
 void publish_license(struct agent *agent)

@@ -45,7 +45,8 @@ static int withdraw(struct runner *runner, const struct root *root, struct error
 }
 
 int announce_license(struct runner *runner, const struct root *root,
-		     const struct json *status, bool licensed, struct error *err)
+		     const struct json *status, bool licensed, bool reached,
+		     struct error *err)
 {
 	cleanup_free char *text = json_print(status);
 	bool changed;
@@ -61,7 +62,7 @@ int announce_license(struct runner *runner, const struct root *root,
 		return 0;
 	if (file_update(root, ANNOUNCE_LICENSED, span_of(""), 0644, &changed, err) < 0)
 		return -1;
-	return move_target(runner, root, "start", err);
+	return reached ? 0 : move_target(runner, root, "start", err);
 }
 
 int announce_nothing(struct runner *runner, const struct root *root, struct error *err)

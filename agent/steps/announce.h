@@ -20,10 +20,11 @@
 
 /*
  * Writes `status` (the contract's object) where everybody can read it, then makes the
- * file ANNOUNCE_LICENSED and starts the target, or removes the one and stops the other.
+ * file ANNOUNCE_LICENSED and starts the target where it is not `reached`, or removes the
+ * one and stops the other.
  */
 must_check int announce_license(struct runner *runner, const struct root *root,
-				const struct json *status, bool licensed,
+				const struct json *status, bool licensed, bool reached,
 				struct error *err);
 
 /* No status any more: both files go and the target is stopped. Nothing there is fine. */

@@ -29,18 +29,23 @@ must_check int detect_release(const struct root *root, char *ret_release, size_t
 
 struct detect_driver {
 	char version[32]; /* of the module nvidia for the asked kernel; "": none */
-	char path[256];   /* of that module */
 	char loaded[32]; /* /sys/module/nvidia/version, "?" when only /proc/modules has it
 			  */
 	bool grid;       /* nvidia-gridd is installed */
 	bool tools;      /* nvidia-smi is installed */
-	bool packaged;   /* dpkg or rpm owns nvidia-smi */
 };
 
 /* By modinfo -k RELEASE, /proc/modules and the files; never by a guess at a path. */
 must_check int detect_driver(struct runner *runner, const struct root *root,
 			     const char *release, struct detect_driver *ret_driver,
 			     struct error *err);
+
+/*
+ * Whether dpkg or rpm owns nvidia-smi: for who is about to replace or to refuse the
+ * driver, because dpkg reads the lists of all packages for it.
+ */
+must_check int detect_driver_packaged(struct runner *runner, const struct root *root,
+				      bool *ret_packaged, struct error *err);
 
 /* Secure Boot by its EFI variable: 1 on, 0 off or no EFI, -1 could not be read. */
 int detect_secure_boot(const struct root *root);

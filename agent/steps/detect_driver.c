@@ -16,89 +16,36 @@
 #define SMI "/usr/bin/nvidia-smi"
 #define GRIDD "/usr/bin/nvidia-gridd"
 
-static bool is_version(struct span line)
-{
-	return version_valid(line);
-}
-
-static bool is_path(struct span line)
-{
-	return span_starts(line, "/");
-}
-
-/* The newest line of that form; warnings of the command stand in the same output. */
-static void take_line(const struct run_result *result, bool (*is_it)(struct span line),
-		      char *ret_text, size_t size)
+/* The newest line that is one; warnings of the command stand in the same output. */
+static void take_version(const struct run_result *result, char *ret_text, size_t size)
 {
 	struct span rest = { result->output, result->size }, line;
 
 	while (span_next_line(&rest, &line)) {
-		if (is_it(line))
+		if (version_valid(line))
 			(void)span_copy(line, ret_text, size);
 	}
 }
 
-/* Fields of the module that modprobe would take; "" where there is none. */
+/* Of the module that modprobe would take; "" where there is none. */
 static int read_module(struct runner *runner, const struct root *root,
 		       const char *release, struct detect_driver *driver,
 		       struct error *err)
 {
-	const struct {
-		const char *name;
-		bool (*is_it)(struct span line);
-		char *text;
-		size_t size;
-	} fields[] = {
-		{ "version", is_version, driver->version, sizeof(driver->version) },
-		{ "filename", is_path, driver->path, sizeof(driver->path) },
-	};
 	char modinfo[64];
+	const char *const argv[] = { modinfo,   "-k",     release, "-F",
+				     "version", "nvidia", NULL };
+	const struct run run = { .argv = argv,
+				 .timeout_s = TIMEOUT_S,
+				 .output_limit = OUTPUT_MAX };
+	cleanup(run_result_done) struct run_result result = { 0 };
 
 	if (!run_find(root, "modinfo", modinfo, sizeof(modinfo)))
 		return 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		const char *const argv[] = { modinfo,        "-k",     release, "-F",
-					     fields[i].name, "nvidia", NULL };
-		const struct run run = { .argv = argv,
-					 .timeout_s = TIMEOUT_S,
-					 .output_limit = OUTPUT_MAX };
-		cleanup(run_result_done) struct run_result result = { 0 };
-
-		if (run_command(runner, root, &run, &result, err) < 0)
-			return error_prefix(err, "asking modinfo for the module nvidia");
-		if (result.status == 0 && result.signal == 0)
-			take_line(&result, fields[i].is_it, fields[i].text,
-				  fields[i].size);
-	}
-
-	return 0;
-}
-
-/* Whether a package manager says that the file belongs to a package. */
-static int ask_owner(struct runner *runner, const struct root *root, bool *ret_owned,
-		     struct error *err)
-{
-	static const struct {
-		const char *tool, *option;
-	} owners[] = { { "dpkg-query", "-S" }, { "rpm", "-qf" } };
-
-	*ret_owned = false;
-	for (size_t i = 0; i < ARRAY_SIZE(owners) && !*ret_owned; i++) {
-		char tool[64];
-		const char *argv[] = { tool, owners[i].option, SMI, NULL };
-		const struct run run = { .argv = argv,
-					 .timeout_s = TIMEOUT_S,
-					 .output_limit = OUTPUT_MAX };
-		cleanup(run_result_done) struct run_result result = { 0 };
-
-		if (!run_find(root, owners[i].tool, tool, sizeof(tool)))
-			continue;
-		if (run_command(runner, root, &run, &result, err) < 0)
-			return error_prefix(err, "asking whose " SMI " is");
-		*ret_owned = result.status == 0 && result.signal == 0;
-	}
-
+	if (run_command(runner, root, &run, &result, err) < 0)
+		return error_prefix(err, "asking modinfo for the module nvidia");
+	if (result.status == 0 && result.signal == 0)
+		take_version(&result, driver->version, sizeof(driver->version));
 	return 0;
 }
 
@@ -151,9 +98,37 @@ int detect_driver(struct runner *runner, const struct root *root, const char *re
 	read_loaded(root, &driver);
 	driver.grid = root_stat(root, GRIDD, &st);
 	driver.tools = root_stat(root, SMI, &st);
-	if (driver.tools && ask_owner(runner, root, &driver.packaged, err) < 0)
-		return -1;
 
 	*ret_driver = driver;
+	return 0;
+}
+
+int detect_driver_packaged(struct runner *runner, const struct root *root,
+			   bool *ret_packaged, struct error *err)
+{
+	static const struct {
+		const char *tool, *option;
+	} owners[] = { { "dpkg-query", "-S" }, { "rpm", "-qf" } };
+
+	struct stat st;
+
+	*ret_packaged = false;
+	if (!root_stat(root, SMI, &st))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(owners) && !*ret_packaged; i++) {
+		char tool[64];
+		const char *argv[] = { tool, owners[i].option, SMI, NULL };
+		const struct run run = { .argv = argv,
+					 .timeout_s = TIMEOUT_S,
+					 .output_limit = OUTPUT_MAX };
+		cleanup(run_result_done) struct run_result result = { 0 };
+
+		if (!run_find(root, owners[i].tool, tool, sizeof(tool)))
+			continue;
+		if (run_command(runner, root, &run, &result, err) < 0)
+			return error_prefix(err, "asking whose " SMI " is");
+		*ret_packaged = result.status == 0 && result.signal == 0;
+	}
+
 	return 0;
 }

@@ -158,6 +158,24 @@ static int read_state(sd_bus *bus, struct gridd_state *state, struct error *err)
 	return 0;
 }
 
+bool gridd_is_active(const char *unit)
+{
+	cleanup(bus_done) sd_bus *bus = NULL;
+	cleanup(message_done) sd_bus_message *reply = NULL;
+	cleanup_free char *state = NULL;
+	struct error ignored = ERROR_INIT;
+	const char *path;
+
+	/* GetUnit: one that nobody has loaded is not active, and need not be loaded. */
+	return open_bus(&bus, &ignored) == 0 &&
+	       sd_bus_call_method(bus, SERVICE, MANAGER_PATH, MANAGER, "GetUnit", NULL,
+				  &reply, "s", unit) >= 0 &&
+	       sd_bus_message_read(reply, "o", &path) >= 0 &&
+	       sd_bus_get_property_string(bus, SERVICE, path, UNIT, "ActiveState", NULL,
+					  &state) >= 0 &&
+	       strcmp(state, "active") == 0;
+}
+
 int gridd_look(struct gridd_state *ret_state, struct error *err)
 {
 	cleanup(bus_done) sd_bus *bus = NULL;

@@ -24,6 +24,9 @@ struct gridd_state {
 	char detail[96]; /* "active (running)" */
 };
 
+/* Whether systemd has this unit and it is active; false where systemd cannot be asked. */
+bool gridd_is_active(const char *unit);
+
 must_check int gridd_look(struct gridd_state *ret_state, struct error *err);
 
 /* Reload of systemd where unit files changed, enable, (re)start, wait for the job's end.

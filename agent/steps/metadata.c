@@ -15,6 +15,7 @@ void metadata_done(struct metadata *metadata)
 {
 	json_free(metadata->object);
 	json_free(metadata->warnings);
+	json_free(metadata->token_check);
 	if (metadata->token)
 		explicit_bzero(metadata->token, metadata->token_size);
 	free(metadata->token);
@@ -90,6 +91,7 @@ static int take_token(const struct json *answer, struct metadata *metadata,
 {
 	const char *token = json_get_string(answer, "token");
 	const char *source = json_get_string(answer, "token_source");
+	const struct json *check = json_get(answer, "token_check");
 
 	if (!token)
 		return 0;
@@ -101,7 +103,12 @@ static int take_token(const struct json *answer, struct metadata *metadata,
 	(void)text_copy(metadata->token_source, sizeof(metadata->token_source),
 			source ? source : "metadata");
 	text_sanitize(metadata->token_source);
-	return 0;
+	if (json_kind(json_get(check, "problems")) != JSON_KIND_ARRAY)
+		return 0;
+	metadata->token_check = json_build("O", check);
+	return metadata->token_check
+		       ? 0
+		       : error_set_errno(err, ENOMEM, "reading the metadata");
 }
 
 static int take_answer(const struct json *answer, struct metadata *metadata,

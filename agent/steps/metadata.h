@@ -15,8 +15,9 @@ struct metadata {
 	struct json *warnings; /* array of strings, never NULL after success */
 	char *token;           /* the token's text, or NULL; wiped by metadata_done() */
 	size_t token_size;
-	char token_source[64]; /* "metadata service, vendor_data2.json" */
-	char detail[160];      /* for the report: who answered */
+	char token_source[64];    /* "metadata service, vendor_data2.json" */
+	struct json *token_check; /* model/token.h's object, or NULL: not judged yet */
+	char detail[160];         /* for the report: who answered */
 };
 
 #define METADATA_INIT ((struct metadata){ 0 })

@@ -35,9 +35,10 @@
  *         -> {"member":s,"size":i,"sha256":s}
  * metadata {"job","service":url?,"timeout":i,"drive":[{"name":s,"input":fd}]}
  *         -> {"found":bool,"object":{...},"token":s|null,"token_source":s|null,
- *             "sources":[s,...],"service":"answered"|"absent"|"empty"|"off","warnings":[s]}
- *         object: the merged vgpu_guest_agent without client_token*; never through a
- *         proxy
+ *             "token_check":{...}|null,"sources":[s,...],
+ *             "service":"answered"|"absent"|"empty"|"off","warnings":[s]}
+ *         object: the merged vgpu_guest_agent without client_token*; token_check: what
+ *         the job "token" says of it; never through a proxy
  * token   {"job","input":fd}
  *         -> the object of `token check` (contract, section 3)
  * probe   {"job","servers":[{"host":s,"ports":[i]}],"timeout":i,"date":b?}

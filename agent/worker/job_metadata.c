@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "worker/http.h"
 #include "worker/job.h"
+#include "worker/jwt.h"
 #include "worker/progress.h"
 #include "worker/vendordata.h"
 
@@ -176,23 +177,38 @@ static int read_drive(const struct json *drive, struct vendordata *data,
 	return 0;
 }
 
+/* At once, so that a run needs no second worker for it. A monster is refused unread. */
+static int check_token(const struct vendordata *data, struct json **ret_check,
+		       struct error *err)
+{
+	if (!data->token || data->token_size > JWT_SIZE_MAX) {
+		*ret_check = json_build("n");
+		return *ret_check ? 0 : error_set_errno(err, ENOMEM, "checking a token");
+	}
+	return jwt_check((struct span){ data->token, data->token_size }, clock_now(),
+			 ret_check, err);
+}
+
 int job_metadata(const struct json *request, struct json **ret_result, struct error *err)
 {
 	cleanup(vendordata_done) struct vendordata data = VENDORDATA_INIT;
+	cleanup_json struct json *check = NULL;
 	const char *state;
 
 	if (vendordata_begin(&data, err) < 0 ||
 	    read_service(request, &data, &state, err) < 0 ||
-	    read_drive(json_get(request, "drive"), &data, err) < 0)
+	    read_drive(json_get(request, "drive"), &data, err) < 0 ||
+	    check_token(&data, &check, err) < 0)
 		return -1;
 
 	*ret_result = json_build(
-		"{s:b, s:O, s:o, s:o, s:O, s:s, s:O}", "found",
+		"{s:b, s:O, s:o, s:o, s:O, s:O, s:s, s:O}", "found",
 		json_count(data.sources) > 0, "object", data.object, "token",
 		data.token ? json_text(data.token, data.token_size) : json_build("n"),
 		"token_source",
 		data.token ? json_build("s", data.token_source) : json_build("n"),
-		"sources", data.sources, "service", state, "warnings", data.warnings);
+		"token_check", check, "sources", data.sources, "service", state,
+		"warnings", data.warnings);
 	if (!*ret_result)
 		return error_set_errno(err, ENOMEM, "reading the metadata");
 	return 0;

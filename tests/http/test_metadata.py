@@ -31,7 +31,7 @@ class Metadata(unittest.TestCase):
             del request["service"]
         outcome = call(request, [memfd(data) for _, data in drive], environment)
         self.assertIsNotNone(outcome.result, outcome)
-        self.assertEqual(set(outcome.result), {"found", "object", "token", "token_source", "sources", "service",
+        self.assertEqual(set(outcome.result), {"found", "object", "token", "token_source", "token_check", "sources", "service",
                                                "warnings"})
         return outcome.result
 
@@ -50,7 +50,9 @@ class Metadata(unittest.TestCase):
 
     def test_a_token_may_be_base64(self):
         self.server.files[ONE] = document(client_token_base64=base64.b64encode(b"a.b.c").decode())
-        self.assertEqual(self.ask()["token"], "a.b.c")
+        result = self.ask()
+        self.assertEqual(result["token"], "a.b.c")
+        self.assertEqual(result["token_check"], call({"job": "token", "input": 4}, [memfd(b"a.b.c")]).result)
 
     def test_the_drive_alone_is_enough(self):
         result = self.ask([("vendor_data2.json", document(client_token="t"))], service="off")
@@ -62,6 +64,7 @@ class Metadata(unittest.TestCase):
         result = self.ask(timeout=30)
         self.assertEqual((result["service"], result["found"], result["warnings"]), ("absent", False, []))
         self.assertIsNone(result["token"])
+        self.assertIsNone(result["token_check"])
         self.assertLess(time.monotonic() - start, 5)
 
     def test_nobody_listening_is_a_quick_absence(self):

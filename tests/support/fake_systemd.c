@@ -85,7 +85,7 @@ static int answer_manager(struct fake_systemd *fake, sd_bus_message *message,
 	if (fake->refuse && strcmp(member, fake->refuse) == 0)
 		return sd_bus_reply_method_errorf(message, fake->refuse_error,
 						  "refused\nfor a test");
-	if (strcmp(member, "LoadUnit") == 0)
+	if (strcmp(member, "LoadUnit") == 0 || strcmp(member, "GetUnit") == 0)
 		return sd_bus_reply_method_return(message, "o", UNIT_PATH);
 	if (strcmp(member, "EnableUnitFiles") == 0)
 		return sd_bus_reply_method_return(message, "ba(sss)", 1, 0);

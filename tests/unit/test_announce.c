@@ -30,7 +30,8 @@ static int announce(const struct sysroot *sysroot, struct script *script, bool l
 	cleanup_json struct json *status =
 		json_build("{s:i, s:b}", "schema", 1, "licensed", licensed);
 
-	return announce_license(&script->runner, &sysroot->root, status, licensed, err);
+	return announce_license(&script->runner, &sysroot->root, status, licensed, false,
+				err);
 }
 
 static void a_license_is_a_status_a_file_and_a_target(void **state)
@@ -48,6 +49,22 @@ static void a_license_is_a_status_a_file_and_a_target(void **state)
 	assert_int_equal(st.st_mode & 07777, 0644);
 	assert_true(announce_is_licensed(&sysroot->root));
 	assert_int_equal(script_count(&script, "--no-block start " ANNOUNCE_TARGET), 1);
+}
+
+static void a_target_that_is_reached_is_not_started_again(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	cleanup_json struct json *status = json_build("{s:b}", "licensed", true);
+	struct error err = ERROR_INIT;
+	struct script script;
+
+	script_init(&script, answers, NULL);
+	assert_int_equal(announce_license(&script.runner, &sysroot->root, status, true,
+					  true, &err),
+			 0);
+
+	assert_true(announce_is_licensed(&sysroot->root));
+	assert_int_equal(script_count(&script, "systemctl"), 0);
 }
 
 static void a_lost_license_takes_file_and_target_back(void **state)
@@ -186,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_license_is_a_status_a_file_and_a_target),
+		TEST(a_target_that_is_reached_is_not_started_again),
 		TEST(a_lost_license_takes_file_and_target_back),
 		TEST(nothing_leaves_no_file),
 		TEST(without_systemd_there_is_no_target),

@@ -276,10 +276,6 @@ static void an_installed_driver_is_described(void **state)
 	static const struct script_answer answers[] = {
 		{ "/usr/sbin/modinfo -k " REL " -F version nvidia",
 		  "modinfo: WARNING: something\n525.105.17\n" },
-		{ "/usr/sbin/modinfo -k " REL " -F filename nvidia",
-		  "/lib/modules/" REL "/updates/vgpu-guest-agent/nvidia.ko\n" },
-		{ "/usr/bin/dpkg-query -S /usr/bin/nvidia-smi",
-		  "nvidia-linux-grid-525: /usr/bin/nvidia-smi\n" },
 		{ NULL },
 	};
 	struct script script;
@@ -289,7 +285,6 @@ static void an_installed_driver_is_described(void **state)
 
 	script_init(&script, answers, NULL);
 	put_tool(sysroot, "/usr/sbin/modinfo");
-	put_tool(sysroot, "/usr/bin/dpkg-query");
 	put_tool(sysroot, "/usr/bin/nvidia-smi");
 	put_tool(sysroot, "/usr/bin/nvidia-gridd");
 	put(sysroot, "/sys/module/nvidia/version", "525.105.17\n");
@@ -297,20 +292,16 @@ static void an_installed_driver_is_described(void **state)
 		fail_msg("%s", err.text);
 
 	assert_string_equal(driver.version, "525.105.17");
-	assert_string_equal(driver.path,
-			    "/lib/modules/" REL "/updates/vgpu-guest-agent/nvidia.ko");
 	assert_string_equal(driver.loaded, "525.105.17");
 	assert_true(driver.grid);
 	assert_true(driver.tools);
-	assert_true(driver.packaged);
+	assert_int_equal(script_count(&script, "modinfo"), 1);
 }
 
 static void a_system_without_a_driver_says_so(void **state)
 {
 	static const struct script_answer answers[] = {
 		{ "/usr/sbin/modinfo -k " REL " -F version nvidia",
-		  "modinfo: ERROR: Module nvidia not found.\n", .status = 1 },
-		{ "/usr/sbin/modinfo -k " REL " -F filename nvidia",
 		  "modinfo: ERROR: Module nvidia not found.\n", .status = 1 },
 		{ NULL },
 	};
@@ -326,26 +317,20 @@ static void a_system_without_a_driver_says_so(void **state)
 		fail_msg("%s", err.text);
 
 	assert_string_equal(driver.version, "");
-	assert_string_equal(driver.path, "");
 	assert_string_equal(driver.loaded, "");
 	assert_false(driver.grid);
 	assert_false(driver.tools);
-	assert_false(driver.packaged);
 }
 
 static void a_module_that_hides_its_version_is_loaded_all_the_same(void **state)
 {
-	static const struct script_answer answers[] = {
-		{ "/usr/bin/rpm -qf /usr/bin/nvidia-smi", "not owned\n", .status = 1 },
-		{ NULL },
-	};
+	static const struct script_answer answers[] = { { NULL } };
 	struct script script;
 	const struct sysroot *sysroot = *state;
 	struct error err = ERROR_INIT;
 	struct detect_driver driver;
 
 	script_init(&script, answers, NULL);
-	put_tool(sysroot, "/usr/bin/rpm");
 	put_tool(sysroot, "/usr/bin/nvidia-smi");
 	put(sysroot, "/proc/modules",
 	    "nvidia_uvm 1 0\nnvidia 56807424 1219 - Live 0x0\n");
@@ -353,7 +338,43 @@ static void a_module_that_hides_its_version_is_loaded_all_the_same(void **state)
 		fail_msg("%s", err.text);
 
 	assert_string_equal(driver.loaded, "?");
-	assert_false(driver.packaged);
+}
+
+static bool ask_for_owner(const struct sysroot *sysroot,
+			  const struct script_answer *answers)
+{
+	struct script script;
+	struct error err = ERROR_INIT;
+	bool packaged;
+
+	script_init(&script, answers, NULL);
+	if (detect_driver_packaged(&script.runner, &sysroot->root, &packaged, &err) < 0)
+		fail_msg("%s", err.text);
+	return packaged;
+}
+
+static void a_driver_belongs_to_whichever_manager_says_so(void **state)
+{
+	static const struct script_answer nobody[] = { { NULL } };
+	static const struct script_answer dpkg[] = {
+		{ "/usr/bin/dpkg-query -S /usr/bin/nvidia-smi",
+		  "nvidia-linux-grid-525: /usr/bin/nvidia-smi\n" },
+		{ NULL },
+	};
+	static const struct script_answer neither[] = {
+		{ "/usr/bin/dpkg-query -S", "no path found\n", .status = 1 },
+		{ "/usr/bin/rpm -qf /usr/bin/nvidia-smi", "not owned\n", .status = 1 },
+		{ NULL },
+	};
+	const struct sysroot *sysroot = *state;
+
+	put_tool(sysroot, "/usr/bin/dpkg-query");
+	assert_false(ask_for_owner(sysroot, nobody)); /* there is no driver to ask for */
+
+	put_tool(sysroot, "/usr/bin/nvidia-smi");
+	assert_true(ask_for_owner(sysroot, dpkg));
+	put_tool(sysroot, "/usr/bin/rpm");
+	assert_false(ask_for_owner(sysroot, neither));
 }
 
 static int refuse(struct runner *runner, const struct root *root, const struct run *run,
@@ -395,6 +416,7 @@ int main(void)
 		TEST(an_installed_driver_is_described),
 		TEST(a_system_without_a_driver_says_so),
 		TEST(a_module_that_hides_its_version_is_loaded_all_the_same),
+		TEST(a_driver_belongs_to_whichever_manager_says_so),
 		TEST(a_command_that_cannot_be_run_is_an_error),
 	};
 

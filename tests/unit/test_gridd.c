@@ -94,6 +94,32 @@ static void look_tells_the_state_of_the_unit(void **state)
 	}
 }
 
+static bool is_active(struct fake_systemd *fake)
+{
+	bool result;
+
+	fake_systemd_start(fake);
+	result = gridd_is_active("vgpu-licensed.target");
+	fake_systemd_stop(fake);
+	return result;
+}
+
+static void only_a_loaded_unit_that_is_active_is_active(void **state)
+{
+	struct fake_systemd active = FAKE_SYSTEMD_INIT, inactive = FAKE_SYSTEMD_INIT,
+			    unknown = FAKE_SYSTEMD_INIT;
+
+	(void)state;
+	inactive.active = "inactive";
+	unknown.refuse = "GetUnit";
+	unknown.refuse_error = "org.freedesktop.systemd1.NoSuchUnit";
+
+	assert_true(is_active(&active));
+	assert_string_equal(active.calls, "GetUnit");
+	assert_false(is_active(&inactive));
+	assert_false(is_active(&unknown));
+}
+
 static void without_a_bus_the_error_says_so(void **state)
 {
 	struct gridd_state actual;
@@ -105,6 +131,7 @@ static void without_a_bus_the_error_says_so(void **state)
 	assert_int_equal(setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/none/bus", 1), 0);
 
 	assert_int_equal(gridd_look(&actual, &err), -1);
+	assert_false(gridd_is_active("vgpu-licensed.target"));
 	assert_int_equal(strncmp(err.text, "connecting to the system bus: ", 30), 0);
 	assert_true(err.hint[0]);
 }
@@ -244,6 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(look_tells_the_state_of_the_unit),
+		cmocka_unit_test(only_a_loaded_unit_that_is_active_is_active),
 		cmocka_unit_test(without_a_bus_the_error_says_so),
 		cmocka_unit_test(restart_waits_for_the_end_of_its_job),
 		cmocka_unit_test(a_disabled_unit_is_enabled_and_files_are_read_again),

@@ -76,6 +76,7 @@ static void unmount_drive(struct script *script, const struct run *run)
 #define ANSWER                                                                        \
 	"{\"result\":{\"found\":true,\"object\":{\"driver\":{\"version\":\"1.2\"}},"  \
 	"\"token\":\"eyJ\",\"token_source\":\"metadata service, vendor_data2.json\"," \
+	"\"token_check\":{\"problems\":[]},"                                          \
 	"\"sources\":[\"metadata service, vendor_data2.json\"],\"service\":"          \
 	"\"answered\",\"warnings\":[\"odd\"]}}"
 
@@ -150,6 +151,8 @@ static void a_drive_is_mounted_for_the_moment(void **state)
 	assert_string_equal(metadata.token, "eyJ");
 	assert_int_equal(metadata.token_size, 3);
 	assert_string_equal(metadata.token_source, "metadata service, vendor_data2.json");
+	assert_int_equal(json_kind(json_get(metadata.token_check, "problems")),
+			 JSON_KIND_ARRAY);
 	assert_string_equal(metadata.detail, "metadata service, vendor_data2.json");
 	assert_string_equal(json_as_string(json_at(metadata.warnings, 0)), "odd");
 }
