@@ -8,6 +8,7 @@
 
 #define BUFFER_SIZE (256u << 10)
 #define PIECE_MAX (1u << 30) /* zlib counts in 32 bits */
+#define GZIP 16              /* added to the window's bits */
 
 static int hand_on(struct inflate *state, const void *data, size_t size,
 		   struct error *err)
@@ -78,6 +79,21 @@ static int write_deflated(struct sink *sink, const void *data, size_t size,
 	return 0;
 }
 
+/* `bits`: the window's size and which head zlib is to expect, in its own words. */
+static int begin_deflated(struct inflate *state, int bits, struct error *err)
+{
+	state->buffer = malloc(BUFFER_SIZE);
+	state->stream = calloc(1, sizeof(z_stream));
+	if (!state->buffer || !state->stream ||
+	    inflateInit2(state->stream, bits) != Z_OK) {
+		free(state->buffer);
+		free(state->stream);
+		*state = (struct inflate){ 0 };
+		return error_set_errno(err, ENOMEM, "unpacking");
+	}
+	return 0;
+}
+
 int inflate_begin(struct inflate *state, bool deflated, uint64_t size, struct sink *next,
 		  struct error *err)
 {
@@ -87,19 +103,24 @@ int inflate_begin(struct inflate *state, bool deflated, uint64_t size, struct si
 		.size = size,
 		.crc = (uint32_t)crc32_z(0, NULL, 0),
 	};
-	if (!deflated)
-		return 0;
-
-	state->buffer = malloc(BUFFER_SIZE);
-	state->stream = calloc(1, sizeof(z_stream));
 	/* Negative bits: bare deflate, without zlib's or gzip's head. */
-	if (!state->buffer || !state->stream ||
-	    inflateInit2(state->stream, -MAX_WBITS) != Z_OK) {
-		free(state->buffer);
-		free(state->stream);
-		*state = (struct inflate){ 0 };
-		return error_set_errno(err, ENOMEM, "unpacking");
-	}
+	return deflated ? begin_deflated(state, -MAX_WBITS, err) : 0;
+}
+
+int inflate_begin_gzip(struct inflate *state, uint64_t limit, struct sink *next,
+		       struct error *err)
+{
+	*state = (struct inflate){
+		.sink = { .write = write_deflated, .next = next },
+		.size = limit,
+	};
+	return begin_deflated(state, MAX_WBITS + GZIP, err);
+}
+
+int inflate_end_gzip(const struct inflate *state, struct error *err)
+{
+	if (!state->ended)
+		return error_set(err, ERROR_INTEGRITY, "the file ends too early");
 	return 0;
 }
 

@@ -33,6 +33,13 @@
  *         drivers
  * unpack  {"job","input":fd,"output":fd,"member":s,"max_size":i}; progress as above
  *         -> {"member":s,"size":i,"sha256":s}
+ * modules {"job","input":fd,"outputs":[fd,...]?}; progress as above
+ *         an archive of prebuilt kernel modules: the first into the first output, ...
+ *         -> {"size":i,"sha256":s,"manifest":{...},
+ *             "modules":[{"name":s,"size":i,"sha256":s}]}; size and hash are the
+ * archive's pack {"job","output":fd,"manifest":{...},"modules":[{"name":s,"input":fd}],
+ *          "mtime":i}
+ *         -> the same; the manifest has got its "modules"
  * metadata {"job","service":url?,"timeout":i,"drive":[{"name":s,"input":fd}]}
  *         -> {"found":bool,"object":{...},"token":s|null,"token_source":s|null,
  *             "token_check":{...}|null,"sources":[s,...],
@@ -64,6 +71,8 @@ int job_fetch(const struct json *request, struct json **ret_result, struct error
 int job_copy(const struct json *request, struct json **ret_result, struct error *err);
 int job_inspect(const struct json *request, struct json **ret_result, struct error *err);
 int job_unpack(const struct json *request, struct json **ret_result, struct error *err);
+int job_modules(const struct json *request, struct json **ret_result, struct error *err);
+int job_pack(const struct json *request, struct json **ret_result, struct error *err);
 int job_metadata(const struct json *request, struct json **ret_result, struct error *err);
 int job_token(const struct json *request, struct json **ret_result, struct error *err);
 int job_probe(const struct json *request, struct json **ret_result, struct error *err);

@@ -19,7 +19,8 @@
 static const struct job jobs[] = {
 	{ "list", job_list },     { "fetch", job_fetch },
 	{ "copy", job_copy },     { "inspect", job_inspect },
-	{ "unpack", job_unpack }, { "metadata", job_metadata },
+	{ "unpack", job_unpack }, { "modules", job_modules },
+	{ "pack", job_pack },     { "metadata", job_metadata },
 	{ "token", job_token },   { "probe", job_probe },
 };
 

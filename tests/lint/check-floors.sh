@@ -34,7 +34,7 @@ door() { # pattern of the library's headers, the files that may include it
 
 door 'curl/' 'worker/http(_date)?\.c'
 door 'openssl/' 'worker/(digest|signature)\.c'
-door 'zlib\.h' 'worker/inflate\.c'
+door 'zlib\.h' 'worker/(inflate|deflate)\.c'
 door 'yaml\.h' 'worker/catalog_yaml\.c'
 door 'libconfig' 'model/settings\.c'
 door 'jansson' 'base/json\.c'

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "worker/job.h"
+#include "worker/module_archive.h"
+
+int job_pack(const struct json *request, struct json **ret_result, struct error *err)
+{
+	cleanup(module_archive_done) struct module_archive archive = { .count = 0 };
+	const struct json *list = json_get(request, "modules");
+	cleanup_free char *manifest = json_print(json_get(request, "manifest"));
+
+	if (!manifest)
+		return error_set_errno(err, ENOMEM, "packing");
+	if (json_parse(manifest, strlen(manifest), &archive.manifest, err) < 0)
+		return -1;
+	archive.count = json_count(list);
+	if (archive.count > BUILD_MODULES_MAX)
+		return error_set(err, ERROR_INTERNAL, "the request has too many modules");
+	for (size_t i = 0; i < archive.count; i++) {
+		const struct json *module = json_at(list, i);
+		const char *name = json_get_string(module, "name");
+
+		archive.files[i].fd = (int)json_get_int(module, "input", -1);
+		if (!name || !text_copy(archive.files[i].name,
+					sizeof(archive.files[i].name), name))
+			return error_set(err, ERROR_INTERNAL, "a module has no name");
+	}
+	if (module_archive_write(&archive, json_get_int(request, "mtime", 0),
+				 (int)json_get_int(request, "output", -1), err) < 0)
+		return -1;
+
+	return module_archive_answer(&archive, ret_result, err);
+}
