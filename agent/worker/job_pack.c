@@ -28,8 +28,8 @@ int job_pack(const struct json *request, struct json **ret_result, struct error 
 					sizeof(archive.files[i].name), name))
 			return error_set(err, ERROR_INTERNAL, "a module has no name");
 	}
-	if (module_archive_write(&archive, json_get_int(request, "mtime", 0),
-				 (int)json_get_int(request, "output", -1), err) < 0)
+	if (module_archive_write(&archive, (int)json_get_int(request, "output", -1),
+				 err) < 0)
 		return -1;
 
 	return module_archive_answer(&archive, ret_result, err);

@@ -267,8 +267,8 @@ static int complete_manifest(struct module_archive *archive, struct error *err)
 	return 0;
 }
 
-static int write_manifest(const struct module_archive *archive, int64_t mtime,
-			  struct sink *sink, struct error *err)
+static int write_manifest(const struct module_archive *archive, struct sink *sink,
+			  struct error *err)
 {
 	cleanup_free char *text = json_print(archive->manifest);
 	struct tar_member member = { .name = MANIFEST };
@@ -276,13 +276,13 @@ static int write_manifest(const struct module_archive *archive, int64_t mtime,
 	if (!text)
 		return error_set_errno(err, ENOMEM, "writing " MANIFEST);
 	member.size = strlen(text);
-	if (tar_write_head(sink, &member, mtime, err) < 0 ||
+	if (tar_write_head(sink, &member, err) < 0 ||
 	    sink_write(sink, text, member.size, err) < 0)
 		return -1;
 	return tar_write_fill(sink, member.size, err);
 }
 
-static int write_module(const struct module_file *file, int64_t mtime, struct sink *sink,
+static int write_module(const struct module_file *file, struct sink *sink,
 			struct error *err)
 {
 	struct tar_member member = { .size = file->size };
@@ -291,7 +291,7 @@ static int write_module(const struct module_file *file, int64_t mtime, struct si
 	if (!buffer)
 		return error_set_errno(err, ENOMEM, "packing %s", file->name);
 	(void)text_format(member.name, sizeof(member.name), FOLDER "%s", file->name);
-	if (tar_write_head(sink, &member, mtime, err) < 0)
+	if (tar_write_head(sink, &member, err) < 0)
 		return -1;
 	for (uint64_t at = 0; at < file->size;) {
 		uint64_t left = file->size - at;
@@ -306,20 +306,19 @@ static int write_module(const struct module_file *file, int64_t mtime, struct si
 	return tar_write_fill(sink, file->size, err);
 }
 
-static int write_members(const struct module_archive *archive, int64_t mtime,
-			 struct sink *sink, struct error *err)
+static int write_members(const struct module_archive *archive, struct sink *sink,
+			 struct error *err)
 {
-	if (write_manifest(archive, mtime, sink, err) < 0)
+	if (write_manifest(archive, sink, err) < 0)
 		return -1;
 	for (size_t i = 0; i < archive->count; i++) {
-		if (write_module(&archive->files[i], mtime, sink, err) < 0)
+		if (write_module(&archive->files[i], sink, err) < 0)
 			return -1;
 	}
 	return tar_write_end(sink, err);
 }
 
-int module_archive_write(struct module_archive *archive, int64_t mtime, int output,
-			 struct error *err)
+int module_archive_write(struct module_archive *archive, int output, struct error *err)
 {
 	cleanup(sink_file_done) struct sink_file file = { .fd = -1 };
 	cleanup(digest_done) struct digest whole = { .context = NULL };
@@ -329,7 +328,7 @@ int module_archive_write(struct module_archive *archive, int64_t mtime, int outp
 	    sink_file_begin(&file, output, 0, err) < 0 ||
 	    digest_begin(&whole, &file.sink, err) < 0 ||
 	    deflate_begin(&deflate, &whole.sink, err) < 0 ||
-	    write_members(archive, mtime, &deflate.sink, err) < 0 ||
+	    write_members(archive, &deflate.sink, err) < 0 ||
 	    deflate_end(&deflate, err) < 0 || sink_file_end(&file, err) < 0)
 		return -1;
 	archive->size = whole.size;

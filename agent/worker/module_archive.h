@@ -42,8 +42,8 @@ must_check int module_archive_read(int fd, const int *outputs, size_t output_cou
  * Writes the archive of `files` (name and fd) to the descriptor `output`. Adds "modules"
  * to the manifest and fills in sizes and hashes. The same input gives the same bytes.
  */
-must_check int module_archive_write(struct module_archive *archive, int64_t mtime,
-				    int output, struct error *err);
+must_check int module_archive_write(struct module_archive *archive, int output,
+				    struct error *err);
 
 /* What the jobs "modules" and "pack" answer (worker/job.h). */
 must_check int module_archive_answer(const struct module_archive *archive,

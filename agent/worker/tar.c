@@ -176,14 +176,13 @@ int tar_end(struct tar *tar, struct error *err)
 	return 0;
 }
 
-int tar_write_head(struct sink *sink, const struct tar_member *member, int64_t mtime,
-		   struct error *err)
+int tar_write_head(struct sink *sink, const struct tar_member *member, struct error *err)
 {
 	unsigned char block[TAR_BLOCK] = { 0 };
 	size_t length = strlen(member->name);
 	char number[24];
 
-	if (length >= NAME_SIZE || member->size >> 33 || mtime < 0 || mtime >> 33)
+	if (length >= NAME_SIZE || member->size >> 33)
 		return error_set(err, ERROR_INTERNAL, "%s does not fit into an archive",
 				 member->name);
 
@@ -194,8 +193,7 @@ int tar_write_head(struct sink *sink, const struct tar_member *member, int64_t m
 	(void)text_format(number, sizeof(number), "%011llo",
 			  (unsigned long long)member->size);
 	memcpy(block + SIZE_AT, number, 11);
-	(void)text_format(number, sizeof(number), "%011llo", (unsigned long long)mtime);
-	memcpy(block + MTIME_AT, number, 11);
+	memcpy(block + MTIME_AT, "00000000000", 11);
 	block[TYPE_AT] = '0';
 	memcpy(block + MAGIC_AT, "ustar", 5);
 	memcpy(block + VERSION_AT, "00", 2);

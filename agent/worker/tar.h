@@ -52,6 +52,6 @@ must_check int tar_end(struct tar *tar, struct error *err);
 
 /* One member's head, what fills its last block after its bytes, the archive's end. */
 must_check int tar_write_head(struct sink *sink, const struct tar_member *member,
-			      int64_t mtime, struct error *err);
+			      struct error *err);
 must_check int tar_write_fill(struct sink *sink, uint64_t size, struct error *err);
 must_check int tar_write_end(struct sink *sink, struct error *err);

@@ -36,7 +36,7 @@ static int write_good(struct module_archive *archive)
 	(void)text_copy(archive->files[0].name, MODULE_ARCHIVE_NAME_SIZE, "nvidia.ko");
 	(void)text_copy(archive->files[1].name, MODULE_ARCHIVE_NAME_SIZE,
 			"nvidia-uvm.ko");
-	assert_int_equal(module_archive_write(archive, 0, output, &err), 0);
+	assert_int_equal(module_archive_write(archive, output, &err), 0);
 	(void)close(archive->files[0].fd);
 	(void)close(archive->files[1].fd);
 	return output;
@@ -144,7 +144,7 @@ static int write_parts(const struct part *parts, size_t count)
 		struct tar_member member = { .size = strlen(parts[i].text) };
 
 		(void)text_copy(member.name, sizeof(member.name), parts[i].name);
-		assert_int_equal(tar_write_head(&deflate.sink, &member, 0, &err), 0);
+		assert_int_equal(tar_write_head(&deflate.sink, &member, &err), 0);
 		assert_int_equal(
 			sink_write(&deflate.sink, parts[i].text, member.size, &err), 0);
 		assert_int_equal(tar_write_fill(&deflate.sink, member.size, &err), 0);
