@@ -88,6 +88,17 @@ def members_of(args, layout):
     return (manuals if branch == 535 else []) + members
 
 
+# Of what a real bundle of 1.6 GB holds besides the guest's .run: Windows, the packages, the host.
+SHARES = {"exe": 0.55, "rpm": 0.2, "deb": 0.2, "run": 0.05}
+
+
+def bulk(name, size):
+    """Bytes that no compression makes smaller, as those of an installer, MiB by MiB."""
+    dice = random.Random(name)
+    for _ in range(int(size)):
+        yield dice.randbytes(1 << 20)
+
+
 def filler(name):
     """Stands for what nobody here reads: not the real thing, but not empty."""
     if name.endswith(".pub"):
@@ -113,6 +124,12 @@ def write(args, made):
             member.external_attr = (0o40755 << 16 | 0x10) if folder else 0o100644 << 16
             member.compress_type = zipfile.ZIP_STORED if folder else method
             file = files.get(name.rsplit("/", 1)[-1])
+            share = SHARES.get(name.rsplit(".", 1)[-1])
+            if args.fill and share and not file:
+                with archive.open(member, "w") as target:
+                    for chunk in bulk(name, args.fill * share):
+                        target.write(chunk)
+                continue
             if folder or not file:
                 archive.writestr(member, b"" if folder else filler(name), compresslevel=1)
                 continue

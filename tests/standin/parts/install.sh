@@ -224,7 +224,7 @@ install_userspace() {
 }
 
 install_modules() {
-    for module in nvidia nvidia-uvm; do
+    for module in nvidia nvidia-uvm nvidia-modeset nvidia-drm nvidia-peermem; do
         [ -f "$build/$module.ko" ] || continue
         install_file 644 "$build/$module.ko" "${place#"$root"}/$module.ko"
     done
