@@ -101,14 +101,19 @@ def behave(guest, **settings):
     write(guest, "/etc/nvidia/standin.conf", "".join(f"{name}={value}\n" for name, value in settings.items()))
 
 
-def furnish(guest, host=HOST, token=()):
-    """All that an operator gives: the agent in the image, the authority's certificate, a vGPU, the repository, the token."""
-    guest.install_agent(os.environ["VGPU_BUILD"])
-    write(guest, "/etc/vgpu-guest-agent/agent.conf", 'http: { ca_file = "/etc/vgpu-guest-agent/lab-ca.pem"; };\n')
+def plant(guest, host=HOST):
+    """The vGPU, and a license daemon that does not let one wait."""
     with tempfile.TemporaryDirectory() as tree:
         tool("make-pci", tree, "--gpu", "vgpu", "--host-version", host, "--branch", "r550_00")
         nspawn.plant_pci(guest.root, tree)
     behave(guest, license_delay=1)
+
+
+def furnish(guest, host=HOST, token=()):
+    """All that an operator gives: the agent in the image, the authority's certificate, a vGPU, the repository, the token."""
+    guest.install_agent(os.environ["VGPU_BUILD"])
+    write(guest, "/etc/vgpu-guest-agent/agent.conf", 'http: { ca_file = "/etc/vgpu-guest-agent/lab-ca.pem"; };\n')
+    plant(guest, host)
     guest.token = tool("make-token", *token).decode()
     say_metadata(guest)
 
