@@ -17,7 +17,13 @@
 static void show_progress(void *context, const struct json *progress)
 {
 	const struct agent *agent = context;
+	int64_t waiting = json_get_int(progress, "waiting", 0);
 
+	if (waiting > 0) {
+		log_line(LOG_LEVEL_NOTICE, "%-9s  trying again in %lld s", agent->step,
+			 (long long)waiting);
+		return;
+	}
 	log_progress(agent->step, (uint64_t)json_get_int(progress, "done", 0),
 		     (uint64_t)json_get_int(progress, "total", 0));
 }

@@ -243,6 +243,7 @@ static bool wait_for_next(struct transfer *transfer, const struct http_hop *hop)
 	until = clock_monotonic() + seconds;
 	if (transfer->deadline > 0 && until >= transfer->deadline)
 		return false;
+	progress_wait(seconds);
 	while ((left = until - clock_monotonic()) > 0) {
 		progress_beat();
 		if (clock_sleep(left < BEAT_S ? left : BEAT_S, -1, &err) < 0)

@@ -8,6 +8,7 @@
 
 #define INTERVAL_S 0.2
 #define BEAT_S 5.0
+#define WAIT_LEAST_S 5.0
 
 /* A worker does one job for one agent: the only state of the process that is global. */
 static struct {
@@ -21,7 +22,8 @@ void progress_open(int fd)
 	progress.fd = fd;
 }
 
-static void send_line(double now)
+/* `waiting`: 0 for nothing of that kind. */
+static void send_line(double now, int64_t waiting)
 {
 	struct error err = ERROR_INIT;
 	struct json *value;
@@ -29,8 +31,9 @@ static void send_line(double now)
 	progress.said = now;
 	if (progress.fd < 0)
 		return;
-	value = json_build("{s:I, s:I}", "done", (int64_t)progress.done, "total",
-			   (int64_t)progress.total);
+	value = json_build("{s:I, s:I, s:o*}", "done", (int64_t)progress.done, "total",
+			   (int64_t)progress.total, "waiting",
+			   waiting ? json_build("I", waiting) : NULL);
 	if (channel_send(progress.fd, "progress", value, &err) < 0)
 		progress.fd = -1;
 }
@@ -43,7 +46,7 @@ void progress_say(uint64_t done, uint64_t total)
 	progress.done = done;
 	progress.total = total;
 	if (last || now - progress.said >= INTERVAL_S)
-		send_line(now);
+		send_line(now, 0);
 }
 
 void progress_beat(void)
@@ -51,5 +54,11 @@ void progress_beat(void)
 	double now = clock_monotonic();
 
 	if (now - progress.said >= BEAT_S)
-		send_line(now);
+		send_line(now, 0);
+}
+
+void progress_wait(double seconds)
+{
+	if (seconds >= WAIT_LEAST_S)
+		send_line(clock_monotonic(), (int64_t)seconds);
 }

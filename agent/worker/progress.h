@@ -17,5 +17,9 @@ void progress_open(int fd);
  */
 void progress_say(uint64_t done, uint64_t total);
 
+/* The same with "waiting":i, the seconds until the next try, when they are worth a line.
+ */
+void progress_wait(double seconds);
+
 /* Says the last figures again when nothing was said for some seconds. */
 void progress_beat(void);

@@ -4,18 +4,20 @@
 #define SLOW_LIMIT 2
 #define GROWTH_MAX 24.0 /* 120 s at the base of 5 s */
 #define AFTER_MAX_S 600.0
+#define PATIENCE 90.0 /* intervals for each try of the limit: 8 of 5 s are an hour */
 
 enum retry_class retry_class_of(long status)
 {
 	switch (status) {
 	case 408:
 	case 425:
-	case 429:
 	case 500:
 	case 502:
-	case 503:
 	case 504:
 		return RETRY_SOON;
+	case 429:
+	case 503:
+		return RETRY_BUSY;
 	case 403: /* Pulp: a guard's answer may be cached */
 	case 404: /* Pulp: also what an on-demand origin that is down looks like */
 	case 412:
@@ -25,30 +27,55 @@ enum retry_class retry_class_of(long status)
 	}
 }
 
-bool retry_next(struct retry *retry, enum retry_class class, double after_s,
-		double chance, double *ret_seconds)
+static double interval_of(const struct retry *retry, enum retry_class class)
+{
+	double growth = class == RETRY_SLOW ? 4.0 : 1.0;
+
+	for (unsigned i = 0; i < retry->grown && growth < GROWTH_MAX; i++)
+		growth *= 2;
+	return growth < GROWTH_MAX ? growth : GROWTH_MAX;
+}
+
+/* Whether another try is worth it; then it is counted. */
+static bool allow(struct retry *retry, enum retry_class class, double interval)
 {
 	unsigned limit = class == RETRY_SLOW && retry->limit > SLOW_LIMIT ? SLOW_LIMIT
 									  : retry->limit;
-	double growth = class == RETRY_SLOW ? 4.0 : 1.0;
 
+	if (class == RETRY_BUSY) {
+		if (retry->patience >= PATIENCE * limit)
+			return false;
+		retry->patience += interval / 2; /* what is slept of it on average */
+		retry->failures = 0;
+		return true;
+	}
 	if (class == RETRY_NEVER || retry->failures >= limit)
 		return false;
+	retry->failures++;
+	return true;
+}
 
-	for (unsigned i = 0; i < retry->failures && growth < GROWTH_MAX; i++)
-		growth *= 2;
-	if (growth > GROWTH_MAX)
-		growth = GROWTH_MAX;
+bool retry_next(struct retry *retry, enum retry_class class, double after_s,
+		double chance, double *ret_seconds)
+{
+	double interval = interval_of(retry, class), base_s = retry->base_ms / 1000.0;
+
 	if (!(after_s > 0))
 		after_s = 0;
+	if (after_s > AFTER_MAX_S)
+		after_s = AFTER_MAX_S;
+	if (!allow(retry, class, interval))
+		return false;
 
-	retry->failures++;
-	*ret_seconds = chance * growth * retry->base_ms / 1000.0 +
-		       (after_s < AFTER_MAX_S ? after_s : AFTER_MAX_S);
+	retry->grown++;
+	*ret_seconds = after_s + chance * (interval * base_s > after_s ? interval * base_s
+								       : after_s);
 	return true;
 }
 
 void retry_progress(struct retry *retry)
 {
 	retry->failures = 0;
+	retry->grown = 0;
+	retry->patience = 0;
 }

@@ -164,8 +164,8 @@ class Download(unittest.TestCase):
         self.bad(outcome, "network", "(3 tries)", 3)
 
     def test_what_came_is_kept_for_the_next_run(self):
-        outcome = self.fetch([fault.cut(HALF), *[fault.status(503)] * 9])
-        self.bad(outcome, "network", "HTTP 503")
+        outcome = self.fetch([fault.cut(HALF), *[fault.status(502)] * 9])
+        self.bad(outcome, "network", "HTTP 502")
         self.assertTrue(outcome.content == DATA[:HALF])
 
     # Answers to a range that are none
@@ -302,9 +302,23 @@ class Download(unittest.TestCase):
                 self.good(self.fetch([fault.status(code), fault.status(code)]), 3)
 
     def test_retries_are_counted(self):
-        outcome = self.fetch(always(fault.status(503, "Service Unavailable")))
-        self.bad(outcome, "network", f"{self.url}: HTTP 503 Service Unavailable (4 tries)", 4)
+        outcome = self.fetch(always(fault.status(502, "Bad Gateway")))
+        self.bad(outcome, "network", f"{self.url}: HTTP 502 Bad Gateway (4 tries)", 4)
         self.assertEqual(outcome.content, b"")
+
+    def test_a_busy_server_is_asked_forty_times(self):
+        for code in (429, 503):
+            with self.subTest(code):
+                self.server.requests.clear()
+                self.good(self.fetch([fault.status(code)] * 40, retries=8), 41)
+
+    def test_a_busy_server_is_not_asked_for_ever(self):
+        outcome = self.fetch(always(fault.status(503, "Service Unavailable")), retries=1)
+        self.bad(outcome, "network", f"{self.url}: HTTP 503 Service Unavailable")
+        self.assertLess(len(self.server.requests), 40)
+
+    def test_without_retries_a_busy_server_is_asked_once(self):
+        self.bad(self.fetch(always(fault.status(503)), retries=0), "network", "HTTP 503", 1)
 
     def test_refusals_are_final(self):
         for code in (400, 401, 405, 410, 451):
@@ -353,6 +367,8 @@ class Download(unittest.TestCase):
         outcome = self.fetch([busy])
         self.good(outcome, 2)
         self.assertIn({"done": 0, "total": 0}, outcome.progress)
+        [waiting] = [line["waiting"] for line in outcome.progress if "waiting" in line]
+        self.assertIn(waiting, range(7, 15))
 
     # Errors that are not the server's
 
