@@ -17,6 +17,7 @@ echo '{digest}  {zip}' >sums
 sha256sum --quiet --check sums
 unzip -q -o -j {zip} '*-grid.run'
 sh ./{run} -s
+cp /etc/nvidia/gridd.conf.template /etc/nvidia/gridd.conf
 sed -i 's/^#* *FeatureType=.*/FeatureType=1/' /etc/nvidia/gridd.conf
 sync --data /lib/modules/{kernel}/kernel/drivers/video/nvidia.ko
 """

@@ -9,7 +9,7 @@ import xml.dom.minidom
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [f"{HOME}/tests/support", f"{HOME}/tests"]
-from bench import rows  # noqa: E402
+from bench import herd, rows  # noqa: E402
 from lab import check  # noqa: E402
 from lab.check import need  # noqa: E402
 
@@ -37,6 +37,17 @@ def claim_bench_prints_a_table_and_keeps_each_result():
     need({("run", side) for side in ("manual", "openssl", "agent", "floor")} <= sides, sides)
     need(all(line["cpu"] > 0 and line["wall"] > 0 and line["bytes"] > 3 << 20 for line in kept if line["case"] == "run"), kept)
     xml.dom.minidom.parse(f"{HOME}/build/bench/bench.svg")
+
+
+def claim_a_small_herd_is_served():
+    said = bench("bench-herd", "--agents", "8", "--simulated", "100", "--size", "2", "--connections", "4")
+    for words in ("8 agents, ", "0 failed", "100 guests simulated", "retries: ", "\nwell\n"):
+        need(words in said, f"no {words!r} in\n{said}")
+
+
+def claim_retries_at_the_same_moment_are_seen():
+    need(herd.burst([5.0 + number / 1000 for number in range(100)]) == 7, "all at once")
+    need(herd.burst([number / 20 for number in range(1000)]) < 2.5, "twenty in each second")
 
 
 def claim_a_missed_target_is_said_to_be_missed():
