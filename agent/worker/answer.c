@@ -119,19 +119,20 @@ bool answer_line(struct answer *answer, const char *line, size_t size)
 }
 
 /* Everything that is said about the bytes must agree with what was asked for. */
-static enum answer_verdict judge_partial(const struct answer *answer, uint64_t offset,
-					 uint64_t total)
+static enum answer_verdict judge_partial(const struct answer *answer,
+					 const struct answer_wish *wish)
 {
-	uint64_t whole = answer->has_total ? answer->total : total;
+	uint64_t whole = answer->has_total ? answer->total : wish->total;
+	uint64_t end = wish->end ? wish->end : whole;
 
 	if (answer->encoded)
 		return ANSWER_ENCODED;
 	if (!answer->has_range || answer->range_bad || answer->contradicts ||
-	    answer->first != offset)
+	    answer->first != wish->offset)
 		return ANSWER_UNFIT;
-	if (total && (!answer->has_total || answer->total != total))
+	if (wish->total && (!answer->has_total || answer->total != wish->total))
 		return ANSWER_UNFIT;
-	if (whole && answer->last != whole - 1)
+	if (end && answer->last != end - 1)
 		return ANSWER_UNFIT;
 	if (answer->has_length && answer->length != answer->last - answer->first + 1)
 		return ANSWER_UNFIT;
@@ -139,29 +140,45 @@ static enum answer_verdict judge_partial(const struct answer *answer, uint64_t o
 	return ANSWER_TAKE;
 }
 
-static enum answer_verdict judge_whole(const struct answer *answer, uint64_t offset,
-				       uint64_t total)
+static enum answer_verdict judge_whole(const struct answer *answer,
+				       const struct answer_wish *wish)
 {
+	if (wish->end)
+		return ANSWER_UNFIT; /* nobody wants all of it */
 	if (answer->encoded)
 		return ANSWER_ENCODED;
-	if (answer->contradicts ||
-	    (total && answer->has_length && !answer->chunked && answer->length != total))
+	if (answer->contradicts || (wish->total && answer->has_length &&
+				    !answer->chunked && answer->length != wish->total))
 		return ANSWER_WRONG_SIZE;
 
-	return offset ? ANSWER_FROM_ZERO : ANSWER_TAKE;
+	return wish->offset ? ANSWER_FROM_ZERO : ANSWER_TAKE;
 }
 
-enum answer_verdict answer_judge(const struct answer *answer, uint64_t offset,
-				 uint64_t total)
+/* The server has not got the bytes: perhaps because there are no more. */
+static enum answer_verdict judge_unsatisfied(const struct answer *answer,
+					     const struct answer_wish *wish)
+{
+	if (wish->end)
+		return ANSWER_UNFIT;
+	if (wish->offset == 0)
+		return ANSWER_REFUSED;
+	return answer->has_total && !answer->range_bad && answer->total == wish->offset &&
+			       (!wish->total || wish->total == wish->offset)
+		       ? ANSWER_COMPLETE
+		       : ANSWER_UNFIT;
+}
+
+enum answer_verdict answer_judge(const struct answer *answer,
+				 const struct answer_wish *wish)
 {
 	switch (answer->status) {
 	case 200:
-		return judge_whole(answer, offset, total);
+		return judge_whole(answer, wish);
 	case 206:
 		/* Without a Range in the question there is nothing to ask again. */
-		if (offset == 0)
+		if (wish->offset == 0 && !wish->end)
 			return ANSWER_REFUSED;
-		return judge_partial(answer, offset, total);
+		return judge_partial(answer, wish);
 	case 301:
 	case 302:
 	case 303:
@@ -170,13 +187,7 @@ enum answer_verdict answer_judge(const struct answer *answer, uint64_t offset,
 		return answer->has_location && !answer->location_bad ? ANSWER_REDIRECT
 								     : ANSWER_REFUSED;
 	case 416:
-		if (offset == 0)
-			return ANSWER_REFUSED;
-		return answer->has_total && !answer->range_bad &&
-				       answer->total == offset &&
-				       (!total || total == offset)
-			       ? ANSWER_COMPLETE
-			       : ANSWER_UNFIT;
+		return judge_unsatisfied(answer, wish);
 	default:
 		return ANSWER_REFUSED;
 	}

@@ -36,7 +36,8 @@ bool answer_line(struct answer *answer, const char *line, size_t size);
 enum answer_verdict {
 	ANSWER_TAKE,       /* the body continues what is there */
 	ANSWER_FROM_ZERO,  /* the body is the whole: what is there is to be dropped */
-	ANSWER_UNFIT,      /* the range cannot be had: ask again for the whole */
+	ANSWER_UNFIT,      /* the range cannot be had: ask again for the whole, or of a
+			      part: it cannot be had at all */
 	ANSWER_COMPLETE,   /* there are no more bytes than those that are there */
 	ANSWER_WRONG_SIZE, /* the whole has another size than was promised */
 	ANSWER_ENCODED,
@@ -44,6 +45,12 @@ enum answer_verdict {
 	ANSWER_REFUSED, /* any other status */
 };
 
-/* Asked was for the bytes from `offset` (0: no Range) of `total` (0: not known). */
-enum answer_verdict answer_judge(const struct answer *answer, uint64_t offset,
-				 uint64_t total);
+/* What was asked for. */
+struct answer_wish {
+	uint64_t offset; /* the first byte; 0 without `end`: no Range was sent */
+	uint64_t end;    /* a part of the file ends before this byte; 0: all the rest */
+	uint64_t total;  /* of the whole file; 0: not known */
+};
+
+enum answer_verdict answer_judge(const struct answer *answer,
+				 const struct answer_wish *wish);

@@ -44,7 +44,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *context)
 		return size * count;
 
 	call->head_done = true;
-	hop->verdict = answer_judge(&hop->answer, hop->offset, hop->total);
+	hop->verdict = answer_judge(&hop->answer, &hop->wish);
 	switch (hop->verdict) {
 	case ANSWER_FROM_ZERO:
 		hop->have = 0;
@@ -221,7 +221,7 @@ static int prepare(struct http *http, struct call *call, struct error *err)
 {
 	const struct http_hop *hop = call->hop;
 	CURL *curl = http->curl;
-	char range[32];
+	char range[48];
 
 	curl_easy_reset(curl); /* connections and sessions stay */
 	http->reason[0] = '\0';
@@ -245,8 +245,14 @@ static int prepare(struct http *http, struct call *call, struct error *err)
 	set_limits(&http->options, hop, curl);
 	set_peer(&http->options, curl);
 
-	if (hop->offset) {
-		(void)text_format(range, sizeof(range), "%ju-", (uintmax_t)hop->offset);
+	if (hop->wish.end) {
+		(void)text_format(range, sizeof(range), "%ju-%ju",
+				  (uintmax_t)hop->wish.offset,
+				  (uintmax_t)hop->wish.end - 1);
+		set(curl, CURLOPT_RANGE, range);
+	} else if (hop->wish.offset) {
+		(void)text_format(range, sizeof(range), "%ju-",
+				  (uintmax_t)hop->wish.offset);
 		set(curl, CURLOPT_RANGE, range);
 	}
 	return hop->credentials ? set_credentials(http, err) : 0;

@@ -33,6 +33,8 @@ struct http_request {
 	uint64_t offset; /* the sink holds so much already: ask for the rest; 0: whole */
 	uint64_t total;  /* the whole size when known, else 0; checked before the body */
 	uint64_t limit; /* more bytes than this, those before `offset` included, end it */
+	uint64_t first, end; /* only this part of the file, `end` not included, and
+				neither offset nor limit; end 0: the whole */
 	bool resume;   /* go on after a cut: the caller proves the whole by its SHA-256 */
 	bool optional; /* a 404 is an answer, not tried again */
 	bool quick;    /* metadata: short intervals, no retries beyond `deadline_s`, and
@@ -41,16 +43,18 @@ struct http_request {
 };
 
 struct http_answer {
-	bool verified; /* every hop https with a verified peer */
+	bool verified;  /* every hop https with a verified peer */
+	uint64_t total; /* of the file, as a part's Content-Range says; 0: does not */
 };
 
 /*
  * One GET with its redirects and retries. A 404 is ERROR_NETWORK with errnum ENOENT after
  * the few slow tries that such an answer deserves on Pulp; certificate trouble and
  * refusals are not tried again. ERROR_INTEGRITY where the bytes cannot be the promised
- * ones: more than `limit`, another size than `total`, encoded. The sink sees
- * sink_restart() before bytes that do not continue what it has. Error texts begin with
- * the URL, redacted.
+ * ones: more than `limit`, another size than `total`, encoded. A part is taken from a 206
+ * that is exactly it, of a file of `total` bytes; a server that has no such answer is
+ * ERROR_NETWORK with errnum ERANGE. The sink sees sink_restart() before bytes that do
+ * not continue what it has. Error texts begin with the URL, redacted.
  */
 must_check int http_get(struct http *http, const struct http_request *request,
 			struct sink *sink, struct http_answer *ret_answer,

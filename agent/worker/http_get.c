@@ -91,9 +91,11 @@ static struct http_hop next_hop(const struct transfer *transfer, const struct pa
 		.https_only = path->was_https,
 		.credentials = !path->left && http_options_trust(options, &path->here),
 		.no_local = path->redirects > 0 && !path->first_local,
-		.offset = transfer->no_range ? 0 : transfer->have,
-		.total = transfer->request->total,
-		.limit = transfer->request->limit,
+		.wish = { .offset = transfer->no_range ? 0 : transfer->have,
+			  .end = transfer->request->end,
+			  .total = transfer->request->total },
+		.limit = transfer->request->end ? transfer->request->end
+						: transfer->request->limit,
 		.timeout_s = transfer->deadline > 0 ? (left > 0.1 ? left : 0.1) : 0,
 		.sink = transfer->sink,
 		.have = transfer->have,
@@ -172,39 +174,56 @@ static int refuse_size(const struct http_hop *hop, struct error *err)
 				 "the server gives two different sizes");
 	return error_set(err, ERROR_INTEGRITY,
 			 "the server has %ju bytes, expected were %ju",
-			 (uintmax_t)hop->answer.length, (uintmax_t)hop->total);
+			 (uintmax_t)hop->answer.length, (uintmax_t)hop->wish.total);
 }
 
 /* What the sink holds cannot be continued: it begins anew. */
 static int start_over(struct transfer *transfer, struct error *err)
 {
-	if (transfer->have == 0)
+	if (transfer->have == transfer->request->first)
 		return 0;
-	transfer->have = 0;
+	transfer->have = transfer->request->first;
 	return sink_restart(transfer->sink, err);
+}
+
+/* No second question brings a part that the server does not give. */
+static int refuse_part(struct http_hop *hop, struct error *err)
+{
+	hop->class = RETRY_NEVER;
+	(void)error_set(err, ERROR_NETWORK,
+			"the server does not give the part that was asked for");
+	err->errnum = ERANGE;
+	return -1;
 }
 
 /* 0: all is there; 1: ask again at once; -1: failed, by `hop->class`. */
 static int judge(struct transfer *transfer, struct http_hop *hop, struct error *err)
 {
-	uint64_t total = transfer->request->total;
+	const struct http_request *request = transfer->request;
+	uint64_t end = request->end ? request->end : request->total;
 
 	switch (hop->verdict) {
 	case ANSWER_TAKE:
-		if (!total || transfer->have == total)
+		transfer->answer.total = hop->answer.total;
+		if (!end || transfer->have == end)
 			return 0;
 		hop->class = RETRY_SOON;
 		return error_set(err, ERROR_NETWORK,
 				 "the answer ended after %ju of %ju bytes",
-				 (uintmax_t)transfer->have, (uintmax_t)total);
+				 (uintmax_t)(transfer->have - request->first),
+				 (uintmax_t)(end - request->first));
 	case ANSWER_COMPLETE:
 		return 0;
 	case ANSWER_UNFIT:
+		if (request->end)
+			return refuse_part(hop, err);
 		transfer->no_range = true;
 		return start_over(transfer, err) < 0 ? -1 : 1;
 	case ANSWER_WRONG_SIZE:
 		return refuse_size(hop, err);
 	case ANSWER_ENCODED:
+		if (request->end)
+			return refuse_part(hop, err);
 		(void)error_set(err, ERROR_INTEGRITY,
 				"the server sends the file compressed");
 		return error_hint(err, "switch compression off for this path on the "
@@ -285,8 +304,8 @@ int http_get(struct http *http, const struct http_request *request, struct sink 
 		.http = http,
 		.request = request,
 		.sink = sink,
-		.have = request->offset,
-		.high = request->offset,
+		.have = request->end ? request->first : request->offset,
+		.high = request->end ? request->first : request->offset,
 		.retry = { .limit = options->retries, .base_ms = options->retry_base_ms },
 	};
 	struct http_hop hop = { .class = RETRY_NEVER };

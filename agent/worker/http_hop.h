@@ -23,8 +23,8 @@ struct http_hop {
 	bool https_only;  /* an earlier hop was https: no way back */
 	bool credentials; /* the header, netrc and the client certificate go along */
 	bool no_local;    /* a redirect's target: no loopback or link-local peer */
-	uint64_t offset;  /* a bare Range from here; 0: none */
-	uint64_t total, limit;
+	struct answer_wish wish;
+	uint64_t limit;
 	double timeout_s; /* for the whole hop; 0: none */
 	struct sink *sink;
 

@@ -11,15 +11,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(const struct answer *answer, uint64_t offset, uint64_t total)
+static void check(const struct answer *answer, struct answer_wish wish)
 {
-	enum answer_verdict verdict = answer_judge(answer, offset, total);
+	enum answer_verdict verdict = answer_judge(answer, &wish);
 
 	if (verdict != ANSWER_TAKE)
 		return;
 	if (answer->encoded || (answer->status != 200 && answer->status != 206))
 		abort();
-	if (offset && answer->first != offset)
+	if (wish.offset && answer->first != wish.offset)
+		abort();
+	if (wish.end && (answer->status != 206 || answer->last != wish.end - 1))
 		abort();
 }
 
@@ -39,9 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (memchr(answer.reason, '\0', sizeof(answer.reason)) == NULL)
 		abort();
-	check(&answer, 0, 0);
-	check(&answer, 0, 1000);
-	check(&answer, 500, 0);
-	check(&answer, 500, 1000);
+	check(&answer, (struct answer_wish){ 0, 0, 0 });
+	check(&answer, (struct answer_wish){ 0, 0, 1000 });
+	check(&answer, (struct answer_wish){ 500, 0, 0 });
+	check(&answer, (struct answer_wish){ 500, 0, 1000 });
+	check(&answer, (struct answer_wish){ 0, 1, 0 });
+	check(&answer, (struct answer_wish){ 500, 600, 1000 });
 	return 0;
 }

@@ -89,13 +89,58 @@ static const struct {
 	{ "HTTP/1.1\r\n\r\n", 0, 0, ANSWER_REFUSED },
 };
 
+/* A part of a file: nothing but it will do. */
+static const struct {
+	const char *head;
+	struct answer_wish wish;
+	enum answer_verdict verdict;
+} parts[] = {
+	{ RANGE("bytes 5-7/10"), { 5, 8, 10 }, ANSWER_TAKE },
+	{ RANGE("bytes 0-0/10"), { 0, 1, 0 }, ANSWER_TAKE },
+	{ RANGE("bytes 5-9/10"), { 5, 8, 10 }, ANSWER_UNFIT },
+	{ RANGE("bytes 5-6/10"), { 5, 8, 10 }, ANSWER_UNFIT },
+	{ RANGE("bytes 4-7/10"), { 5, 8, 10 }, ANSWER_UNFIT },
+	{ RANGE("bytes 5-7/11"), { 5, 8, 10 }, ANSWER_UNFIT },
+	{ RANGE("bytes 5-7/*"), { 5, 8, 10 }, ANSWER_UNFIT },
+	{ RANGE("bytes 0-9/10"), { 0, 1, 0 }, ANSWER_UNFIT },
+	{ PARTIAL "Content-Range: bytes 5-7/10\r\nContent-Length: 4\r\n\r\n",
+	  { 5, 8, 10 },
+	  ANSWER_UNFIT },
+	{ PARTIAL "Content-Range: bytes 5-7/10\r\nContent-Encoding: gzip\r\n\r\n",
+	  { 5, 8, 10 },
+	  ANSWER_ENCODED },
+	{ PARTIAL "\r\n", { 5, 8, 10 }, ANSWER_UNFIT },
+	{ OK "Content-Length: 10\r\n\r\n", { 5, 8, 10 }, ANSWER_UNFIT },
+	{ OK "Content-Length: 3\r\n\r\n", { 0, 3, 3 }, ANSWER_UNFIT },
+	{ "HTTP/1.1 416 No\r\nContent-Range: bytes */5\r\n\r\n",
+	  { 5, 8, 0 },
+	  ANSWER_UNFIT },
+	{ "HTTP/1.1 416 No\r\nContent-Range: bytes */0\r\n\r\n",
+	  { 0, 1, 0 },
+	  ANSWER_UNFIT },
+	{ "HTTP/1.1 503 Busy\r\n\r\n", { 5, 8, 10 }, ANSWER_REFUSED },
+};
+
+static void of_a_part_nothing_else_will_do(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		struct answer answer = answer_of(parts[i].head);
+		enum answer_verdict verdict = answer_judge(&answer, &parts[i].wish);
+
+		if (verdict != parts[i].verdict)
+			fail_msg("verdict %d: %s", (int)verdict, parts[i].head);
+	}
+}
+
 static void the_head_decides_about_the_body(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct answer answer = answer_of(cases[i].head);
-		enum answer_verdict verdict =
-			answer_judge(&answer, cases[i].offset, cases[i].total);
+		struct answer_wish wish = { .offset = cases[i].offset,
+					    .total = cases[i].total };
+		enum answer_verdict verdict = answer_judge(&answer, &wish);
 
 		if (verdict != cases[i].verdict)
 			fail_msg("verdict %d: %s", (int)verdict, cases[i].head);
@@ -131,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_head_decides_about_the_body),
+		cmocka_unit_test(of_a_part_nothing_else_will_do),
 		cmocka_unit_test(an_interim_answer_is_forgotten),
 		cmocka_unit_test(the_reason_is_printable_and_bounded),
 	};
