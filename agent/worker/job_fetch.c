@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -9,7 +8,7 @@
 #include "worker/digest.h"
 #include "worker/http.h"
 #include "worker/job.h"
-#include "worker/progress.h"
+#include "worker/meter.h"
 
 #define TRIES 2 /* a poisoned partial file, then once more from zero */
 
@@ -25,32 +24,6 @@ struct fetch {
 	char found[DIGEST_TEXT_SIZE];
 	uint64_t found_size;
 };
-
-/* The head of the chain of sinks: tells the agent how far the whole is. */
-struct meter {
-	struct sink sink;
-	uint64_t done, total;
-	uint64_t received; /* also what was dropped again */
-};
-
-static int meter_write(struct sink *sink, const void *data, size_t size,
-		       struct error *err)
-{
-	struct meter *meter = (struct meter *)sink;
-
-	if (sink_write(sink->next, data, size, err) < 0)
-		return -1;
-	meter->done += size;
-	meter->received += size;
-	progress_say(meter->done, meter->total);
-	return 0;
-}
-
-static int meter_restart(struct sink *sink, struct error *err)
-{
-	((struct meter *)sink)->done = 0;
-	return sink_restart(sink->next, err);
-}
 
 /* How much of the partial file is worth to be hashed again and continued. */
 static int look(const struct fetch *fetch, uint64_t *ret_have, struct error *err)
@@ -69,11 +42,7 @@ static int look(const struct fetch *fetch, uint64_t *ret_have, struct error *err
 static int receive(struct fetch *fetch, uint64_t have, struct sink *next,
 		   struct error *err)
 {
-	struct meter meter = {
-		.sink = { .write = meter_write, .restart = meter_restart, .next = next },
-		.done = have,
-		.total = fetch->size,
-	};
+	struct meter meter;
 	struct http_request request = {
 		.url = fetch->url,
 		.offset = have,
@@ -85,26 +54,10 @@ static int receive(struct fetch *fetch, uint64_t have, struct sink *next,
 
 	if (fetch->size && have == fetch->size)
 		return 0;
+	meter_begin(&meter, have, fetch->size, next);
 	result = http_get(fetch->http, &request, &meter.sink, &fetch->answer, err);
 	fetch->received += meter.received;
 	return result;
-}
-
-/*
- * Takes the room beforehand, so that a full disk is known before the first byte and the
- * file lies in one piece. The size stays: it says how much came.
- */
-static int reserve(const struct fetch *fetch, uint64_t have, struct error *err)
-{
-	if (fetch->size <= have)
-		return 0;
-	if (fallocate(fetch->output, FALLOC_FL_KEEP_SIZE, (off_t)have,
-		      (off_t)(fetch->size - have)) == 0)
-		return 0;
-	if (errno != ENOSPC && errno != EDQUOT)
-		return 0; /* not every file system can */
-	return error_set_errno(err, errno, "making room for %ju bytes",
-			       (uintmax_t)(fetch->size - have));
 }
 
 /* One pass: hash what is there, fetch the rest, say what it is. */
@@ -118,7 +71,7 @@ static int pass(struct fetch *fetch, struct error *err)
 		return -1;
 	if (sink_file_begin(&file, fetch->output, have, err) < 0)
 		return -1;
-	if (reserve(fetch, have, err) < 0)
+	if (sink_file_reserve(&file, fetch->size, err) < 0)
 		return -1;
 	if (digest_begin(&digest, &file.sink, err) < 0)
 		return -1;

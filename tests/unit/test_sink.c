@@ -103,6 +103,74 @@ static void a_restart_forgets_what_was_written_and_what_was_not(void **state)
 	assert_holds(fd, "new", 3);
 }
 
+/* Large pieces go around the buffer, and in the order in which they came. */
+static void large_pieces_and_small_ones_keep_their_order(void **state)
+{
+	static const size_t sizes[] = { 2 * MIB, 3, MIB - 3, MIB, 1, MIB, 5 * MIB / 2 };
+	cleanup(sink_file_done) struct sink_file file = { .fd = -1 };
+	cleanup_fd int fd = memory_file();
+	cleanup_free char *data = calloc(9, MIB);
+	struct error err = ERROR_INIT;
+	size_t at = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 9 * MIB; i++)
+		data[i] = (char)(i * 7 + i / 256);
+	assert_int_equal(sink_file_begin(&file, fd, 0, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		assert_int_equal(sink_write(&file.sink, data + at, sizes[i], &err), 0);
+		at += sizes[i];
+		assert_int_equal(file.size, at);
+	}
+	assert_int_equal(sink_file_end(&file, &err), 0);
+
+	assert_int_equal(sink_file_written(&file), at);
+	assert_holds(fd, data, at);
+}
+
+static void large_pieces_fail_with_every_fault(void **state)
+{
+	cleanup_free char *data = calloc(2, MIB);
+	int nth = 0, result;
+
+	(void)state;
+	do {
+		cleanup(sink_file_done) struct sink_file file = { .fd = -1 };
+		cleanup_fd int fd = memory_file();
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(sink_file_begin(&file, fd, 0, &err), 0);
+		fault_arm(++nth);
+		result = sink_write(&file.sink, data, 2 * MIB, &err);
+		if (result == 0)
+			result = sink_file_end(&file, &err);
+		assert_int_equal(result, fault_fired() ? -1 : 0);
+		fault_arm(0);
+	} while (result < 0);
+
+	/* Two writes and the sync. */
+	assert_int_equal(nth, 4);
+}
+
+static void what_is_reserved_is_not_yet_there(void **state)
+{
+	cleanup(sink_file_done) struct sink_file file = { .fd = -1 };
+	cleanup_fd int fd = memory_file();
+	struct error err = ERROR_INIT;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(sink_file_begin(&file, fd, 0, &err), 0);
+	assert_int_equal(sink_file_reserve(&file, 5 * MIB, &err), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	assert_true(st.st_blocks * 512 >= (off_t)(5 * MIB));
+	assert_int_equal(sink_write(&file.sink, "abc", 3, &err), 0);
+	assert_int_equal(sink_file_end(&file, &err), 0);
+
+	assert_holds(fd, "abc", 3);
+}
+
 /* Break it at every system call in turn: no failure may pass for a whole file. */
 static void a_file_fails_with_every_fault(void **state)
 {
@@ -224,6 +292,9 @@ int main(void)
 		cmocka_unit_test(a_file_gets_every_byte_in_order),
 		cmocka_unit_test(a_file_goes_on_after_what_it_has),
 		cmocka_unit_test(a_restart_forgets_what_was_written_and_what_was_not),
+		cmocka_unit_test(large_pieces_and_small_ones_keep_their_order),
+		cmocka_unit_test(large_pieces_fail_with_every_fault),
+		cmocka_unit_test(what_is_reserved_is_not_yet_there),
 		cmocka_unit_test(a_file_fails_with_every_fault),
 		cmocka_unit_test(memory_takes_up_to_its_limit),
 		cmocka_unit_test(what_cannot_begin_anew_says_so),
