@@ -107,14 +107,100 @@ static void bad_data_is_an_integrity_error(void **state)
 	}
 }
 
+/*
+ * More than what lies between two points, in stored blocks; then an empty block that ends
+ * in the middle of a byte, and "hello".
+ */
+enum { BLOCK_SIZE = 32768, BLOCKS = 256, STORED = BLOCKS * (BLOCK_SIZE + 5) };
+static const unsigned char after[] = { 0x02, 0x04, 5,   0,   0xfa, 0xff,
+				       'h',  'e',  'l', 'l', 'o' };
+
+static unsigned char *many_blocks(void)
+{
+	static const unsigned char head[] = { 0, 0, 0x80, 0xff, 0x7f };
+	unsigned char *data = calloc(BLOCKS, BLOCK_SIZE + 5);
+
+	assert_non_null(data);
+	for (size_t i = 0; i < BLOCKS; i++)
+		memcpy(data + i * (BLOCK_SIZE + 5), head, sizeof(head));
+	return data;
+}
+
+static void another_process_goes_on_at_a_point(void **state)
+{
+	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
+	cleanup(inflate_done) struct inflate first = { .stream = NULL },
+					     second = { .stream = NULL };
+	cleanup_free unsigned char *data = many_blocks();
+	char window[INFLATE_WINDOW] = { 0 };
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(inflate_begin(&first, true, INFLATE_SIZE_UNKNOWN, NULL, &err),
+			 0);
+	assert_int_equal(sink_write(&first.sink, data, STORED, &err), 0);
+	assert_int_equal(sink_write(&first.sink, after, 4, &err), 0);
+	assert_int_equal(first.point.in, STORED + 2);
+	assert_int_equal(first.point.out, BLOCKS * BLOCK_SIZE);
+	assert_int_equal(first.point.bits, 6);
+	assert_int_equal(first.point.value, 0x04 >> 2);
+
+	sink_memory_begin(&memory, 100);
+	assert_int_equal(
+		inflate_begin(&second, true, BLOCKS * BLOCK_SIZE + 5, &memory.sink, &err),
+		0);
+	assert_int_equal(
+		inflate_resume(&second, &first.point, window, sizeof(window), &err), 0);
+	assert_int_equal(sink_write(&second.sink, after + 2, sizeof(after) - 2, &err), 0);
+	assert_int_equal(inflate_end(&second, 0, &err), 0);
+	assert_string_equal(memory.data, "hello");
+}
+
+static void a_restart_begins_with_nothing(void **state)
+{
+	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
+	cleanup(inflate_done) struct inflate inflate = { .stream = NULL };
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	sink_memory_begin(&memory, 100);
+	assert_int_equal(inflate_begin(&inflate, true, 5, &memory.sink, &err), 0);
+	assert_int_equal(sink_write(&inflate.sink, hello, 8, &err), 0);
+	assert_int_equal(sink_restart(&inflate.sink, &err), 0);
+	assert_int_equal(sink_write(&inflate.sink, hello, sizeof(hello), &err), 0);
+
+	assert_int_equal(inflate_end(&inflate, HELLO_CRC, &err), 0);
+	assert_int_equal(memory.size, 5);
+}
+
+static void the_end_of_data_of_unknown_size_is_found(void **state)
+{
+	cleanup(inflate_done) struct inflate inflate = { .stream = NULL };
+	unsigned char data[sizeof(hello) + 7] = { 0 };
+	struct error err = ERROR_INIT;
+	size_t used;
+
+	(void)state;
+	memcpy(data, hello, sizeof(hello));
+	assert_int_equal(inflate_begin(&inflate, true, INFLATE_SIZE_UNKNOWN, NULL, &err),
+			 0);
+
+	assert_int_equal(inflate_take(&inflate, data, sizeof(data), &used, &err), 0);
+
+	assert_int_equal(used, sizeof(hello));
+	assert_true(inflate.ended);
+	assert_int_equal(inflate.done, 5);
+	assert_int_equal(inflate.crc, HELLO_CRC);
+}
+
 static void a_buffer_that_is_just_full_is_no_end(void **state)
 {
-	enum { BLOCK = 32768, COUNT = 8 };
+	enum { BLOCK = 32768, COUNT = 32 };
 	cleanup_free unsigned char *data = calloc(COUNT, BLOCK + 5);
 	struct error err = ERROR_INIT;
 
 	(void)state;
-	/* Stored blocks that fill the 256 KiB buffer to its last byte. */
+	/* Stored blocks that fill the 1 MiB buffer to its last byte. */
 	for (int i = 0; i < COUNT; i++) {
 		static const unsigned char head[] = { 0, 0, 0x80, 0xff, 0x7f };
 
@@ -123,7 +209,7 @@ static void a_buffer_that_is_just_full_is_no_end(void **state)
 	data[(COUNT - 1) * (BLOCK + 5)] = 1;
 
 	assert_int_equal(unpack((struct sample){ data, COUNT * (BLOCK + 5), true,
-						 COUNT * BLOCK, 0xe20eea22 },
+						 COUNT * BLOCK, 0xa738ea1c },
 				COUNT * (BLOCK + 5), &err),
 			 0);
 }
@@ -133,6 +219,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_data_comes_through_in_any_pieces),
 		cmocka_unit_test(bad_data_is_an_integrity_error),
+		cmocka_unit_test(another_process_goes_on_at_a_point),
+		cmocka_unit_test(a_restart_begins_with_nothing),
+		cmocka_unit_test(the_end_of_data_of_unknown_size_is_found),
 		cmocka_unit_test(a_buffer_that_is_just_full_is_no_end),
 	};
 
