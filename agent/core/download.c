@@ -54,7 +54,7 @@ static void name_of_url(const char *url, char *name, size_t size)
 
 static void own_name(const struct agent *agent, char *name, size_t size)
 {
-	const char *member = agent->content.member;
+	const char *member = agent->content.member.name;
 
 	if (member[0])
 		(void)text_copy(name, size, base_name(member));
@@ -70,13 +70,13 @@ static struct json *report_json(struct agent *agent, const char *path, double se
 {
 	const struct fetch_result *file = &agent->package;
 	const struct package *package = &agent->match.package;
-	bool member = agent->content.member[0] != '\0';
+	bool member = agent->content.member.name[0] != '\0';
 
 	return json_build("{s:i, s:o, s:s, s:s, s:I, s:s, s:s, s:I, s:f}", "schema", 1,
 			  "path", json_text(path, strlen(path)), "version",
 			  package->version, "kind", package_kind_name(package->kind),
 			  "size",
-			  (int64_t)(member ? agent->content.member_size : file->size),
+			  (int64_t)(member ? agent->content.member.size : file->size),
 			  "sha256", package->sha256, "integrity",
 			  fetch_integrity_name(file->integrity), "bytes_transferred",
 			  (int64_t)file->bytes_transferred, "seconds", seconds);

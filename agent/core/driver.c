@@ -252,7 +252,7 @@ static int take_out(struct agent *agent, struct error *err)
 				agent->package.sha256);
 		return 0;
 	}
-	agent->match.package.kind = content->member_kind;
+	agent->match.package.kind = content->member.kind;
 	input.root = cache_root(agent);
 	if (unpack_member(&input, content, agent->package_path,
 			  sizeof(agent->package_path), err) < 0)

@@ -13,56 +13,12 @@
 #define MEMBER_NEW CACHE "/.member"
 #define MEMBER_MAX (8ull << 30) /* where the archive does not say */
 #define TOOL_S 60
-#define MEMBERS_MAX 4096
-
-static enum package_kind kind_from_name(const char *name)
-{
-	for (int kind = PACKAGE_RUN; kind <= PACKAGE_BUNDLE; kind++) {
-		if (strcmp(package_kind_name((enum package_kind)kind), name) == 0)
-			return (enum package_kind)kind;
-	}
-	return PACKAGE_NONE;
-}
 
 static const char *string_or_empty(const struct json *object, const char *key)
 {
 	const char *value = json_get_string(object, key);
 
 	return value ? value : "";
-}
-
-/* Debian and RPM say it with an epoch and a revision: "1:525.105.17-1". */
-static void copy_version(struct span text, char *ret_version)
-{
-	const char *colon = memchr(text.at, ':', text.len);
-	size_t length = 0;
-
-	if (colon) {
-		text.len -= (size_t)(colon + 1 - text.at);
-		text.at = colon + 1;
-	}
-	while (length < text.len && (text.at[length] == '.' ||
-				     (text.at[length] >= '0' && text.at[length] <= '9')))
-		length++;
-	text.len = length;
-	ret_version[0] = '\0';
-	if (version_valid(text))
-		(void)span_copy(text, ret_version, VERSION_MAX);
-}
-
-/* Debian's and RPM's words for what the kernel calls x86_64 and aarch64. */
-static void copy_arch(struct span text, char *ret_arch, size_t size)
-{
-	if (span_equals(text, "amd64"))
-		text = span_of("x86_64");
-	else if (span_equals(text, "arm64"))
-		text = span_of("aarch64");
-	(void)span_copy(text, ret_arch, size);
-}
-
-static bool fits_arch(const char *arch, const char *wanted)
-{
-	return !arch[0] || strcmp(arch, wanted) == 0;
 }
 
 /* Version and architecture, each on a line, from the package manager's own tool. */
@@ -104,49 +60,8 @@ static int ask_tool(const struct unpack_input *input, struct unpack_content *con
 	rest = (struct span){ .at = result.output, .len = result.size };
 	(void)span_next_line(&rest, &version);
 	(void)span_next_line(&rest, &arch);
-	copy_version(span_trim(version), content->version);
-	copy_arch(span_trim(arch), content->arch, sizeof(content->arch));
-	return 0;
-}
-
-/* "a, b and others" of the members that make the choice hard. */
-static void list_members(const struct json *members, enum package_kind kind, char *text,
-			 size_t size)
-{
-	size_t named = 0;
-
-	text[0] = '\0';
-	for (size_t i = 0; i < json_count(members) && i < MEMBERS_MAX; i++) {
-		const struct json *member = json_at(members, i);
-		size_t used = strlen(text);
-
-		if (kind != PACKAGE_NONE &&
-		    kind_from_name(string_or_empty(member, "kind")) != kind)
-			continue;
-		if (++named > 3) {
-			(void)text_format(text + used, size - used, ", ...");
-			break;
-		}
-		(void)text_format(text + used, size - used, "%s%.100s", used ? ", " : "",
-				  string_or_empty(member, "name"));
-	}
-	text_sanitize(text);
-}
-
-static int take_member(const struct json *member, struct unpack_content *content,
-		       struct error *err)
-{
-	const char *name = string_or_empty(member, "name");
-	int64_t size = json_get_int(member, "size", 0);
-
-	if (!text_copy(content->member, sizeof(content->member), name) || size < 0)
-		return error_set(err, ERROR_INTEGRITY,
-				 "a member's name is too long: %.100s", name);
-	content->member_kind = kind_from_name(string_or_empty(member, "kind"));
-	content->member_size = (uint64_t)size;
-	copy_version(span_of(string_or_empty(member, "version")), content->version);
-	copy_arch(span_of(string_or_empty(member, "arch")), content->arch,
-		  sizeof(content->arch));
+	member_version(span_trim(version), content->version);
+	member_arch(span_trim(arch), content->arch, sizeof(content->arch));
 	return 0;
 }
 
@@ -154,46 +69,21 @@ static int take_member(const struct json *member, struct unpack_content *content
 static int choose_member(const struct unpack_input *input, const struct json *members,
 			 struct unpack_content *content, struct error *err)
 {
-	char names[340];
+	struct member_wish wish = { .bundle = input->name, .arch = input->arch };
 
-	for (size_t i = 0; i < ARRAY_SIZE(input->wanted); i++) {
-		const struct json *found = NULL;
-		size_t count = 0;
-
-		if (input->wanted[i] == PACKAGE_NONE)
-			break;
-		for (size_t m = 0; m < json_count(members) && m < MEMBERS_MAX; m++) {
-			const struct json *member = json_at(members, m);
-			char arch[sizeof(content->arch)];
-
-			copy_arch(span_of(string_or_empty(member, "arch")), arch,
-				  sizeof(arch));
-			if (kind_from_name(string_or_empty(member, "kind")) !=
-				    input->wanted[i] ||
-			    !fits_arch(arch, input->arch))
-				continue;
-			found = member;
-			count++;
-		}
-		if (count == 1)
-			return take_member(found, content, err);
-		if (count > 1) {
-			list_members(members, input->wanted[i], names, sizeof(names));
-			return error_set(err, ERROR_INTEGRITY,
-					 "%s holds more than one driver that fits: %s",
-					 input->name, names);
-		}
-	}
-
-	list_members(members, PACKAGE_NONE, names, sizeof(names));
-	return error_set(err, ERROR_INTEGRITY, "%s holds no driver that fits: %s",
-			 input->name, names[0] ? names : "no guest driver at all");
+	memcpy(wish.kinds, input->wanted, sizeof(wish.kinds));
+	if (member_choose(members, &wish, &content->member, err) < 0)
+		return -1;
+	(void)text_copy(content->version, sizeof(content->version),
+			content->member.version);
+	(void)text_copy(content->arch, sizeof(content->arch), content->member.arch);
+	return 0;
 }
 
 static int check_arch(const struct unpack_input *input,
 		      const struct unpack_content *content, struct error *err)
 {
-	if (fits_arch(content->arch, input->arch))
+	if (member_fits_arch(content->arch, input->arch))
 		return 0;
 	return error_set(err, ERROR_NO_MATCH, "%s is for %s, this guest is %s",
 			 input->name, content->arch, input->arch);
@@ -215,10 +105,10 @@ int unpack_inspect(const struct unpack_input *input, struct unpack_content *ret_
 	if (channel_call(input->channel, request, &input->fd, 1, &answer, err) < 0)
 		return -1;
 
-	content.kind = kind_from_name(string_or_empty(answer, "kind"));
-	copy_version(span_of(string_or_empty(answer, "version")), content.version);
-	copy_arch(span_of(string_or_empty(answer, "arch")), content.arch,
-		  sizeof(content.arch));
+	content.kind = member_kind(string_or_empty(answer, "kind"));
+	member_version(span_of(string_or_empty(answer, "version")), content.version);
+	member_arch(span_of(string_or_empty(answer, "arch")), content.arch,
+		    sizeof(content.arch));
 	if (content.kind == PACKAGE_NONE)
 		return error_set(err, ERROR_INTEGRITY, "%s is no driver package",
 				 input->name);
@@ -240,18 +130,18 @@ static int ask_worker(const struct unpack_input *input,
 		      const struct unpack_content *content, int fd,
 		      char ret_sha256[static PACKAGE_SHA256_SIZE], struct error *err)
 {
-	uint64_t size = content->member_size ? content->member_size : MEMBER_MAX;
+	uint64_t size = content->member.size ? content->member.size : MEMBER_MAX;
 	const int fds[] = { input->fd, fd };
 	cleanup_json struct json *request =
 		json_build("{s:s, s:i, s:i, s:o, s:I}", "job", "unpack", "input",
 			   CHANNEL_FIRST_FILE, "output", CHANNEL_FIRST_FILE + 1, "member",
-			   json_text(content->member, strlen(content->member)),
+			   json_text(content->member.name, strlen(content->member.name)),
 			   "max_size", (int64_t)size);
 	cleanup_json struct json *answer = NULL;
 	const char *sha256;
 
 	if (!request)
-		return error_set_errno(err, ENOMEM, "unpacking %s", content->member);
+		return error_set_errno(err, ENOMEM, "unpacking %s", content->member.name);
 	if (lseek(input->fd, 0, SEEK_SET) < 0)
 		return error_set_errno(err, errno, "unpacking %s", input->name);
 	if (channel_call(input->channel, request, fds, 2, &answer, err) < 0)
@@ -261,7 +151,8 @@ static int ask_worker(const struct unpack_input *input,
 	if (strlen(sha256) != PACKAGE_SHA256_SIZE - 1 ||
 	    strspn(sha256, "0123456789abcdef") != PACKAGE_SHA256_SIZE - 1)
 		return error_set(err, ERROR_INTERNAL,
-				 "the worker names no checksum of %s", content->member);
+				 "the worker names no checksum of %s",
+				 content->member.name);
 	memcpy(ret_sha256, sha256, PACKAGE_SHA256_SIZE);
 	return 0;
 }
@@ -277,10 +168,11 @@ static int write_member(const struct unpack_input *input,
 	if (fd < 0 || ask_worker(input, content, fd, sha256, err) < 0)
 		return -1;
 	if (fsync(fd) < 0)
-		return error_set_errno(err, errno, "unpacking %s", content->member);
+		return error_set_errno(err, errno, "unpacking %s", content->member.name);
 	if (!text_format(ret_path, size, CACHE "/%s.%s", sha256,
-			 package_kind_name(content->member_kind)))
-		return error_set_errno(err, ENAMETOOLONG, "naming %s", content->member);
+			 package_kind_name(content->member.kind)))
+		return error_set_errno(err, ENAMETOOLONG, "naming %s",
+				       content->member.name);
 	return root_rename(input->root, MEMBER_NEW, ret_path, err);
 }
 
@@ -291,7 +183,7 @@ int unpack_member(const struct unpack_input *input, const struct unpack_content 
 	int result;
 
 	if (root_mkdir(input->root, CACHE, 0700, err) < 0 ||
-	    room_check(input->root, CACHE, content->member_size, err) < 0 ||
+	    room_check(input->root, CACHE, content->member.size, err) < 0 ||
 	    root_unlink(input->root, MEMBER_NEW, err) < 0)
 		return -1;
 

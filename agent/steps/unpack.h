@@ -8,6 +8,7 @@
 #include "base/channel.h"
 #include "base/root.h"
 #include "base/run.h"
+#include "model/member.h"
 #include "model/package.h"
 
 /* What a file holds, whatever its name says (worker's job "inspect"). */
@@ -15,16 +16,14 @@ struct unpack_content {
 	enum package_kind kind;
 	char version[VERSION_MAX]; /* "" when it does not tell */
 	char arch[16];
-	char member[PACKAGE_NAME_MAX]; /* of a bundle: the guest driver chosen */
-	enum package_kind member_kind;
-	uint64_t member_size;
+	struct member member; /* of a bundle: the guest driver chosen */
 };
 
 struct unpack_input {
-	int fd;                      /* the fetched file, readable */
-	const char *name;            /* as the repository or the user calls it */
-	const char *arch;            /* of the guest: "x86_64" */
-	enum package_kind wanted[3]; /* in order of preference; PACKAGE_NONE: no more */
+	int fd;           /* the fetched file, readable */
+	const char *name; /* as the repository or the user calls it */
+	const char *arch; /* of the guest: "x86_64" */
+	enum package_kind wanted[MEMBER_WISHES]; /* as in model/member.h */
 	const struct root *root;
 	const struct channel *channel;
 	struct runner *runner;

@@ -10,18 +10,15 @@
 #include "worker/bundle_file.h"
 #include "worker/inflate.h"
 
-#define LOCAL_SIZE 30
 #define PIECE ((size_t)1 << 20)
 
 /* The most that deflate can make of one byte. */
 #define RATIO_MAX 1032u
 
-#define FLAG_ENCRYPTED (1u << 0)
-#define FLAG_DESCRIPTOR (1u << 3) /* sizes and CRC follow the data */
 #define FLAG_PATCHED (1u << 5)
 #define FLAG_STRONG (1u << 6)
 #define FLAG_MASKED (1u << 13)
-#define FLAGS_REFUSED (FLAG_ENCRYPTED | FLAG_PATCHED | FLAG_STRONG | FLAG_MASKED)
+#define FLAGS_REFUSED (BUNDLE_FILE_ENCRYPTED | FLAG_PATCHED | FLAG_STRONG | FLAG_MASKED)
 #define FLAGS_OF_LEVEL \
 	(3u << 1) /* how hard it was compressed: says nothing to a reader */
 
@@ -39,9 +36,10 @@ bool bundle_is_folder(const struct bundle_member *member)
 	return span_ends(member->name, "/");
 }
 
-int bundle_open(int fd, struct bundle *ret_bundle, struct error *err)
+int bundle_open(struct bundle_source *source, struct bundle *ret_bundle,
+		struct error *err)
 {
-	struct bundle bundle = { .fd = fd };
+	struct bundle bundle = { .source = source };
 
 	if (bundle_directory_read(&bundle, err) < 0) {
 		bundle_done(&bundle);
@@ -82,58 +80,74 @@ static const char *why_not(const struct bundle_member *member)
 /* A local header may leave CRC and sizes to the descriptor, sizes also to zip64. */
 static bool crc_agrees(uint32_t local, const struct bundle_member *member)
 {
-	return local == member->crc || (local == 0 && member->flags & FLAG_DESCRIPTOR);
+	return local == member->crc ||
+	       (local == 0 && member->flags & BUNDLE_FILE_DESCRIPTOR);
 }
 
 static bool size_agrees(uint32_t local, uint64_t size, const struct bundle_member *member)
 {
 	return local == size || local == UINT32_MAX ||
-	       (local == 0 && member->flags & FLAG_DESCRIPTOR);
+	       (local == 0 && member->flags & BUNDLE_FILE_DESCRIPTOR);
 }
 
-/* Where the data begins, in `ret_start`; NULL, or what the local header says differently.
- */
-static const char *read_local(const struct bundle *bundle,
-			      const struct bundle_member *member, uint64_t *ret_start)
+/* What the local header says differently from the directory, or NULL. */
+static const char *compare_local(const struct bundle_member *member,
+				 const unsigned char *head)
 {
-	unsigned char head[LOCAL_SIZE + BUNDLE_NAME_MAX];
 	size_t name_size = member->name.len;
-	struct error err = ERROR_INIT;
-	uint64_t start;
 
-	if (bundle_file_read(bundle->fd, member->offset, head, LOCAL_SIZE + name_size,
-			     &err) < 0 ||
-	    bundle_file_u32(head) != BUNDLE_FILE_LOCAL)
+	if (bundle_file_u32(head) != BUNDLE_FILE_LOCAL)
 		return "has no local header";
 	if ((bundle_file_u16(head + 6) ^ member->flags) & ~FLAGS_OF_LEVEL)
 		return "has other flags in its local header";
 	if (bundle_file_u16(head + 8) != member->method)
 		return "has another method in its local header";
 	if (bundle_file_u16(head + 26) != name_size ||
-	    memcmp(head + LOCAL_SIZE, member->name.at, name_size) != 0)
+	    memcmp(head + BUNDLE_LOCAL_SIZE, member->name.at, name_size) != 0)
 		return "has another name in its local header";
 	if (!crc_agrees(bundle_file_u32(head + 14), member) ||
 	    !size_agrees(bundle_file_u32(head + 18), member->compressed_size, member) ||
 	    !size_agrees(bundle_file_u32(head + 22), member->size, member))
 		return "has other sizes or another CRC-32 in its local header";
-
-	start = member->offset + LOCAL_SIZE + name_size + bundle_file_u16(head + 28);
-	if (start > member->end || member->compressed_size > member->end - start)
-		return "overlaps what follows it";
-
-	*ret_start = start;
 	return NULL;
 }
 
+int bundle_check_local(const struct bundle_member *member, const unsigned char *head,
+		       size_t *ret_size, struct error *err)
+{
+	const char *why = why_not(member);
+	uint64_t room = member->end - member->offset;
+	size_t size;
+
+	if (!why)
+		why = compare_local(member, head);
+	if (why)
+		return bundle_file_refuse(member->name, why, err);
+
+	size = BUNDLE_LOCAL_SIZE + member->name.len + bundle_file_u16(head + 28);
+	if (size > room || member->compressed_size > room - size)
+		return bundle_file_refuse(member->name, "overlaps what follows it", err);
+	*ret_size = size;
+	return 0;
+}
+
+/* `ret_start`: where the data begin. */
 static int check(const struct bundle *bundle, const struct bundle_member *member,
 		 uint64_t *ret_start, struct error *err)
 {
+	unsigned char head[BUNDLE_LOCAL_SIZE + BUNDLE_NAME_MAX] = { 0 };
 	const char *why = why_not(member);
+	struct error unreadable = ERROR_INIT;
+	size_t size;
 
-	if (!why)
-		why = read_local(bundle, member, ret_start);
 	if (why)
 		return bundle_file_refuse(member->name, why, err);
+	if (bundle_source_read(bundle->source, member->offset, head,
+			       BUNDLE_LOCAL_SIZE + member->name.len, &unreadable) < 0)
+		return bundle_file_refuse(member->name, "has no local header", err);
+	if (bundle_check_local(member, head, &size, err) < 0)
+		return -1;
+	*ret_start = member->offset + size;
 	return 0;
 }
 
@@ -161,7 +175,8 @@ static int pump(const struct bundle *bundle, const struct bundle_member *member,
 		uint64_t left = member->compressed_size - done;
 		size_t piece = left < PIECE ? (size_t)left : PIECE;
 
-		if (bundle_file_read(bundle->fd, start + done, buffer, piece, err) < 0)
+		if (bundle_source_read(bundle->source, start + done, buffer, piece, err) <
+		    0)
 			return -1;
 		if (sink_write(&inflate->sink, buffer, piece, err) < 0)
 			return -1;

@@ -3,22 +3,15 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "model/manifest.h"
 #include "worker/bundle_file.h"
 
-#define LOCAL_SIZE 30
-#define CENTRAL_SIGNATURE 0x02014b50u
 #define CENTRAL_SIZE 46
-#define END_SIGNATURE 0x06054b50u
 #define END_SIZE 22
-#define COMMENT_MAX 65535
 #define LOCATOR_SIGNATURE 0x07064b50u
 #define LOCATOR_SIZE 20
-#define END64_SIGNATURE 0x06064b50u
 #define END64_SIZE 56
-#define EXTRA_ZIP64 0x0001
 #define MADE_BY_UNIX 3
 #define MADE_BY_MACOS 19
 
@@ -46,7 +39,7 @@ static int refuse(struct error *err, const char *why)
 static const unsigned char *find_end(const unsigned char *tail, size_t size)
 {
 	for (size_t at = size - END_SIZE + 1; at-- > 0;) {
-		if (u32(tail + at) == END_SIGNATURE &&
+		if (u32(tail + at) == BUNDLE_FILE_END &&
 		    u16(tail + at + 20) == size - END_SIZE - at)
 			return tail + at;
 	}
@@ -54,7 +47,7 @@ static const unsigned char *find_end(const unsigned char *tail, size_t size)
 }
 
 /* Where the zip64 record is that the locator at `locator` means; 0 is no place for it. */
-static int find_end64(int fd, uint64_t locator, uint64_t claimed,
+static int find_end64(struct bundle_source *source, uint64_t locator, uint64_t claimed,
 		      unsigned char ret_record[static END64_SIZE], uint64_t *ret_position,
 		      struct error *err)
 {
@@ -64,9 +57,10 @@ static int find_end64(int fd, uint64_t locator, uint64_t claimed,
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		if (places[i] > locator || locator - places[i] < END64_SIZE)
 			continue;
-		if (bundle_file_read(fd, places[i], ret_record, END64_SIZE, err) < 0)
+		if (bundle_source_read(source, places[i], ret_record, END64_SIZE, err) <
+		    0)
 			return -1;
-		if (u32(ret_record) == END64_SIGNATURE &&
+		if (u32(ret_record) == BUNDLE_FILE_END64 &&
 		    u64(ret_record + 4) == locator - places[i] - 12) {
 			*ret_position = places[i];
 			return 0;
@@ -84,14 +78,14 @@ static bool widen(uint64_t *value, uint64_t saturated, uint64_t wide)
 	return true;
 }
 
-static int read_end64(int fd, uint64_t locator_position, const unsigned char *locator,
-		      struct end *end, struct error *err)
+static int read_end64(struct bundle_source *source, uint64_t locator_position,
+		      const unsigned char *locator, struct end *end, struct error *err)
 {
 	unsigned char record[END64_SIZE];
 
 	if (u32(locator + 4) != 0 || u32(locator + 16) > 1)
 		return refuse(err, "it has several parts");
-	if (find_end64(fd, locator_position, u64(locator + 8), record, &end->position,
+	if (find_end64(source, locator_position, u64(locator + 8), record, &end->position,
 		       err) < 0)
 		return -1;
 	if (u32(record + 16) != 0 || u32(record + 20) != 0 ||
@@ -104,9 +98,10 @@ static int read_end64(int fd, uint64_t locator_position, const unsigned char *lo
 	return 0;
 }
 
-static int read_end(int fd, uint64_t file_size, struct end *ret_end, struct error *err)
+static int read_end(struct bundle_source *source, struct end *ret_end, struct error *err)
 {
-	size_t size = END_SIZE + COMMENT_MAX + LOCATOR_SIZE;
+	uint64_t file_size = source->size;
+	size_t size = BUNDLE_FILE_TAIL_MAX;
 	cleanup_free unsigned char *tail = NULL;
 	const unsigned char *record, *locator;
 
@@ -117,7 +112,7 @@ static int read_end(int fd, uint64_t file_size, struct end *ret_end, struct erro
 	tail = malloc(size);
 	if (!tail)
 		return error_set_errno(err, ENOMEM, "reading the archive");
-	if (bundle_file_read(fd, file_size - size, tail, size, err) < 0)
+	if (bundle_source_read(source, file_size - size, tail, size, err) < 0)
 		return -1;
 
 	record = find_end(tail, size);
@@ -140,7 +135,8 @@ static int read_end(int fd, uint64_t file_size, struct end *ret_end, struct erro
 	locator = record - LOCATOR_SIZE;
 	if (u32(locator) != LOCATOR_SIGNATURE)
 		return 0;
-	return read_end64(fd, ret_end->position - LOCATOR_SIZE, locator, ret_end, err);
+	return read_end64(source, ret_end->position - LOCATOR_SIZE, locator, ret_end,
+			  err);
 }
 
 /*
@@ -182,9 +178,9 @@ static const char *read_extra(struct span extra, struct bundle_member *member,
 
 		if (size > extra.len - 4)
 			return "has a damaged extra field";
-		if (u16(at) == EXTRA_ZIP64 && zip64.at)
+		if (u16(at) == BUNDLE_FILE_ZIP64 && zip64.at)
 			return "has two zip64 fields";
-		if (u16(at) == EXTRA_ZIP64)
+		if (u16(at) == BUNDLE_FILE_ZIP64)
 			zip64 = (struct span){ extra.at + 4, size };
 		extra.at += 4 + size;
 		extra.len -= 4 + size;
@@ -212,7 +208,7 @@ static int read_member(struct span *rest, struct bundle_member *ret_member,
 	size_t name_size, extra_size, size;
 	const char *why;
 
-	if (rest->len < CENTRAL_SIZE || u32(at) != CENTRAL_SIGNATURE)
+	if (rest->len < CENTRAL_SIZE || u32(at) != BUNDLE_FILE_CENTRAL)
 		return refuse(err, "its directory is damaged");
 	name_size = u16(at + 28);
 	extra_size = u16(at + 30);
@@ -265,8 +261,8 @@ static int check_overlaps(struct bundle *bundle, uint64_t directory, struct erro
 
 		member->end = i + 1 < bundle->count ? members[i + 1].offset : directory;
 		room = member->end > member->offset ? member->end - member->offset : 0;
-		if (room < LOCAL_SIZE + member->name.len ||
-		    member->compressed_size > room - LOCAL_SIZE - member->name.len)
+		if (room < BUNDLE_LOCAL_SIZE + member->name.len ||
+		    member->compressed_size > room - BUNDLE_LOCAL_SIZE - member->name.len)
 			return bundle_file_refuse(member->name,
 						  "overlaps what follows it", err);
 	}
@@ -321,11 +317,8 @@ static int read_members(struct bundle *bundle, const struct end *end, struct err
 int bundle_directory_read(struct bundle *bundle, struct error *err)
 {
 	struct end end = { 0 };
-	struct stat st;
 
-	if (fstat(bundle->fd, &st) < 0)
-		return error_set_errno(err, errno, "reading the archive");
-	if (read_end(bundle->fd, (uint64_t)st.st_size, &end, err) < 0)
+	if (read_end(bundle->source, &end, err) < 0)
 		return -1;
 
 	if (end.size > BUNDLE_DIRECTORY_MAX || end.count > BUNDLE_MEMBERS_MAX)
@@ -338,8 +331,8 @@ int bundle_directory_read(struct bundle *bundle, struct error *err)
 	bundle->members = calloc((size_t)end.count + 1, sizeof(*bundle->members));
 	if (!bundle->directory || !bundle->members)
 		return error_set_errno(err, ENOMEM, "reading the archive");
-	if (bundle_file_read(bundle->fd, end.position - end.size, bundle->directory,
-			     (size_t)end.size, err) < 0)
+	if (bundle_source_read(bundle->source, end.position - end.size, bundle->directory,
+			       (size_t)end.size, err) < 0)
 		return -1;
 
 	if (read_members(bundle, &end, err) < 0 || check_duplicates(bundle, err) < 0)

@@ -2,6 +2,7 @@
 #include "worker/bundle_file.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 
@@ -24,6 +25,26 @@ int bundle_file_read(int fd, uint64_t offset, void *ret_data, size_t size,
 		offset += (uint64_t)n;
 		size -= (size_t)n;
 	}
+	return 0;
+}
+
+static int source_read(struct bundle_source *source, uint64_t offset, void *ret_data,
+		       size_t size, struct error *err)
+{
+	return bundle_file_read(((struct bundle_file *)source)->fd, offset, ret_data,
+				size, err);
+}
+
+int bundle_file_begin(struct bundle_file *file, int fd, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_set_errno(err, errno, "reading the archive");
+	*file = (struct bundle_file){
+		.source = { .size = (uint64_t)st.st_size, .read = source_read },
+		.fd = fd,
+	};
 	return 0;
 }
 

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "model/package.h"
 #include "worker/bundle.h"
+#include "worker/bundle_choice.h"
+#include "worker/bundle_file.h"
 #include "worker/job.h"
 #include "worker/runfile.h"
 
@@ -64,40 +66,20 @@ static struct json *text_or_null(const char *text)
 	return text[0] ? json_build("s", text) : json_build("n");
 }
 
-/* A guest driver that could be unpacked; others are passed over. */
-static int add_member(const struct bundle *bundle, const struct bundle_member *member,
-		      struct json *members, struct error *err)
-{
-	struct package package;
-	const char *why;
-
-	if (bundle_is_folder(member) || !package_parse(member->name, &package, &why) ||
-	    package.kind == PACKAGE_BUNDLE)
-		return 0;
-	if (bundle_check(bundle, member, err) < 0)
-		return -1;
-
-	if (json_append(members,
-			json_build("{s:o, s:s, s:s, s:s, s:I}", "name",
-				   json_text(member->name.at, member->name.len), "kind",
-				   package_kind_name(package.kind), "version",
-				   package.version, "arch", package.arch, "size",
-				   (int64_t)member->size)) < 0)
-		return error_set_errno(err, ENOMEM, "reading the archive");
-	return 0;
-}
-
 static int list_members(int fd, struct json *members, struct error *err)
 {
 	cleanup(bundle_done) struct bundle bundle = BUNDLE_INIT;
+	struct bundle_file file;
 
-	if (bundle_open(fd, &bundle, err) < 0)
+	if (bundle_file_begin(&file, fd, err) < 0 ||
+	    bundle_open(&file.source, &bundle, err) < 0)
 		return -1;
 	for (size_t i = 0; i < bundle.count; i++) {
-		if (add_member(&bundle, &bundle.members[i], members, err) < 0)
+		if (bundle_choice_is_driver(&bundle.members[i]) &&
+		    bundle_check(&bundle, &bundle.members[i], err) < 0)
 			return -1;
 	}
-	return 0;
+	return bundle_choice_list(&bundle, members, err);
 }
 
 int job_inspect(const struct json *request, struct json **ret_result, struct error *err)

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "worker/bundle.h"
+#include "worker/bundle_file.h"
 #include "worker/digest.h"
 #include "worker/job.h"
 #include "worker/progress.h"
@@ -34,12 +35,14 @@ int job_unpack(const struct json *request, struct json **ret_result, struct erro
 {
 	cleanup(bundle_done) struct bundle bundle = BUNDLE_INIT;
 	const char *name = json_get_string(request, "member");
+	struct bundle_file file;
 	const struct bundle_member *member;
 	char sha256[DIGEST_TEXT_SIZE];
 
 	if (!name)
 		return error_set(err, ERROR_INTERNAL, "the request names no member");
-	if (bundle_open((int)json_get_int(request, "input", -1), &bundle, err) < 0)
+	if (bundle_file_begin(&file, (int)json_get_int(request, "input", -1), err) < 0 ||
+	    bundle_open(&file.source, &bundle, err) < 0)
 		return error_prefix(err, "the bundle");
 	member = bundle_find(&bundle, name);
 	if (!member)

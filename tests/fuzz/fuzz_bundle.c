@@ -5,6 +5,7 @@
 
 #include "model/manifest.h"
 #include "worker/bundle.h"
+#include "worker/bundle_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,6 +43,7 @@ static void extract(const struct bundle *bundle, const struct bundle_member *mem
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int fd = -1;
+	struct bundle_file file;
 	struct bundle bundle = BUNDLE_INIT;
 	struct error err = ERROR_INIT;
 
@@ -50,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || ftruncate(fd, 0) < 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
 		return 0;
 
-	if (bundle_open(fd, &bundle, &err) == 0) {
+	if (bundle_file_begin(&file, fd, &err) == 0 &&
+	    bundle_open(&file.source, &bundle, &err) == 0) {
 		for (size_t i = 0; i < bundle.count && i < 16; i++)
 			extract(&bundle, &bundle.members[i]);
 	}

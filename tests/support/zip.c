@@ -6,6 +6,7 @@
 
 #include "support/cmocka.h"
 #include "worker/bundle.h"
+#include "worker/bundle_file.h"
 
 void zip_put(struct zip *zip, uint64_t value, int bytes)
 {
@@ -90,6 +91,62 @@ void zip_build(struct zip *zip)
 	put_end(zip);
 }
 
+static void put_sizes(struct zip *zip, const struct zip_member *member, bool said)
+{
+	zip_put(zip, said ? member->crc : 0, 4);
+	zip_put(zip, said ? member->size : 0, 4);
+	zip_put(zip, said ? member->unpacked : 0, 4);
+	zip_put(zip, strlen(member->name), 2);
+	zip_put(zip, 0, 2);
+}
+
+void zip_add(struct zip *zip, const struct zip_member *member)
+{
+	size_t wide = member->descriptor >= 20 ? 8 : 4;
+
+	zip_put(zip, 0x04034b50, 4);
+	zip_put(zip, 20, 2);
+	zip_put(zip, member->flags, 2);
+	zip_put(zip, member->method, 2);
+	zip_put(zip, 0, 4);
+	put_sizes(zip, member, !(member->flags & 8));
+	zip_put_text(zip, member->name, strlen(member->name));
+	zip_put_text(zip, member->data, member->size);
+	if (!(member->flags & 8))
+		return;
+	if (member->descriptor % 8 == 0)
+		zip_put(zip, 0x08074b50, 4);
+	zip_put(zip, member->crc, 4);
+	zip_put(zip, member->size, (int)wide);
+	zip_put(zip, member->unpacked, (int)wide);
+}
+
+void zip_close(struct zip *zip, const struct zip_member *members, size_t count)
+{
+	zip->directory = zip->size;
+	for (size_t i = 0; i < count; i++) {
+		zip->central[i] = zip->size;
+		zip_put(zip, 0x02014b50, 4);
+		zip_put(zip, 0x031e, 2);
+		zip_put(zip, 20, 2);
+		zip_put(zip, members[i].flags, 2);
+		zip_put(zip, members[i].method, 2);
+		zip_put(zip, 0, 4);
+		put_sizes(zip, &members[i], true);
+		zip_put(zip, 0, 10);
+		zip_put(zip, zip->local[i], 4);
+		zip_put_text(zip, members[i].name, strlen(members[i].name));
+	}
+	zip->end = zip->size;
+	zip_put(zip, 0x06054b50, 4);
+	zip_put(zip, 0, 4);
+	zip_put(zip, count, 2);
+	zip_put(zip, count, 2);
+	zip_put(zip, zip->end - zip->directory, 4);
+	zip_put(zip, zip->directory, 4);
+	zip_put(zip, 0, 2);
+}
+
 int zip_write(const struct zip *zip)
 {
 	int fd = memfd_create("zip", MFD_CLOEXEC);
@@ -106,8 +163,10 @@ int zip_unpack(const struct zip *zip, const char *name, char ret_text[static 64]
 	cleanup(bundle_done) struct bundle bundle = BUNDLE_INIT;
 	cleanup_fd int fd = zip_write(zip);
 	const struct bundle_member *member;
+	struct bundle_file file;
 
-	if (bundle_open(fd, &bundle, err) < 0)
+	if (bundle_file_begin(&file, fd, err) < 0 ||
+	    bundle_open(&file.source, &bundle, err) < 0)
 		return -1;
 	member = bundle_find(&bundle, name);
 	assert_non_null(member);

@@ -19,7 +19,7 @@
 struct zip {
 	unsigned char bytes[4096];
 	size_t size;
-	size_t local[3], central[3], directory, end;
+	size_t local[4], central[4], directory, end;
 };
 
 void zip_build(struct zip *zip);
@@ -31,6 +31,18 @@ void zip_put_text(struct zip *zip, const void *text, size_t size);
 /* In place, and a gap of zeros. */
 void zip_set(struct zip *zip, size_t at, uint64_t value, int bytes);
 void zip_gap(struct zip *zip, size_t at, size_t size);
+
+/* One of other members: begins empty, members are added, the directory closes it. */
+struct zip_member {
+	const char *name;
+	const void *data; /* as it stands in the archive */
+	size_t size;
+	uint16_t method, flags; /* flag 8: sizes and CRC in a descriptor of this size */
+	size_t descriptor;      /* 12, 16, 20 or 24 */
+	uint32_t crc, unpacked;
+};
+void zip_add(struct zip *zip, const struct zip_member *member);
+void zip_close(struct zip *zip, const struct zip_member *members, size_t count);
 
 /* A file of memory that holds it. */
 int zip_write(const struct zip *zip);

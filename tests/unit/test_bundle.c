@@ -6,6 +6,7 @@
 
 #include "support/cmocka.h"
 #include "support/zip.h"
+#include "worker/bundle_file.h"
 
 /* A change of some bytes of one part, and what must be said. */
 enum part { LOCAL, CENTRAL, END };
@@ -186,12 +187,14 @@ static void a_member_larger_than_allowed_is_refused(void **state)
 	cleanup(bundle_done) struct bundle bundle = BUNDLE_INIT;
 	struct error err = ERROR_INIT;
 	cleanup_fd int fd = -1;
+	struct bundle_file file;
 	struct zip zip;
 
 	(void)state;
 	zip_build(&zip);
 	fd = zip_write(&zip);
-	assert_int_equal(bundle_open(fd, &bundle, &err), 0);
+	assert_int_equal(bundle_file_begin(&file, fd, &err), 0);
+	assert_int_equal(bundle_open(&file.source, &bundle, &err), 0);
 	sink_memory_begin(&memory, 63);
 
 	assert_int_equal(bundle_extract(&bundle, bundle_find(&bundle, ZIP_RUN), 4, NULL,
@@ -215,12 +218,14 @@ static void members_beyond_four_gigabytes_are_found(void **state)
 		cleanup(bundle_done) struct bundle bundle = BUNDLE_INIT;
 		cleanup_fd int fd = memfd_create("zip", MFD_CLOEXEC);
 		struct error err = ERROR_INIT;
+		struct bundle_file file;
 		struct zip zip;
 
 		zip_build(&zip);
 		assert_int_equal(pwrite(fd, zip.bytes, zip.size, (off_t)shifts[i]),
 				 zip.size);
-		assert_int_equal(bundle_open(fd, &bundle, &err), 0);
+		assert_int_equal(bundle_file_begin(&file, fd, &err), 0);
+		assert_int_equal(bundle_open(&file.source, &bundle, &err), 0);
 		sink_memory_begin(&memory, 63);
 		assert_int_equal(bundle_extract(&bundle, bundle_find(&bundle, ZIP_RUN),
 						1000, NULL, &memory.sink, &err),

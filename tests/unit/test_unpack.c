@@ -167,9 +167,9 @@ static void the_members_choice_follows_the_wish(void **state)
 				 cases[i].member ? 0 : -1);
 		if (cases[i].member) {
 			assert_int_equal(content.kind, PACKAGE_BUNDLE);
-			assert_string_equal(content.member, cases[i].member);
+			assert_string_equal(content.member.name, cases[i].member);
 			assert_string_equal(content.version, "525.105.17");
-			assert_int_equal(content.member_size, 1000);
+			assert_int_equal(content.member.size, 1000);
 		} else {
 			assert_int_equal(err.code, ERROR_INTEGRITY);
 			assert_non_null(strstr(err.text, cases[i].words));
@@ -223,9 +223,7 @@ static void a_member_gets_the_name_of_its_bytes(void **state)
 {
 	struct fixture *fixture = *state;
 	struct unpack_content content = {
-		.member = RUN_525,
-		.member_kind = PACKAGE_RUN,
-		.member_size = 8,
+		.member = { .name = RUN_525, .kind = PACKAGE_RUN, .size = 8 },
 	};
 	struct error err = ERROR_INIT;
 	char path[256];
@@ -252,7 +250,8 @@ static void a_member_that_fails_leaves_nothing(void **state)
 		"{\"result\":{\"size\":8,\"sha256\":\"../../etc/passwd\"}}",
 	};
 	struct fixture *fixture = *state;
-	struct unpack_content content = { .member = RUN_525, .member_kind = PACKAGE_RUN };
+	struct unpack_content content = { .member = { .name = RUN_525,
+						      .kind = PACKAGE_RUN } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
 		struct error err = ERROR_INIT;
