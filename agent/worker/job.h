@@ -24,6 +24,20 @@
  *         sha256); progress {"done":i,"total":i}
  *         -> {"size":i,"sha256":s,"bytes_transferred":i,"verified":bool}; verified:
  *         every hop https with a verified peer, false when nothing had to be fetched
+ * member  {"job","url":s,"output":fd,"note":fd?,"wish":model/member.h,"entry":{"name":s,
+ *          "offset":i,"method":i,"compressed_size":i,"size":i,"sha256":s}?,"ranges":b,
+ *          "size":i?,"sha256":s?,"max_size":i,"max_member":i,"http"}
+ *         The member of a bundle that is wished for, unpacked into `output` while it
+ *         comes. By ranges ("ranges"): with the entry of an index, whose SHA-256 then
+ *         judges, or by the bundle's own directory, and CRC-32. Else, and where the
+ *         server has no ranges, the whole bundle passes by; its "size" and "sha256"
+ *         judge. With `note` what `output` holds is resumed, when the SHA-256 of the
+ *         entry is known.
+ *         -> {"transfer":"member"|"whole"|"spool","member":{"name","kind","version",
+ *             "arch","size"},"size":i,"sha256":s,"bytes_transferred":i,"verified":b,
+ *             "why":s|null}
+ *         why: what was tried first in vain. spool: this bundle must lie somewhere whole
+ *         before it can be unpacked; only bytes_transferred and why count
  * copy    {"job","input":fd,"output":fd?,"size":i?,"sha256":s?}   a local file, hashed
  *         -> the same; without output only the hash
  * inspect {"job","input":fd,"name":s}
@@ -68,6 +82,7 @@ struct job {
 
 int job_list(const struct json *request, struct json **ret_result, struct error *err);
 int job_fetch(const struct json *request, struct json **ret_result, struct error *err);
+int job_member(const struct json *request, struct json **ret_result, struct error *err);
 int job_copy(const struct json *request, struct json **ret_result, struct error *err);
 int job_inspect(const struct json *request, struct json **ret_result, struct error *err);
 int job_unpack(const struct json *request, struct json **ret_result, struct error *err);

@@ -22,6 +22,7 @@ static const struct job jobs[] = {
 	{ "unpack", job_unpack }, { "modules", job_modules },
 	{ "pack", job_pack },     { "metadata", job_metadata },
 	{ "token", job_token },   { "probe", job_probe },
+	{ "member", job_member },
 };
 
 static const struct job *job_find(const char *name)
