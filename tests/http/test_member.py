@@ -213,8 +213,8 @@ class Ranges(Member):
 
     def test_what_came_is_kept_for_the_next_run(self):
         entry = entry_of(self.bundle)
-        outcome = self.ask([fault.cut(1_400_000), *[fault.status(503)] * 9], entry=entry)
-        self.bad(outcome, "HTTP 503", "network")
+        outcome = self.ask([fault.cut(1_400_000), *[fault.status(500)] * 9], entry=entry)
+        self.bad(outcome, "HTTP 500", "network")
         self.server.requests.clear()
         self.good(self.ask(entry=entry), "member")
 
@@ -282,7 +282,7 @@ class Ranges(Member):
         self.good(self.ask([replace], known=False), "member", DATA[::-1])
 
     def test_what_is_refused_is_no_missing_range(self):
-        self.bad(self.ask(always(fault.status(503))), "HTTP 503", "network")
+        self.bad(self.ask(always(fault.status(500))), "HTTP 500", "network")
         self.bad(self.ask(always(fault.status(404))), "HTTP 404", "network")
         self.assertNotIn(None, self.server.ranges)
 
