@@ -19,22 +19,13 @@ static void read_text(const struct json *object, const char *key, char *buffer,
 		buffer[0] = '\0';
 }
 
-static enum package_kind kind_of_name(const char *name)
-{
-	for (int kind = PACKAGE_RUN; kind <= PACKAGE_BUNDLE; kind++) {
-		if (name && strcmp(package_kind_name((enum package_kind)kind), name) == 0)
-			return (enum package_kind)kind;
-	}
-	return PACKAGE_NONE;
-}
-
 static void read_driver(const struct json *json, struct state_driver *driver)
 {
 	*driver = (struct state_driver){ .kind = PACKAGE_NONE };
 	read_text(json, "version", driver->version, sizeof(driver->version));
 	if (!version_valid(span_of(driver->version)))
 		driver->version[0] = '\0';
-	driver->kind = kind_of_name(json_get_string(json, "kind"));
+	driver->kind = package_kind_named(json_get_string(json, "kind"));
 	read_text(json, "sha256", driver->sha256, sizeof(driver->sha256));
 	read_text(json, "path", driver->path, sizeof(driver->path));
 	driver->open = json_get_bool(json, "open", false);

@@ -32,26 +32,6 @@ bool manifest_path_is_safe(struct span path)
 	return component_is_safe(head);
 }
 
-/* 64 hexadecimal digits of either case, made lower case. */
-static bool copy_sha256(struct span hex, char ret_sha256[static PACKAGE_SHA256_SIZE])
-{
-	static const char upper[] = "ABCDEF", lower[] = "abcdef";
-
-	if (hex.len != PACKAGE_SHA256_SIZE - 1)
-		return false;
-
-	for (size_t i = 0; i < hex.len; i++) {
-		const char *letter = hex.at[i] ? strchr(upper, hex.at[i]) : NULL;
-		char c = letter ? lower[letter - upper] : hex.at[i];
-
-		if (c == '\0' || !strchr("0123456789abcdef", c))
-			return false;
-		ret_sha256[i] = c;
-	}
-	ret_sha256[hex.len] = '\0';
-	return true;
-}
-
 /* Cuts at the last comma: a path may hold commas, digest and size do not. */
 static bool split_last(struct span *line, struct span *ret_field)
 {
@@ -79,7 +59,7 @@ static const char *read_entry(struct span line, struct manifest_entry *ret_entry
 		return "has an unsafe path";
 	if (!span_copy(line, ret_entry->name, sizeof(ret_entry->name)))
 		return "has a path that is too long";
-	if (!copy_sha256(sha256, ret_entry->sha256))
+	if (!package_sha256(sha256, ret_entry->sha256))
 		return "has no SHA-256 of 64 hexadecimal digits";
 	if (!span_to_u64(size, &ret_entry->size))
 		return "has no decimal size";

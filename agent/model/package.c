@@ -30,6 +30,16 @@ const char *package_kind_name(enum package_kind kind)
 	return (size_t)kind < ARRAY_SIZE(kinds) ? kinds[kind].name : "none";
 }
 
+enum package_kind package_kind_named(const char *name)
+{
+	for (size_t i = PACKAGE_RUN; name && i < ARRAY_SIZE(kinds); i++) {
+		if (strcmp(kinds[i].name, name) == 0)
+			return (enum package_kind)i;
+	}
+
+	return PACKAGE_NONE;
+}
+
 static struct span last_component(struct span name)
 {
 	const char *slash = name.len ? memrchr(name.at, '/', name.len) : NULL;
@@ -237,4 +247,23 @@ bool package_parse(struct span name, struct package *ret_package, const char **r
 	}
 	*ret_package = package;
 	return !why;
+}
+
+bool package_sha256(struct span hex, char ret_sha256[static PACKAGE_SHA256_SIZE])
+{
+	static const char upper[] = "ABCDEF", lower[] = "abcdef";
+
+	if (hex.len != PACKAGE_SHA256_SIZE - 1)
+		return false;
+
+	for (size_t i = 0; i < hex.len; i++) {
+		const char *letter = hex.at[i] ? strchr(upper, hex.at[i]) : NULL;
+		char c = letter ? lower[letter - upper] : hex.at[i];
+
+		if (c == '\0' || !strchr("0123456789abcdef", c))
+			return false;
+		ret_sha256[i] = c;
+	}
+	ret_sha256[hex.len] = '\0';
+	return true;
 }

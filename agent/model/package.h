@@ -44,3 +44,9 @@ bool package_parse(struct span name, struct package *ret_package, const char **r
 /* By the suffix only: .zip .run .deb .rpm; PACKAGE_NONE for anything else. */
 enum package_kind package_kind_of(struct span name);
 const char *package_kind_name(enum package_kind kind); /* "run", "bundle", ... */
+
+/* The kind of this name; PACKAGE_NONE for anything else, NULL too. */
+enum package_kind package_kind_named(const char *name);
+
+/* 64 hexadecimal digits of either case, made lower case; false for anything else. */
+bool package_sha256(struct span hex, char ret_sha256[static PACKAGE_SHA256_SIZE]);
