@@ -206,12 +206,23 @@ static int check(const struct args *args, struct error *err)
 	return 0;
 }
 
+/* Of a document that is damaged or newer than the agent a licensed guest tells, too. */
+static void say_warnings(const struct agent *agent)
+{
+	const struct json *warnings = json_get(agent->state.trouble, "warnings");
+
+	for (size_t i = 0; i < json_count(warnings); i++)
+		log_line(LOG_LEVEL_WARNING, "warning: the last run: metadata: %s",
+			 json_as_string(json_at(warnings, i)));
+}
+
 CMD_RUN(cmd_status)
 {
 	if (check(args, err) < 0)
 		return -1;
 	if (args->watch)
 		return watch(agent, args, err);
+	say_warnings(agent);
 	return args->prometheus ? status_metrics(agent, args->wait_s, ret_report, err)
 				: status_read(agent, args->wait_s, ret_report, err);
 }

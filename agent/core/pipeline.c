@@ -130,14 +130,29 @@ int pipeline_run_list(struct agent *agent, enum agent_job job,
 	return 0;
 }
 
+/* For `status`: a driver that is not there cannot say why. */
+static void note_end(struct agent *agent, int result, const struct error *error)
+{
+	const char *failed = result < 0 ? agent->step : NULL;
+	struct error err = ERROR_INIT;
+	bool news = false;
+
+	if (state_end(&agent->state, failed, error, agent->metadata.warnings, &news,
+		      &err) < 0 ||
+	    (news && state_save(&agent->root, &agent->state, &err) < 0))
+		log_line(LOG_LEVEL_WARNING, "warning: %s", err.text);
+}
+
 int pipeline_run(struct agent *agent, enum agent_job job,
 		 struct pipeline_report *ret_report, struct error *err)
 {
 	int result =
 		pipeline_run_list(agent, job, steps, ARRAY_SIZE(steps), ret_report, err);
 
-	if (job == AGENT_RUN && !(result < 0 && err->interrupted))
+	if (job == AGENT_RUN && !(result < 0 && err->interrupted)) {
+		note_end(agent, result, err);
 		publish_license(agent);
+	}
 	return result;
 }
 

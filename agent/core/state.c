@@ -86,6 +86,8 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 	read_driver(json_get(json, "driver"), &ret_state->driver);
 	read_driver(json_get(json, "installing"), &ret_state->installing);
 	ret_state->installing_failed = json_get_bool(json, "installing_failed", false);
+	if (json_kind(json_get(json, "trouble")) == JSON_KIND_OBJECT)
+		ret_state->trouble = json_take(json, "trouble");
 	json_each(json_get(json, "steps"), copy_step, &copy);
 	if (copy.failed) {
 		state_done(ret_state);
@@ -97,10 +99,11 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 int state_save(const struct root *root, const struct state *state, struct error *err)
 {
 	cleanup_json struct json *json =
-		json_build("{s:i, s:o, s:o, s:b, s:O}", "schema", 1, "driver",
+		json_build("{s:i, s:o, s:o, s:b, s:O, s:O?}", "schema", 1, "driver",
 			   driver_json(&state->driver), "installing",
 			   driver_json(&state->installing), "installing_failed",
-			   state->installing_failed, "steps", state->steps);
+			   state->installing_failed, "steps", state->steps, "trouble",
+			   state->trouble);
 	cleanup_free char *text = json ? json_print(json) : NULL;
 
 	if (!text)
@@ -113,7 +116,8 @@ int state_save(const struct root *root, const struct state *state, struct error 
 void state_done(struct state *state)
 {
 	json_free(state->steps);
-	state->steps = NULL;
+	json_free(state->trouble);
+	state->steps = state->trouble = NULL;
 }
 
 int state_note(struct state *state, const struct outcome *outcome, struct error *err)
@@ -129,5 +133,40 @@ int state_note(struct state *state, const struct outcome *outcome, struct error 
 				"seconds", outcome->seconds, "time",
 				clock_text(clock_now(), time, sizeof(time)))) < 0)
 		return error_set_errno(err, ENOMEM, "noting the step %s", outcome->step);
+	return 0;
+}
+
+static bool same(const struct json *one, const struct json *other)
+{
+	cleanup_free char *first = one ? json_print(one) : NULL;
+	cleanup_free char *second = other ? json_print(other) : NULL;
+
+	if (!one || !other)
+		return one == other;
+	return first && second && strcmp(first, second) == 0;
+}
+
+int state_end(struct state *state, const char *step, const struct error *error,
+	      const struct json *warnings, bool *ret_news, struct error *err)
+{
+	cleanup_json struct json *trouble = NULL;
+
+	if (step || json_count(warnings) > 0) {
+		trouble = json_build("{s:s?, s:o, s:o, s:O?}", "step", step, "message",
+				     step ? json_text(error->text, strlen(error->text))
+					  : json_build("n"),
+				     "hint",
+				     step ? json_text(error->hint, strlen(error->hint))
+					  : json_build("n"),
+				     "warnings", warnings);
+		if (!trouble)
+			return error_set_errno(err, ENOMEM, "noting how the run ended");
+	}
+
+	*ret_news = !same(state->trouble, trouble);
+	if (*ret_news) {
+		json_free(state->trouble);
+		state->trouble = take_ptr(trouble);
+	}
 	return 0;
 }

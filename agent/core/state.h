@@ -33,6 +33,7 @@ struct state {
 	struct state_driver installing;
 	bool installing_failed; /* it was tried to its end and does not work */
 	struct json *steps;     /* name -> {"outcome","detail","seconds","time"} */
+	struct json *trouble;   /* of the last run, see state_end(); NULL: none */
 };
 
 /* A missing file is an empty state; so is a damaged one, which the next save replaces. */
@@ -45,3 +46,11 @@ void state_done(struct state *state);
 /* Notes what a step did; a step that changed nothing keeps the record of when it did. */
 must_check int state_note(struct state *state, const struct outcome *outcome,
 			  struct error *err);
+
+/*
+ * Keeps what a run ended with as {"step","message","hint","warnings"}: the step that
+ * failed (NULL: none), its error, the warnings about the metadata. Tells whether the last
+ * run ended otherwise: only then there is something to save.
+ */
+must_check int state_end(struct state *state, const char *step, const struct error *error,
+			 const struct json *warnings, bool *ret_news, struct error *err);

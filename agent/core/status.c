@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "core/licensing.h"
 #include "model/metrics.h"
 #include "steps/detect.h"
@@ -61,6 +62,24 @@ static void find_reason(const struct error *error, struct license_reason *reason
 	(void)error_hint(err, "%s", reason->hint ? reason->hint : "");
 }
 
+/* What came before the driver, and so is not its to tell: the last run knows. */
+static void tell_last_run(const struct agent *agent, struct error *err)
+{
+	const struct json *trouble = agent->state.trouble;
+	const char *step = json_get_string(trouble, "step");
+	const char *message = json_get_string(trouble, "message");
+	const char *hint = json_get_string(trouble, "hint");
+	char text[sizeof(err->text)];
+
+	if (!step || !message || err->interrupted)
+		return;
+	(void)text_copy(text, sizeof(text), err->text);
+	(void)error_set(err, err->code, "%.160s; the last run ended in %s: %s", text,
+			step, message);
+	if (hint && hint[0])
+		(void)error_hint(err, "%s", hint);
+}
+
 int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
 		struct error *err)
 {
@@ -81,6 +100,8 @@ int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
 	result = look(agent, wait_s, &found);
 	if (result < 0 && !found.hint[0] && found.code == ERROR_UNLICENSED)
 		find_reason(&found, &reason, &found);
+	if (result < 0 && !reason.code)
+		tell_last_run(agent, &found);
 	*ret_report = license_report_json(agent->license.count ? &agent->license : NULL,
 					  agent->settings.license.feature_type,
 					  reason.code ? &reason : NULL, clock_now());

@@ -86,6 +86,16 @@ def package(folder):
     return f"{folder}/{PACKAGE}"
 
 
+# A tenant's own, that would replace the vendor's where both say the same.
+USER_DATA = """#cloud-config
+runcmd:
+  - echo ran >/root/tenant-runcmd
+write_files:
+  - path: /root/tenant-file
+    content: written
+"""
+
+
 def make_vendor_data(folder, settings):
     """What scripts/make-vendor-data writes for these settings: {(section, key): value}. Status, complaint, folder."""
     sections = {}
@@ -99,20 +109,33 @@ def make_vendor_data(folder, settings):
     return done.returncode, done.stderr, f"{folder}/out"
 
 
-def give(guest, user_data=None, **documents):
-    """What the cloud says from the next boot on: vendor_data and vendor_data2 as texts, to cloud-init and to the agent."""
-    folder = guest.root + SEED
+def openstack(folder, user_data=None, **documents):
+    """What nova puts on a config drive and into its metadata service: vendor_data and vendor_data2 as texts."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    scene.write(guest, f"{SEED}/meta_data.json", json.dumps({"uuid": "11111111-2222-3333-4444-555555555555",
-                                                             "hostname": "guest", "name": "guest"}))
+    texts = {"meta_data.json": json.dumps({"uuid": "11111111-2222-3333-4444-555555555555", "hostname": "guest", "name": "guest"}),
+             **{f"{name}.json": text for name, text in documents.items()}}
     if user_data is not None:
-        scene.write(guest, f"{SEED}/user_data", user_data)
+        texts["user_data"] = user_data
+    for name, text in texts.items():
+        with open(f"{folder}/{name}", "w") as file:
+            file.write(text)
+
+
+def serve(guest, **documents):
+    """The same by the metadata service alone; cloud-init asks it for its versions first."""
+    folder = f"{guest.servers}/metadata/openstack"
+    openstack(f"{folder}/latest", **documents)
+    with open(f"{folder}/index.html", "w") as file:
+        file.write("latest\n")
+
+
+def give(guest, user_data=None, **documents):
+    """What the cloud says from the next boot on: to cloud-init by a config drive, to the agent by the metadata service."""
+    openstack(guest.root + SEED, user_data, **documents)
     for name in ("vendor_data", "vendor_data2"):
         servers.metadata(guest.servers, None, f"{name}.json")
         if name in documents:
-            scene.write(guest, f"{SEED}/{name}.json", documents[name])
-            os.makedirs(f"{guest.servers}/metadata/openstack/latest", exist_ok=True)
             with open(f"{guest.servers}/metadata/openstack/latest/{name}.json", "w") as file:
                 file.write(documents[name])
 

@@ -17,14 +17,6 @@ check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip", "cpack")
 
 TOKEN = scene.tool("make-token").decode()
 NIL = "0" * 64
-USER_DATA = """#cloud-config
-runcmd:
-  - echo ran >/root/tenant-runcmd
-write_files:
-  - path: /root/tenant-file
-    content: written
-"""
-
 GOOD = {("driver", "repository"): servers.REPOSITORY_URL, ("license", "feature_type"): "1"}
 REFUSED = [
     ({("driver", "repositroy"): "https://x/"}, "[driver] repositroy: no such setting"),
@@ -99,7 +91,7 @@ def when(guest, unit, stamp):
 def claim_a_stock_image_becomes_licensed_beside_the_tenants_user_data(guest):
     with tempfile.TemporaryDirectory() as folder:
         texts = made(folder)
-    cloud.give(guest, USER_DATA, vendor_data=texts["vendor-data.json"])
+    cloud.give(guest, cloud.USER_DATA, vendor_data=texts["vendor-data.json"])
     guest.boot(tied=True)
     tenant_is_served(guest)
     cloud.wait_licensed(guest)
@@ -141,7 +133,7 @@ def claim_a_package_with_another_checksum_is_not_installed(guest):
     anew(guest)
     with tempfile.TemporaryDirectory() as folder:
         texts = made(folder, sha256=NIL)
-    cloud.give(guest, USER_DATA, vendor_data2=texts["dynamic/vendor_data2.json"])
+    cloud.give(guest, cloud.USER_DATA, vendor_data2=texts["dynamic/vendor_data2.json"])
     guest.boot(tied=True)
     tenant_is_served(guest)
     words = f"the SHA-256 {sha256}, vendor-data says {NIL}"
@@ -160,7 +152,7 @@ def claim_a_tenant_who_refuses_vendor_data_gets_none(guest):
     anew(guest)
     with tempfile.TemporaryDirectory() as folder:
         texts = made(folder)
-    cloud.give(guest, USER_DATA + "vendor_data: { enabled: false }\n", vendor_data=texts["vendor-data.json"])
+    cloud.give(guest, cloud.USER_DATA + "vendor_data: { enabled: false }\n", vendor_data=texts["vendor-data.json"])
     guest.boot(tied=True)
     tenant_is_served(guest)
     need(not os.path.exists(f"{guest.root}/run/vgpu-guest-agent-setup"), "vendor-data ran")
@@ -171,18 +163,19 @@ def claim_the_cloud_config_does_the_same_also_without_curl(guest):
     os.unlink(f"{guest.root}/usr/bin/curl")
     with tempfile.TemporaryDirectory() as folder:
         texts = made(folder)
-    cloud.give(guest, USER_DATA, vendor_data=json.dumps({"cloud-init": texts["cloud-config.yaml"]}))
+    cloud.give(guest, cloud.USER_DATA, vendor_data=json.dumps({"cloud-init": texts["cloud-config.yaml"]}))
     guest.boot(tied=True)
     tenant_is_served(guest)
     cloud.wait_licensed(guest)
 
 
-# A damaged document, a key of a newer operator, a token of somebody else's: the status of `run` and what it says.
+# A damaged document, a key of a newer operator, no token, a token of somebody else's: the status of `run`, what it says, and what
+# `status` says afterwards.
 BAD = [
-    (lambda ours: "{ no JSON", 4, "vendor_data.json: no JSON"),
-    (lambda ours: json.dumps({"vgpu_guest_agent": {**ours, "colour": "red"}}), 0, "colour"),
-    (lambda ours: json.dumps({"vgpu_guest_agent": {**ours, "client_token": "hello"}}), 11, "token: "),
-    (lambda ours: json.dumps({"vgpu_guest_agent": {**ours, "client_token": OTHER}}), 12, "license: "),
+    (lambda ours: "{ no JSON", 4, "vendor_data.json: no JSON", "vendor_data.json: no JSON"),
+    (lambda ours: json.dumps({"vgpu_guest_agent": {**ours, "colour": "red"}}), 0, "colour", "warning: the last run: metadata: "),
+    (lambda ours: json.dumps({"vgpu_guest_agent": {**ours, "client_token": "hello"}}), 11, "token: ", "the last run ended in token: "),
+    (lambda ours: json.dumps({"vgpu_guest_agent": {**ours, "client_token": OTHER}}), 12, "license: ", "not licensed"),
 ]
 OTHER = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzb21lYm9keSJ9.c2ln"
 
@@ -190,12 +183,12 @@ OTHER = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzb21lYm9keSJ9.c2ln"
 def claim_bad_vendor_data_does_not_stop_the_boot_and_is_named(guest):
     with tempfile.TemporaryDirectory() as folder:
         ours = json.loads(made(folder)["vendor-data.json"])["vgpu_guest_agent"]
-    for bad, status, words in BAD:
+    for bad, status, words, afterwards in BAD:
         anew(guest)
         guest.install_agent(os.environ["VGPU_BUILD"])
         scene.write(guest, "/etc/vgpu-guest-agent/conf.d/ca.conf", 'http: { ca_file = "/etc/vgpu-guest-agent/lab-ca.pem"; };\n')
         text = bad(ours)
-        cloud.give(guest, USER_DATA, vendor_data=text)
+        cloud.give(guest, cloud.USER_DATA, vendor_data=text)
         guest.boot(tied=True)
         if text.endswith("}"):  # of a source with a damaged document cloud-init 22.4 takes nothing at all
             tenant_is_served(guest)
@@ -206,9 +199,10 @@ def claim_bad_vendor_data_does_not_stop_the_boot_and_is_named(guest):
             time.sleep(3)
             said = guest.journal("--unit", "vgpu-guest-agent.service")
             need(words in said, said)
-        if status:
-            said = scene.agent(guest, "status")
-            need(said.returncode != 0 and (said.stdout + said.stderr).strip(), scene.words(said))
+        said = scene.agent(guest, "status")
+        need((said.returncode == 0) == (status == 0) and afterwards in said.stderr.decode(), scene.words(said))
+        unit = guest.exec(["systemctl", "show", "--property=StandardError", "vgpu-guest-agent.service"]).stdout
+        need(unit == b"StandardError=journal+console\n", unit)  # nspawn's console is a pipe, to which the journal copies nothing
 
 
 def scene_ready(guest):

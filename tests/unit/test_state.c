@@ -92,6 +92,53 @@ static void a_step_that_changed_nothing_keeps_its_record(void **state)
 	state_done(&loaded);
 }
 
+static void end(struct state *state, const char *step, const char *warning,
+		bool *ret_news)
+{
+	cleanup_json struct json *warnings = warning ? json_build("[s]", warning)
+						     : json_build("[]");
+	struct error error = ERROR_INIT, err = ERROR_INIT;
+
+	if (step) {
+		(void)error_set(&error, ERROR_NO_MATCH, "no driver fits");
+		(void)error_hint(&error, "name one");
+	}
+	assert_int_equal(state_end(state, step, &error, warnings, ret_news, &err), 0);
+}
+
+static void what_a_run_ended_with_is_kept_until_one_ends_otherwise(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	struct state saved, loaded;
+	bool news;
+
+	assert_int_equal(state_load(&sysroot->root, &saved, &err), 0);
+	assert_int_equal(state_save(&sysroot->root, &saved, &err), 0);
+	state_done(&saved);
+	assert_int_equal(state_load(&sysroot->root, &saved, &err), 0);
+	end(&saved, NULL, NULL, &news);
+	assert_false(news);
+	end(&saved, "match", "vendor_data.json: no JSON", &news);
+	assert_true(news);
+	assert_int_equal(state_save(&sysroot->root, &saved, &err), 0);
+	state_done(&saved);
+
+	assert_int_equal(state_load(&sysroot->root, &loaded, &err), 0);
+	assert_string_equal(json_get_string(loaded.trouble, "step"), "match");
+	assert_string_equal(json_get_string(loaded.trouble, "message"), "no driver fits");
+	assert_string_equal(json_get_string(loaded.trouble, "hint"), "name one");
+	end(&loaded, "match", "vendor_data.json: no JSON", &news);
+	assert_false(news);
+	end(&loaded, NULL, "vendor_data.json: no JSON", &news);
+	assert_true(news);
+	assert_null(json_get_string(loaded.trouble, "step"));
+	end(&loaded, NULL, NULL, &news);
+	assert_true(news);
+	assert_null(loaded.trouble);
+	state_done(&loaded);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +149,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_step_that_changed_nothing_keeps_its_record, sysroot_setup,
 			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_a_run_ended_with_is_kept_until_one_ends_otherwise,
+			sysroot_setup, sysroot_teardown),
 	};
 
 	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
