@@ -152,6 +152,57 @@ def claim_the_token_is_in_no_trace_and_in_no_manifest():
             need(part not in said and part not in chroot.stdout, "the token was shown")
 
 
+# The elements of the documentation's recipe, and those that the distribution's diskimage-builder lacks.
+RECIPE = ["cloud-init", "disable-nouveau", "dkms", "epel", "grub2", "selinux-permissive", "block-device-mbr", "vm"]
+NEWER = ["cloud-init-growpart", "extra-repos", "rpm"]
+MERGE = """
+set -eu
+source $LIB/common-functions
+expanded=$(python $LIB/element-info.py --env rootfs-tar nvidia-vgpu %s)
+eval "$expanded"
+generate_hooks >&2
+echo $IMAGE_ELEMENT
+"""
+
+
+def claim_it_combines_with_the_elements_of_the_documentations_recipe():
+    there = [name for name in NEWER if os.path.isdir(f"{element.dib()}/elements/{name}")]
+    print(f"# not in this diskimage-builder: {', '.join(sorted(set(NEWER) - set(there)))}")
+    with Hooks() as hooks:
+        merged = f"{hooks.home}/merged"
+        done = subprocess.run(["bash", "-c", MERGE % " ".join(RECIPE + there)], capture_output=True, text=True, check=False, env={
+            **hooks.environment, "TMP_HOOKS_PATH": merged, "LIB": f"{element.dib()}/lib", "_LIB": f"{element.dib()}/lib",
+            "ELEMENTS_PATH": f"{element.HERE}/elements:{element.ELEMENTS}:{element.dib()}/elements"})
+        need(done.returncode == 0, done.stdout + done.stderr)
+        for name in ("package-installs", "pkg-map", *RECIPE):
+            need(name in done.stdout.split(), f"no {name} in {done.stdout}")
+        for top, _, names in os.walk(element.ELEMENT):
+            folder = os.path.relpath(top, element.ELEMENT)
+            if folder.endswith(".d"):
+                for name in names:
+                    base.output("cmp", f"{top}/{name}", f"{merged}/{folder}/{name}")
+        # All that can be wrong is said first; the packages are there before the agent; the driver comes after every kernel.
+        for phase, name, others in (("root", "00-nvidia-vgpu", ["08-rootfs-tar"]), ("post-install", "60-nvidia-vgpu", ["97-dkms"])):
+            order = sorted(os.listdir(f"{merged}/{phase}.d"))
+            for other in others:
+                need(order.index(name) < order.index(other), order)
+        order = sorted(os.listdir(f"{merged}/install.d"))
+        need(order.index("01-package-installs") < order.index("60-nvidia-vgpu"), order)
+
+
+# Family -> a distribution of it, and packages that it calls otherwise.
+FAMILIES = [("debian", "libc6-dev", "libssl-dev"), ("ubuntu", "libc6-dev", "libssl-dev"), ("rocky", "glibc-devel", "openssl-devel"),
+            ("almalinux", "glibc-devel", "openssl-devel"), ("centos", "glibc-devel", "openssl-devel"), ("rhel", "glibc-devel", "openssl-devel")]
+
+
+def claim_every_family_is_asked_for_packages_by_its_own_names():
+    for distribution, toolchain, build in FAMILIES:
+        for name, package_name in (("nvidia-vgpu-toolchain", toolchain), ("nvidia-vgpu-build", build)):
+            said = base.output("python3", f"{element.dib()}/elements/pkg-map/bin/pkg-map", "--pkg-map", f"{element.ELEMENT}/pkg-map",
+                               "--distro", distribution, name).split()
+            need(package_name in said and name not in said, f"{distribution}: {said}")
+
+
 def claim_the_chroot_does_not_have_the_token_in_its_environment():
     with Hooks(CLIENT_TOKEN=TOKEN) as hooks:
         for name in os.listdir(f"{hooks.hooks}/install.d"):
@@ -303,4 +354,5 @@ def claim_what_the_agent_says_of_a_bad_driver_is_handed_on():
     need(done.returncode != 0, "it went on")
 
 
-sys.exit(check.run([value for name, value in list(globals().items()) if name.startswith("claim_")]))
+only = os.environ.get("VGPU_ONLY", "")
+sys.exit(check.run([value for name, value in list(globals().items()) if name.startswith("claim_") and only in name]))
