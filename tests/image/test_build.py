@@ -1,110 +1,66 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
-"""Images that disk-image-create builds with the element, in both modes; then booted, until they are licensed. VGPU_ALL=1: minutes."""
-import contextlib
+"""Images that disk-image-create builds with the element, in both modes, each with a boot loader; then booted, in systemd-nspawn and, by
+their own boot loader, in QEMU, until they are licensed. VGPU_ALL=1: twenty minutes."""
+import hashlib
+import json
 import os
-import shutil
-import subprocess
+import re
 import sys
 import tempfile
 import time
 
 import cloud
-import element
-from lab import base, check, nspawn, scene, servers
+import dib
+from lab import base, check, scene, servers
 from lab.check import need
 
-check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip", "disk-image-create", "sudo", "mkfs.ext4")
+check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip", "disk-image-create", "sudo", "mkfs.ext4", "sfdisk",
+                    "qemu-system-x86_64", "genisoimage")
 if os.environ.get("VGPU_ALL") != "1":
     print("skipped: building images takes minutes; VGPU_ALL=1 does it")
     sys.exit(77)
 
-TOKEN = scene.tool("make-token").decode() + "\n"
-BUILD_SECONDS = 1500
+TOKEN, IN_THE_IMAGE, BY_FILE = (scene.tool("make-token").decode() + "\n" for _ in range(3))
+OURS = json.dumps({"vgpu_guest_agent": {"client_token": TOKEN}})
+# Of the documentation's recipe what this distribution has.
+BESIDE = ["cloud-init", "disable-nouveau", "dkms", "selinux-permissive"]
 BUILD_TOOLS = ["cmake", "libcurl4-openssl-dev", "libconfig-dev", "dpkg-dev"]
-
-# A base that is there already, so that a build takes minutes less; everything above it is diskimage-builder's.
-ROOTFS = {
-    "element-provides": "operating-system\n",
-    "element-deps": "dpkg\npkg-map\n",
-    "environment.d/10-rootfs-tar": "export DISTRO_NAME=debian\nexport DIB_RELEASE=bookworm\nexport DIB_INIT_SYSTEM=systemd\n",
-    "root.d/08-rootfs-tar": '#!/bin/bash\nset -eu\nsudo tar -C $TARGET_ROOT --numeric-owner --xattrs --xattrs-include="*" '
-                            "-xpf $ROOTFS_TAR\nsudo mkdir -p $TARGET_ROOT/proc $TARGET_ROOT/sys\n",
-}
-
-
-class Image:
-    """One build: what it said, its tree."""
-
-    def __init__(self, folder, name):
-        self.folder, self.name = f"{folder}/{name}", name
-        self.root = f"{self.folder}/root"
-        os.makedirs(self.root)
-
-    def build(self, tar, elements, **variables):
-        for name in ("home", "tmp", "bin", "out"):
-            os.makedirs(f"{self.folder}/{name}")
-        os.symlink("/usr/bin/python3", f"{self.folder}/bin/python")
-        environment = {"PATH": f"{self.folder}/bin:{element.PATH}", "HOME": f"{self.folder}/home", "USER": "root",
-                       "TMPDIR": f"{self.folder}/tmp", "TMP_DIR": f"{self.folder}/tmp", "ARCH": "amd64",
-                       "DIB_PYTHON_VERSION": "3", "ELEMENTS_PATH": f"{elements}:{element.ELEMENTS}", "ROOTFS_TAR": tar,
-                       **{f"DIB_NVIDIA_VGPU_{key}": value for key, value in variables.items()}}
-        done = subprocess.run(["disk-image-create", "-x", "-n", "-t", "tar", "-u", "--no-tmpfs", "--image-size", "5", "-o",
-                               f"{self.folder}/out/image", "rootfs-tar", "manifests", "nvidia-vgpu"],
-                              env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=BUILD_SECONDS, check=False)
-        self.said = done.stdout
-        if done.returncode != 0:
-            plain = [line for line in self.said.splitlines() if " | + " not in line]
-            raise AssertionError(f"disk-image-create ended with {done.returncode}:\n" + "\n".join(plain[-60:]))
-        base.output("tar", "-C", self.root, "--numeric-owner", "-xpf", f"{self.folder}/out/image.tar")
+BOOT_SECONDS = 600
+BOOT = """
+part() { echo "=== $1"; }
+until [ -e /run/vgpu-guest-agent/licensed ] || [ $(cut -d. -f1 /proc/uptime) -gt 480 ]; do sleep 2; done
+part uptime; cat /proc/uptime
+part cmdline; cat /proc/cmdline
+part status; vgpu-guest-agent --json status; echo "status $?"
+part modules; lsmod
+part driver; cat /proc/driver/nvidia/version
+part journal; journalctl --no-pager -o cat -u vgpu-guest-agent
+part datasource; cloud-init status --wait >/dev/null; cat /run/cloud-init/result.json
+part tenant; cat /root/tenant-runcmd /root/tenant-file
+"""
 
 
-def rootfs(folder):
-    """The base with cloud-init as a tar, and the element that unpacks it."""
-    prepared = base.prepare()
-    tar = f"{folder}/base.tar"
-    with cloud.overlay(f"{cloud.layer(prepared)}:{prepared.path}", f"{folder}/overlay") as root:
-        base.output("tar", "-C", root, "--numeric-owner", f"--exclude=./usr/lib/modules/{prepared.kernels[1]}",
-                    "--exclude=./boot/*", "-cf", tar, ".")
-    for name, text in ROOTFS.items():
-        path = f"{folder}/elements/rootfs-tar/{name}"
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w") as file:
-            file.write(text)
-        os.chmod(path, 0o755 if name.startswith("root.d") else 0o644)
-    return prepared, tar, f"{folder}/elements"
-
-
-def need_no_secret(image):
-    """Not in what the build said, not in the manifests beside it; in the image in the token's own place alone."""
-    part = TOKEN[100:160]
-    need(part not in image.said, "the token is in the build's log")
-    need("DIB_PYTHON_VERSION" in open(f"{image.root}/etc/dib-manifests/dib_environment").read(), "no manifest to look at")
-    for folder in (image.root, f"{image.folder}/out/image.d", f"{image.folder}/home"):
-        found = subprocess.run(["grep", "-rlaF", part, folder], capture_output=True, text=True, check=False).stdout.split()
-        found = [name.removeprefix(image.root) for name in found]
-        need([name for name in found if not name.startswith("/etc/nvidia/ClientConfigToken/")] == [], found)
+def timed(image, *arguments, **variables):
+    began = time.monotonic()
+    image.build(*arguments, **variables)
+    print(f"# disk-image-create: {time.monotonic() - began:.0f} s", flush=True)
 
 
 def claim_an_image_with_the_agent_is_built_from_its_tree(images, folder):
-    image = images["firstboot"] = Image(folder, "firstboot")
-    prepared, tar, elements = images["base"]
-    began = time.monotonic()
-    image.build(tar, elements, CLIENT_TOKEN=TOKEN, REPOSITORY=servers.REPOSITORY_URL)
-    print(f"# disk-image-create: {time.monotonic() - began:.0f} s")
+    image = images["firstboot"] = dib.Image(folder, "firstboot")
+    prepared, tar = images["base"]
+    timed(image, tar, ["nvidia-vgpu"], CLIENT_TOKEN=IN_THE_IMAGE, REPOSITORY=servers.REPOSITORY_URL)
     need(not os.path.exists(f"{image.root}/usr/lib/modules/{prepared.kernels[0]}/updates"), "it built the driver")
 
 
-def claim_an_image_with_the_driver_is_built(images, folder):
-    image = images["image"] = Image(folder, "image")
-    prepared, tar, elements = images["base"]
+def claim_an_image_with_the_driver_is_built_beside_other_elements(images, folder):
+    image = images["image"] = dib.Image(folder, "image")
+    prepared, tar = images["base"]
     with open(f"{folder}/token", "w") as file:
-        file.write(TOKEN)
-    began = time.monotonic()
-    image.build(tar, elements, CLIENT_TOKEN_FILE=f"{folder}/token", DRIVER_URL="file://" + scene.package("run"),
-                INSTALL="image", AGENT_PACKAGE=cloud.package(folder))
-    print(f"# disk-image-create: {time.monotonic() - began:.0f} s")
+        file.write(BY_FILE)
+    timed(image, tar, ["nvidia-vgpu", *BESIDE], CLIENT_TOKEN_FILE=f"{folder}/token", DRIVER_URL="file://" + scene.package("run"),
+          INSTALL="image", AGENT_PACKAGE=cloud.package(folder))
     module = base.output("find", f"{image.root}/usr/lib/modules", "-path", "*/updates/*", "-name", "nvidia.ko*").split()
     need(len(module) == 1, module)
     magic = base.output("modinfo", "-F", "vermagic", module[0]).split()[0]
@@ -112,8 +68,12 @@ def claim_an_image_with_the_driver_is_built(images, folder):
 
 
 def claim_no_secret_is_where_it_does_not_belong(images, _):
-    for name in ("firstboot", "image"):
-        need_no_secret(images[name])
+    """Not in what the build said, not in the manifests beside it; in the image in the token's own place alone."""
+    for name, token in (("firstboot", IN_THE_IMAGE), ("image", BY_FILE)):
+        image, part = images[name], token[100:160]
+        need(part not in image.said, "the token is in the build's log")
+        need("DIB_PYTHON_VERSION" in open(f"{image.root}/etc/dib-manifests/dib_environment").read(), "no manifest to look at")
+        need(image.holders(part) == ["/etc/nvidia/ClientConfigToken/client_configuration_token.tok"], image.holders(part))
 
 
 def claim_the_tools_that_only_the_build_needed_are_gone(images, _):
@@ -124,41 +84,85 @@ def claim_the_tools_that_only_the_build_needed_are_gone(images, _):
         need("\nPackage: vgpu-guest-agent\n" in "\n" + status, "the agent is not installed as a package")
 
 
-@contextlib.contextmanager
-def booted(image, prepared):
-    """A guest of this image with a GPU, its servers around it."""
-    guest = nspawn.Guest(tempfile.mkdtemp(prefix="scene-", dir=scene.SCENES))
-    guest.kernels = prepared.kernels
-    try:
-        guest.create(base.Base(image.root, prepared.kernels), prepared.kernels[0])
-        with tempfile.TemporaryDirectory() as tree:
-            scene.tool("make-pci", tree, "--gpu", "vgpu", "--host-version", scene.HOST)
-            nspawn.plant_pci(guest.root, tree)
-        scene.behave(guest, license_delay=1)
-        servers.publish(guest.servers, scene.bundle())
-        scene.write(guest, "/etc/vgpu-guest-agent/conf.d/90-ca.conf", 'http: { ca_file = "/etc/vgpu-guest-agent/lab-ca.pem"; };\n')
-        guest.boot(tied=True)
-        yield guest
-    finally:
-        guest.remove()
-
-
-def licensed_by_itself(image, prepared):
-    with booted(image, prepared) as guest:
+def licensed_by_itself(image, prepared, metadata=None):
+    with dib.container(image, prepared) as guest:
+        servers.metadata(guest.servers, metadata)
         cloud.wait_licensed(guest)
         return guest.journal("-u", "vgpu-guest-agent")
 
 
 def claim_the_image_with_the_agent_boots_to_licensed(images, _):
-    need("compiling for" in licensed_by_itself(images["firstboot"], images["base"][0]), "nothing was compiled")
+    said = licensed_by_itself(images["firstboot"], images["base"][0], {"client_token": TOKEN})
+    need("compiling for" in said, "nothing was compiled")
 
 
 def claim_the_image_with_the_driver_boots_to_licensed_and_compiles_nothing(images, _):
     need("compiling for" not in licensed_by_itself(images["image"], images["base"][0]), "it was compiled again")
 
 
+def by_its_boot_loader(image, prepared, source, give, **documents):
+    """Boots the disk to licensed; source: the name of cloud-init's data source. What the parts of BOOT said."""
+    with dib.machine(image, prepared) as guest:
+        began = time.monotonic()
+        status, text = guest.boot_and_run(BOOT, BOOT_SECONDS, *give(guest, **documents))
+        serial = guest.serial()
+    parts = re.split(r"^=== (\w+)\n", text, flags=re.M)[1:]
+    seen = dict(zip(parts[::2], parts[1::2]))
+    print(f"# QEMU: licensed {seen['uptime'].split()[0]} s after the kernel began, {time.monotonic() - began:.0f} s in all")
+    need(status == 0 and seen["status"].endswith("status 0\n"), f"{text[-5000:]}\n{serial[-3000:]}")
+    need("BOOT_IMAGE=/boot/vmlinuz-" in seen["cmdline"], seen["cmdline"])
+    need(re.search(r"^nvidia_uvm ", seen["modules"], re.M) and scene.DRIVER in seen["driver"], seen["modules"])
+    need(source in seen["datasource"], seen["datasource"])
+    need(TOKEN[100:160] not in serial and TOKEN[100:160] not in text, "the token was shown")
+    return seen
+
+
+def claim_the_disk_boots_by_its_own_loader_with_a_config_drive_and_is_licensed(images, _):
+    seen = by_its_boot_loader(images["firstboot"], images["base"][0], "DataSourceConfigDrive", dib.config_drive, vendor_data=OURS)
+    need("compiling for" in seen["journal"] and "config drive" in seen["journal"], seen["journal"])
+
+
+def claim_the_disk_boots_with_the_metadata_service_and_is_licensed(images, _):
+    seen = by_its_boot_loader(images["firstboot"], images["base"][0], "DataSourceOpenStack", dib.nova, vendor_data=OURS)
+    need("compiling for" in seen["journal"] and "metadata service" in seen["journal"], seen["journal"])
+
+
+def claim_the_disk_with_the_driver_boots_by_its_own_loader_and_compiles_nothing(images, _):
+    seen = by_its_boot_loader(images["image"], images["base"][0], "DataSourceConfigDrive", dib.config_drive)
+    need("compiling for" not in seen["journal"], seen["journal"])
+
+
+def stock(guest):
+    """What an operator gives to an image that knows nothing of the agent; and a tenant's user-data."""
+    with tempfile.TemporaryDirectory() as folder:
+        package = cloud.package(folder)
+        servers.publish(guest.servers, package)
+        with open(package, "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        with open(f"{folder}/t.tok", "w") as file:
+            file.write(TOKEN)
+        status, said, out = cloud.make_vendor_data(folder, {
+            ("driver", "repository"): servers.REPOSITORY_URL, ("license", "token_file"): "t.tok",
+            ("http", "ca_file"): f"{guest.servers}/ca.pem", ("package", "deb_sha256"): sha256,
+            ("package", "deb_url"): f"{servers.REPOSITORY_URL}{cloud.PACKAGE}"})
+        need(status == 0, said)
+        with open(f"{out}/vendor-data.json") as file:
+            return dib.config_drive(guest, user_data=cloud.USER_DATA, vendor_data=file.read())
+
+
+def claim_a_stock_image_is_licensed_by_vendor_data_alone_beside_a_tenants_user_data(images, folder):
+    image = dib.Image(folder, "stock")
+    prepared, tar = images["base"]
+    timed(image, tar, ["cloud-init"])
+    need(not os.path.exists(f"{image.root}/usr/bin/vgpu-guest-agent"), "the agent is in the stock image")
+    seen = by_its_boot_loader(image, prepared, "DataSourceConfigDrive", stock)
+    need("compiling for" in seen["journal"], seen["journal"])
+    need(seen["tenant"] == "ran\nwritten", seen["tenant"])
+
+
 os.makedirs(scene.SCENES, exist_ok=True)
 with tempfile.TemporaryDirectory(dir="/var/tmp") as work:
-    state = {"base": rootfs(work)}
-    outcome = check.run([value for name, value in list(globals().items()) if name.startswith("claim_")], state, work)
-    sys.exit(outcome)
+    state = {"base": dib.rootfs(work)}
+    only = os.environ.get("VGPU_ONLY", "")
+    sys.exit(check.run([value for name, value in list(globals().items()) if name.startswith("claim_") and only in name],
+                       state, work))

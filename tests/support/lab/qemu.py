@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest booted by QEMU without KVM: a real kernel of the distribution that loads real modules, a minute or two a boot.
 
-The tree of a nspawn guest's kind becomes an ext4 image; what a boot shall do is a script that runs as a unit of systemd; its output and status
-come back on a raw disk. QEMU runs inside the guest's network namespace, so that the guest reaches the same servers at the same addresses.
+The tree of a nspawn guest's kind becomes an ext4 image, or an image is there that boots by itself; what a boot shall do is a script
+that runs as a unit of systemd; its output and status come back on a raw disk. QEMU runs inside the guest's network namespace, so that
+the guest reaches the same servers at the same addresses.
 """
 import os
 import shutil
@@ -15,6 +16,11 @@ from .base import ENVIRONMENT, HERE, LabError, output
 IMAGE_MIB = 3072
 RESULT_MIB = 16
 DISK_MODULES = ["virtio_pci", "virtio_blk"]
+# What costs an emulated processor much and shows nothing here.
+KERNEL_OPTIONS = "quiet systemd.show_status=false net.ifnames=0 mitigations=off audit=0 apparmor=0 panic=-1"
+QEMU = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem",
+        "-smp", "2", "-m", "1536", "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
+        "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0", "-device", "virtio-rng-pci"]
 
 
 def initrd(root, release, target):
@@ -34,53 +40,75 @@ def initrd(root, release, target):
                            check=True)
 
 
+def script_units(root, *units):
+    """Let each boot of this tree run the script on its second disk."""
+    folder = f"{root}/etc/systemd/system"
+    shutil.copy(f"{HERE}/guest/qemu-script", f"{root}/usr/lib/vgpu-lab")
+    for unit in ("vgpu-lab-script.service", *units):
+        shutil.copy(f"{HERE}/guest/{unit}", folder)
+        os.makedirs(f"{folder}/multi-user.target.wants", exist_ok=True)
+        nspawn.replace_by_link(f"{folder}/multi-user.target.wants/{unit}", f"../{unit}")
+
+
+def drive(path, name, more=""):
+    """A disk that the guest sees under this name; a power cut leaves nothing of use on it."""
+    return ["-drive", f"file={path},if=none,id={name},format=raw,cache=unsafe{more}",
+            "-device", f"virtio-blk-pci,drive={name},serial={name}"]
+
+
 class Guest(nspawn.Guest):
     """Created and installed into as its parent; boot_and_run() takes the place of boot() and exec()."""
 
     kernel_stands_in = False
 
-    def image(self):
+    def image(self, journal=False):
         """Turn the tree into the disk. Later changes of the tree do not reach it."""
         self.disk = f"{self.home}/disk.img"
-        units = f"{self.root}/etc/systemd/system"
-        shutil.copy(f"{HERE}/guest/qemu-script", f"{self.root}/usr/lib/vgpu-lab")
-        for unit in ("vgpu-lab-script.service", "vgpu-lab-network.service"):
-            shutil.copy(f"{HERE}/guest/{unit}", units)
-            os.makedirs(f"{units}/multi-user.target.wants", exist_ok=True)
-            nspawn.replace_by_link(f"{units}/multi-user.target.wants/{unit}", f"../{unit}")
-        output("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-E", "lazy_itable_init=1,root_owner=0:0",
-               "-d", self.root, self.disk, f"{IMAGE_MIB}M")
+        script_units(self.root, "vgpu-lab-network.service")
+        options = ["-E", "lazy_itable_init=1,root_owner=0:0"] + ([] if journal else ["-O", "^has_journal"])
+        output("mkfs.ext4", "-q", "-F", *options, "-d", self.root, self.disk, f"{IMAGE_MIB}M")
 
-    def boot_and_run(self, release, script, timeout):
-        """Boot this kernel, run the script in the guest, shut down. Its status and its output, both streams in one."""
-        ramdisk, task, result = (f"{self.home}/{name}" for name in ("initrd.img", "task.img", "result.img"))
+    def kernel(self, release):
+        """QEMU's options for this kernel of the tree's."""
+        ramdisk = f"{self.home}/initrd.img"
         initrd(self.root, release, ramdisk)
-        with open(task, "wb") as file:
+        return ["-kernel", f"{self.root}/boot/vmlinuz-{release}", "-initrd", ramdisk, "-append", f"console=ttyS0 {KERNEL_OPTIONS}"]
+
+    def start(self, script, options):
+        """QEMU with the disks that options name, and behind them the script and room for its result."""
+        with open(f"{self.home}/task.img", "wb") as file:
             file.write(script.encode())
             file.truncate(1 << 20)
-        with open(result, "wb") as file:
+        with open(f"{self.home}/result.img", "wb") as file:
             file.truncate(RESULT_MIB << 20)
-        serial = f"{self.home}/serial.log"
-        argv = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem",
-                "-smp", "2", "-m", "1536", "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
-                "-serial", f"file:{serial}", "-kernel", f"{self.root}/boot/vmlinuz-{release}", "-initrd", ramdisk,
-                "-append", "console=ttyS0 quiet systemd.show_status=false net.ifnames=0 mitigations=off audit=0 "
-                           "apparmor=0 panic=-1"]
-        for disk in (self.disk, task, result):
-            argv += ["-drive", f"file={disk},if=virtio,format=raw,cache=unsafe"]
-        argv += ["-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0", "-device", "virtio-rng-pci"]
+        argv = [*QEMU, "-serial", f"file:{self.home}/serial.log", *options]
+        for name in ("task", "result"):
+            argv += drive(f"{self.home}/{name}.img", name)
         with network.inside(self.netns):
-            qemu = subprocess.Popen(argv, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            return subprocess.Popen(argv, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                     stderr=subprocess.STDOUT, preexec_fn=servers.die_with_parent)
+
+    def serial(self):
+        if not os.path.exists(f"{self.home}/serial.log"):
+            return ""
+        with open(f"{self.home}/serial.log", errors="replace") as file:
+            return file.read()
+
+    def run_script(self, script, timeout, options):
+        """Boot, run the script in the guest, shut down. Its status and its output, both streams in one."""
+        machine = self.start(script, options)
         try:
-            said, _ = qemu.communicate(timeout=timeout)
+            said, _ = machine.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            qemu.kill()
-            qemu.communicate()
+            machine.kill()
+            machine.communicate()
             said = f"not done in {timeout} s".encode()
-        with open(result, "rb") as file:
+        with open(f"{self.home}/result.img", "rb") as file:
             status, _, text = file.read().rstrip(b"\0").partition(b"\n")
         if not status.isdigit():
-            with open(serial, errors="replace") as file:
-                raise LabError(f"the guest brought no result: {said.decode()}\n{file.read()[-3000:]}")
+            raise LabError(f"the guest brought no result: {said.decode()}\n{self.serial()[-3000:]}")
         return int(status), text.decode(errors="replace")
+
+    def boot_and_run(self, release, script, timeout):
+        """run_script() from the guest's disk by one of its kernels."""
+        return self.run_script(script, timeout, [*self.kernel(release), *drive(self.disk, "disk")])
