@@ -132,17 +132,26 @@ def prepare(say=lambda text: None):
 
 
 def build(path, codename, lines, kernels):
-    shutil.rmtree(path, ignore_errors=True)
     packages = PACKAGES + [f"linux-{part}-{release}" for release in kernels for part in ("image", "headers")]
+    bootstrap(path, codename, lines, packages, keyrings())
+    finish(path, keyrings())
+    with open(f"{path}.json.new", "w") as file:
+        json.dump({"kernels": kernels}, file)
+    os.rename(f"{path}.json.new", f"{path}.json")
+
+
+def bootstrap(path, codename, lines, packages, keys, options=()):
+    """A tree of these packages from these sources, and what they depend on."""
+    shutil.rmtree(path, ignore_errors=True)
     argv = ["mmdebstrap", "--mode=root", "--variant=apt", "--format=directory", "--quiet",
             "--dpkgopt=force-unsafe-io", f"--include={','.join(packages)}",
             "--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\"",
             "--aptopt=APT::Sandbox::User \"root\""]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     argv += [f"--aptopt={option}" for option in acquire_options()]
-    argv += [f"--keyring={keyring}" for keyring in keyrings()]
+    argv += [f"--keyring={keyring}" for keyring in keys]
     argv += ["--customize-hook=rm -f \"$1\"/etc/resolv.conf \"$1\"/etc/hostname"]
-    argv += [codename, path] + lines
+    argv += [*options, codename, path] + lines
     # INITRD=No: Debian's kernel hook then makes no initial ramdisk, which takes longer than all else together.
     # TMPDIR: mmdebstrap checks a folder of this machine's that the tree does not have.
     environment = {**ENVIRONMENT, "INITRD": "No", "DEBIAN_FRONTEND": "noninteractive"}
@@ -151,19 +160,15 @@ def build(path, codename, lines, kernels):
     if done.returncode != 0:
         shutil.rmtree(path, ignore_errors=True)
         raise LabError(f"mmdebstrap ended with {done.returncode}:\n{done.stderr[-3000:]}")
-    finish(path)
-    with open(f"{path}.json.new", "w") as file:
-        json.dump({"kernels": kernels}, file)
-    os.rename(f"{path}.json.new", f"{path}.json")
 
 
-def finish(path):
+def finish(path, keys):
     """Make the tree one that boots the same each time: an empty machine-id, no timers that would work in the background."""
     open(os.path.join(path, "etc/machine-id"), "w").close()
     with open(os.path.join(path, "etc/hostname"), "w") as file:
         file.write("guest\n")
     shutil.rmtree(os.path.join(path, "var/log/journal"), ignore_errors=True)  # the journal then lies in /run
-    for keyring in keyrings():
+    for keyring in keys:
         target = os.path.join(path, keyring.lstrip("/"))
         if not os.path.exists(target):
             os.makedirs(os.path.dirname(target), exist_ok=True)
