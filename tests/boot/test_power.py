@@ -1,0 +1,91 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: Apache-2.0
+"""The power goes during the first boot: QEMU is killed at a random moment, its disk loses at random what was not flushed; after the next
+boot the guest is licensed, with nobody at the keyboard. --rounds N, one moment in each N-th of a first boot; VGPU_ALL=1: two."""
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from lab import check, power, qemu, scene, servers  # noqa: E402
+from lab.check import need  # noqa: E402
+
+check.need_root_and("qemu-system-x86_64", "mkfs.ext4", "mmdebstrap", "nginx", "ip", "cpio")
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--rounds", type=int, default=2 if os.environ.get("VGPU_ALL") == "1" else 0)
+parser.add_argument("--seed", type=int, default=random.randrange(10000), help="of an earlier run, to have its moments again")
+options = parser.parse_args()
+if not options.rounds:
+    print("skipped: a round takes two or three minutes; --rounds N or VGPU_ALL=1 does it")
+    sys.exit(77)
+
+BOOT_SECONDS = 500
+WAIT = """
+until [ -e /run/vgpu-guest-agent/licensed ] || [ $(cut -d. -f1 /proc/uptime) -gt 400 ]; do sleep 1; done
+cut -d' ' -f1 /proc/uptime
+vgpu-guest-agent status
+status=$?
+[ $status -eq 0 ] || journalctl --no-pager -o cat -u vgpu-guest-agent -u nvidia-gridd
+exit $status
+"""
+
+
+def claim_a_first_boot_ends_licensed(guest):
+    """Undisturbed: it says how long the others may be cut off."""
+    guest.fresh = shutil.copy(guest.disk, f"{guest.home}/fresh.img")
+    began = time.monotonic()
+    status, text = guest.boot_and_run(guest.kernels[0], WAIT, BOOT_SECONDS)
+    guest.whole = time.monotonic() - began
+    need(status == 0, f"{text}\n{guest.serial()[-3000:]}")
+    print(f"# undisturbed: {guest.whole:.0f} s; seed {options.seed}", flush=True)
+
+
+def copy(guest, name):
+    path = f"{guest.home}/{name}"
+    subprocess.run(["cp", "--sparse=always", guest.fresh, path], check=True)
+    return path
+
+
+def cut_off(guest, seconds):
+    """A first boot that ends after this time, by SIGKILL. What became of its requests; the disk is what it may be then."""
+    running, log = copy(guest, "running.img"), f"{guest.home}/writes.log"
+    machine = guest.start("exec sleep infinity\n", [*guest.kernel(guest.kernels[0]), *power.logged(running, log)])
+    try:
+        said, _ = machine.communicate(timeout=seconds)
+        need(False, f"QEMU ended by itself: {said.decode()}\n{guest.serial()[-3000:]}")
+    except subprocess.TimeoutExpired:
+        machine.kill()
+        machine.communicate()
+    os.unlink(running)
+    guest.disk = copy(guest, "disk.img")
+    return power.after_cut(guest.disk, log, lambda: chance.random() < 0.5)
+
+
+def claim_without_power_at_random_moments_the_next_boot_ends_licensed(guest):
+    failed = []
+    for number in range(options.rounds):
+        moment = guest.whole * (number + chance.random()) / options.rounds
+        safe, unsafe, lost = cut_off(guest, moment)
+        status, text = guest.boot_and_run(guest.kernels[0], WAIT, BOOT_SECONDS)
+        print(f"# round {number + 1}: cut off after {moment:.1f} s; of {safe + unsafe} writes {unsafe} unflushed, {lost} of them lost; "
+              f"next boot: {'licensed' if status == 0 else 'NOT licensed'} after {text.split()[0]} s", flush=True)
+        if status != 0:
+            failed.append(f"round {number + 1}, cut off after {moment:.1f} s:\n{text}\n{guest.serial()[-3000:]}")
+    need(not failed, "\n".join(failed))
+
+
+chance = random.Random(options.seed)
+with scene.bare(kind=qemu.Guest) as guest:
+    scene.furnish(guest)
+    servers.publish(guest.servers, scene.bundle())
+    for unit, target in (("vgpu-guest-agent.timer", "timers.target"), ("vgpu-guest-agent-monitor.service", "multi-user.target")):
+        wants = f"{guest.root}/etc/systemd/system/{target}.wants"
+        os.makedirs(wants, exist_ok=True)
+        os.symlink(f"/usr/lib/systemd/system/{unit}", f"{wants}/{unit}")
+    guest.image(journal=True)
+    sys.exit(check.run([value for name, value in list(globals().items()) if name.startswith("claim_")], guest))
