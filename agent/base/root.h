@@ -46,6 +46,10 @@ bool root_stat(const struct root *root, const char *path, struct stat *ret_stat)
 must_check int root_mkdir(const struct root *root, const char *path, mode_t mode,
 			  struct error *err);
 
+/* A new folder of mode 0700 in `dir`, whose name nobody could guess: its path. */
+must_check int root_mkdtemp(const struct root *root, const char *dir, char *ret_path,
+			    size_t size, struct error *err);
+
 /* A file, a link or an empty folder; not being there is success. */
 must_check int root_unlink(const struct root *root, const char *path, struct error *err);
 

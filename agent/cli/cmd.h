@@ -36,6 +36,7 @@ must_check int cmd_run_report(const struct pipeline_report *report, int result,
 
 CMD_RUN(cmd_fetch);
 CMD_RUN(cmd_install);
+CMD_RUN(cmd_build_modules);
 CMD_RUN(cmd_configure);
 CMD_RUN(cmd_token_check);
 CMD_RUN(cmd_token_install);

@@ -29,6 +29,7 @@
 #define AGENT_KERNELS_MAX 16
 #define AGENT_SETS_MAX 64
 #define AGENT_PATH_MAX 4096
+#define AGENT_WORKSHOP_MAX 128
 #define AGENT_LOCK "/run/lock/vgpu-guest-agent.lock"
 #define AGENT_LOGS "/var/log/vgpu-guest-agent"
 
@@ -41,7 +42,11 @@ enum agent_job {
 	AGENT_FETCH = 1 << 4, /* changes nothing of the system */
 	AGENT_SEAL = 1 << 5,
 	AGENT_UNINSTALL = 1 << 6,
+	AGENT_PREBUILD = 1 << 7, /* build-modules: changes nothing either */
 };
+
+/* These work in a folder of their own, of the caller's rights. */
+#define AGENT_APART (AGENT_FETCH | AGENT_PREBUILD)
 
 /* What the command line says, for every command. */
 struct agent_options {
@@ -61,7 +66,7 @@ struct agent {
 	struct root root;   /* where the files are */
 	struct root caller; /* "/": what the command line names */
 	struct root sysfs;  /* holds bus/pci/devices */
-	struct root cache;  /* of the command `fetch`, else closed: root has the cache */
+	struct root cache;  /* of AGENT_APART, else closed: root has the cache */
 	bool offline;       /* no driver to load, no service to start */
 	struct runner runner;
 	struct channel channel;
@@ -76,6 +81,8 @@ struct agent {
 	const char *step; /* what it is at, in the contract's words */
 	int log_fd;       /* of this run, -1: none */
 	char log_path[128];
+	char workshop[AGENT_WORKSHOP_MAX]; /* of build-modules: its folder in the root */
+	char archive_path[AGENT_PATH_MAX]; /* and its result, the caller's */
 
 	/* Filled in by the steps, in this order. */
 	struct gpu_list gpus;

@@ -75,14 +75,14 @@ int driver_match(struct agent *agent, struct outcome *outcome, struct error *err
 {
 	const char *version;
 
-	if (agent->job != AGENT_FETCH && take_up(agent, outcome))
+	if (!(agent->job & AGENT_APART) && take_up(agent, outcome))
 		return 0;
 	if (decide_driver(agent, false, outcome->warning, sizeof(outcome->warning), err) <
 	    0)
 		return -1;
 
 	version = agent->match.package.version;
-	if (agent->match.rule == MATCH_INSTALLED && agent->job != AGENT_FETCH) {
+	if (agent->match.rule == MATCH_INSTALLED && !(agent->job & AGENT_APART)) {
 		if (decide_look_at_targets(agent, version, err) < 0)
 			return -1;
 		if (decide_needs_package(agent, version) &&
@@ -143,7 +143,7 @@ int driver_fetch_input(struct agent *agent, char *url, size_t size,
 
 static const struct root *cache_root(const struct agent *agent)
 {
-	return agent->job == AGENT_FETCH ? &agent->cache : &agent->root;
+	return agent->job & AGENT_APART ? &agent->cache : &agent->root;
 }
 
 /* Nothing is to be fetched for what is installed, or kept from a run that was cut off. */
@@ -157,7 +157,7 @@ int driver_fetch(struct agent *agent, struct outcome *outcome, struct error *err
 	char url[SETTINGS_URL_MAX + 3 * PACKAGE_NAME_MAX];
 	struct fetch_input input;
 
-	if (has_package(agent) && agent->job != AGENT_FETCH) {
+	if (has_package(agent) && !(agent->job & AGENT_APART)) {
 		outcome->kind = OUTCOME_SKIPPED;
 		(void)text_copy(outcome->detail, sizeof(outcome->detail),
 				"nothing to fetch");
@@ -279,7 +279,7 @@ int driver_unpack(struct agent *agent, struct outcome *outcome, struct error *er
 	outcome->kind = OUTCOME_CHANGED;
 	(void)text_format(outcome->detail, sizeof(outcome->detail), "%s driver %s",
 			  package_kind_name(package->kind), package->version);
-	if (package->kind != PACKAGE_RUN || agent->job == AGENT_FETCH)
+	if (package->kind != PACKAGE_RUN || agent->job & AGENT_APART)
 		return 0;
 	if (agent_need_log(agent, err) < 0)
 		return -1;

@@ -94,7 +94,7 @@ static int run_step(struct agent *agent, const struct pipeline_step *step,
 		(void)text_copy(outcome->detail, sizeof(outcome->detail), err->text);
 	}
 	say(outcome, result < 0 ? err : NULL);
-	if (agent->job != AGENT_FETCH && !(agent->job & TAKES_AWAY))
+	if (!(agent->job & (AGENT_APART | TAKES_AWAY)))
 		note(agent, outcome);
 	return result;
 }

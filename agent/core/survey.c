@@ -70,12 +70,17 @@ static int choose_targets(struct agent *agent, struct error *err)
 	return 0;
 }
 
+int survey_kernels(struct agent *agent, struct error *err)
+{
+	if (detect_os(&agent->root, &agent->os, err) < 0 ||
+	    detect_kernels(&agent->root, !agent->offline, &agent->kernels, err) < 0)
+		return -1;
+	return choose_targets(agent, err);
+}
+
 int survey_look(struct agent *agent, struct error *err)
 {
-	if (look_at_gpus(agent, err) < 0 ||
-	    detect_os(&agent->root, &agent->os, err) < 0 ||
-	    detect_kernels(&agent->root, !agent->offline, &agent->kernels, err) < 0 ||
-	    choose_targets(agent, err) < 0)
+	if (look_at_gpus(agent, err) < 0 || survey_kernels(agent, err) < 0)
 		return -1;
 	if (agent->target_count == 0)
 		return 0;

@@ -18,6 +18,9 @@ must_check int survey_detect(struct agent *agent, struct outcome *outcome,
 /* The same without the error for a guest without GPU: for `detect` and `plan`. */
 must_check int survey_look(struct agent *agent, struct error *err);
 
+/* Of it only the system, its kernels and the targets. */
+must_check int survey_kernels(struct agent *agent, struct error *err);
+
 /* Asks the metadata and puts the settings together. */
 must_check int survey_metadata(struct agent *agent, struct outcome *outcome,
 			       struct error *err);

@@ -197,18 +197,18 @@ static int build_in(struct runner *runner, const struct root *root,
 }
 
 /* Work folders that killed runs left, as well as it can be done. */
-static void remove_strangers(const struct root *root)
+static void remove_strangers(const struct root *root, const char *dir)
 {
 	struct error ignored = ERROR_INIT;
 	cleanup_strv char **names = NULL;
 
-	if (root_list(root, BUILD_DIR, STRANGERS_MAX, &names, &ignored) < 0)
+	if (root_list(root, dir, STRANGERS_MAX, &names, &ignored) < 0)
 		return;
 	for (char **name = names; *name; name++) {
 		char path[256];
 
 		if ((*name)[0] == '.' &&
-		    text_format(path, sizeof(path), BUILD_DIR "/%s", *name) &&
+		    text_format(path, sizeof(path), "%s/%s", dir, *name) &&
 		    root_remove_tree(root, path, &ignored) < 0)
 			continue;
 	}
@@ -219,6 +219,7 @@ int build_modules(struct runner *runner, const struct root *root,
 		  struct error *err)
 {
 	const char *release = input->kernel->release;
+	const char *dir = input->dir ? input->dir : BUILD_DIR;
 	struct error ignored = ERROR_INIT;
 	struct workshop shop;
 	int result;
@@ -234,10 +235,11 @@ int build_modules(struct runner *runner, const struct root *root,
 	 * Of this process alone: the compilers of a run that was killed may go on for a
 	 * while, and write to the path that they were given.
 	 */
-	remove_strangers(root);
-	(void)text_format(shop.work, sizeof(shop.work), BUILD_DIR "/.%s-%ld", release,
-			  (long)getpid());
-	(void)text_format(shop.done, sizeof(shop.done), BUILD_DIR "/%s", release);
+	remove_strangers(root, dir);
+	if (!text_format(shop.work, sizeof(shop.work), "%s/.%s-%ld", dir, release,
+			 (long)getpid()) ||
+	    !text_format(shop.done, sizeof(shop.done), "%s/%s", dir, release))
+		return error_set(err, ERROR_INTERNAL, "%s is too long", dir);
 
 	result = build_in(runner, root, input, &shop, ret_result, err);
 	if (result < 0 && !err->interrupted && !err->hint[0] &&

@@ -18,13 +18,15 @@ struct build_input {
 	const struct toolchain *toolchain;
 	int log_fd;
 	const char *log_path; /* for the hint */
+	const char *dir;      /* where the work is done; NULL: BUILD_DIR */
+	bool reproducible;    /* the same modules wherever and whenever they are made */
 };
 
 /*
  * Compiles in a fresh copy below BUILD_DIR, so that the sources stay clean for another
  * kernel. ERROR_BUILD with the error lines of make and the log's path; checks afterwards
  * that nvidia.ko is there and that vermagic and version are the asked ones. The modules
- * lie in BUILD_DIR until build_discard() or the next build.
+ * lie in BUILD_DIR "/REL" until build_discard() or the next build.
  */
 #define BUILD_DIR "/var/cache/vgpu-guest-agent/build"
 must_check int build_modules(struct runner *runner, const struct root *root,

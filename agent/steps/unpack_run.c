@@ -12,9 +12,6 @@
 #include "base/text.h"
 
 #define CACHE "/var/cache/vgpu-guest-agent"
-#define TREE_NEW CACHE "/.tree"
-#define TEMP CACHE "/.tmp"
-#define PROBE TEMP "/probe"
 #define EXTRACT_S 1800
 #define PROBE_S 30
 
@@ -22,23 +19,37 @@
  */
 #define ROOM_FACTOR 4
 
+/* The folders of one unpacking, all of them in one folder `cache`. */
+struct places {
+	const char *cache;
+	char tree[160]; /* the result */
+	char fresh[160];
+	char temp[160];
+};
+
 /* By really executing something: mount options alone do not tell. */
-static int check_exec(struct runner *runner, const struct root *root, struct error *err)
+static int check_exec(struct runner *runner, const struct root *root,
+		      const struct places *places, struct error *err)
 {
 	static const char script[] = "#!/bin/sh\nexit 0\n";
-	const char *argv[] = { PROBE, NULL };
+	char probe[sizeof(places->temp) + 8];
+	const char *argv[] = { probe, NULL };
 	struct run run = { .argv = argv, .timeout_s = PROBE_S };
 
-	if (file_write_atomic(root, PROBE, script, strlen(script), 0700, err) < 0)
+	(void)text_format(probe, sizeof(probe), "%s/probe", places->temp);
+	if (file_write_atomic(root, probe, script, strlen(script), 0700, err) < 0)
 		return -1;
 	if (run_checked(runner, root, &run, err) == 0)
 		return 0;
 	if (err->interrupted || err->errnum != EACCES)
-		return error_prefix(err, "trying to execute a file in %s", CACHE);
+		return error_prefix(err, "trying to execute a file in %s", places->cache);
 	(void)error_set(err, ERROR_PREREQUISITES,
-			"programs cannot be executed in %s: it is mounted noexec", CACHE);
-	return error_hint(
-		err, "mount a file system without noexec at %s, or remount /var", CACHE);
+			"programs cannot be executed in %s: it is mounted noexec",
+			places->cache);
+	return error_hint(err,
+			  "mount a file system without noexec at %s, or remount what it "
+			  "is on",
+			  places->cache);
 }
 
 static int explain(const char *path, const struct run_result *result,
@@ -62,65 +73,82 @@ static int explain(const char *path, const struct run_result *result,
 	if (!strstr(result->output, "No space left on device"))
 		return -1;
 	(void)error_recode(err, ERROR_PREREQUISITES);
-	return error_hint(err, "make room on the file system of %s", CACHE);
+	return error_hint(err, "make room on the file system of %s", run->dir);
 }
 
 static int extract(const char *path, const struct root *root, struct runner *runner,
-		   int log_fd, struct error *err)
+		   const struct places *places, int log_fd, struct error *err)
 {
 	/* The stub knows this option only in two words, and some only TMPDIR. */
-	const char *argv[] = { "/bin/sh",  path,     "--extract-only",
-			       "--target", TREE_NEW, "--tmpdir",
-			       TEMP,       NULL };
-	static const char *const env[] = { "TMPDIR=" TEMP, "SETUP_NOCHECK=1", NULL };
+	const char *argv[] = { "/bin/sh",     path,       "--extract-only", "--target",
+			       places->fresh, "--tmpdir", places->temp,     NULL };
+	char tmpdir[sizeof(places->temp) + 8];
+	const char *const env[] = { tmpdir, "SETUP_NOCHECK=1", NULL };
 	cleanup(run_result_done) struct run_result result = { 0 };
 	struct run run = {
 		.argv = argv,
 		.env = env,
-		.dir = CACHE,
+		.dir = places->cache,
 		.timeout_s = EXTRACT_S,
 		.output_limit = 16384,
 		.log_fd = log_fd,
 	};
+	char installer[sizeof(places->fresh) + 24];
 	struct stat st;
 
+	(void)text_format(tmpdir, sizeof(tmpdir), "TMPDIR=%s", places->temp);
+	(void)text_format(installer, sizeof(installer), "%s/nvidia-installer",
+			  places->fresh);
 	if (run_command(runner, root, &run, &result, err) < 0)
 		return -1;
 	if (result.status != 0 || result.signal || result.timed_out)
 		return explain(path, &result, &run, err);
-	if (!root_stat(root, TREE_NEW "/nvidia-installer", &st))
+	if (!root_stat(root, installer, &st))
 		return error_set(err, ERROR_INTEGRITY, "%s holds no nvidia-installer",
 				 path);
-	return root_rename(root, TREE_NEW, UNPACK_DIR, err);
+	return root_rename(root, places->fresh, places->tree, err);
 }
 
-static int discard_attempt(const struct root *root, struct error *err)
+static int discard_attempt(const struct root *root, const struct places *places,
+			   struct error *err)
 {
-	if (root_remove_tree(root, TREE_NEW, err) < 0)
+	if (root_remove_tree(root, places->fresh, err) < 0)
 		return -1;
-	return root_remove_tree(root, TEMP, err);
+	return root_remove_tree(root, places->temp, err);
+}
+
+int unpack_run_in(const char *cache, const char *path, const struct root *root,
+		  struct runner *runner, int log_fd, struct error *err)
+{
+	struct places places = { .cache = cache };
+	struct error later = ERROR_INIT;
+	struct stat st;
+	int result;
+
+	if (!text_format(places.tree, sizeof(places.tree), "%s/tree", cache) ||
+	    !text_format(places.fresh, sizeof(places.fresh), "%s/.tree", cache) ||
+	    !text_format(places.temp, sizeof(places.temp), "%s/.tmp", cache))
+		return error_set_errno(err, ENAMETOOLONG, "extracting %s", path);
+	if (!root_stat(root, path, &st))
+		return error_set_errno(err, ENOENT, "extracting %s", path);
+	if (root_remove_tree(root, places.tree, err) < 0 ||
+	    discard_attempt(root, &places, err) < 0 ||
+	    room_check(root, cache, ROOM_FACTOR * (uint64_t)st.st_size, err) < 0 ||
+	    root_mkdir(root, places.temp, 0700, err) < 0)
+		return -1;
+
+	result = check_exec(runner, root, &places, err);
+	if (result == 0)
+		result = extract(path, root, runner, &places, log_fd, err);
+	if (discard_attempt(root, &places, &later) < 0 && result == 0) {
+		*err = later;
+		return -1;
+	}
+	return result;
 }
 
 int unpack_run(const char *path, const struct root *root, struct runner *runner,
 	       int log_fd, struct error *err)
 {
-	struct error later = ERROR_INIT;
-	struct stat st;
-	int result;
-
-	if (!root_stat(root, path, &st))
-		return error_set_errno(err, ENOENT, "extracting %s", path);
-	if (unpack_discard(root, err) < 0 || discard_attempt(root, err) < 0 ||
-	    room_check(root, CACHE, ROOM_FACTOR * (uint64_t)st.st_size, err) < 0 ||
-	    root_mkdir(root, TEMP, 0700, err) < 0)
-		return -1;
-
-	result = check_exec(runner, root, err);
-	if (result == 0)
-		result = extract(path, root, runner, log_fd, err);
-	if (discard_attempt(root, &later) < 0 && result == 0) {
-		*err = later;
-		return -1;
-	}
-	return result;
+	return unpack_run_in(CACHE, path, root, runner, log_fd, err);
 }

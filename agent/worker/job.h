@@ -53,7 +53,8 @@
  *             "modules":[{"name":s,"size":i,"sha256":s}]}; size and hash are the
  * archive's pack {"job","output":fd,"manifest":{...},"modules":[{"name":s,"input":fd}],
  *          "mtime":i}
- *         -> the same; the manifest has got its "modules"
+ *         -> the same; the manifest has got its "modules" and, where the certificate
+ *         of the key that signed them is given as "cert":fd, "signed_by"
  * metadata {"job","service":url?,"timeout":i,"drive":[{"name":s,"input":fd}]}
  *         -> {"found":bool,"object":{...},"token":s|null,"token_source":s|null,
  *             "token_check":{...}|null,"sources":[s,...],

@@ -5,6 +5,7 @@
  * Signatures over foreign bytes (OpenSSL's EVP).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/span.h"
@@ -23,3 +24,9 @@ enum signature_verdict {
 enum signature_verdict signature_rs256(struct span pem, struct span text,
 				       const unsigned char *signature, size_t size,
 				       size_t *ret_key_size);
+
+/*
+ * How the kernel names a certificate (PEM or DER) in /proc/keys: "COMMON NAME: HEX" of
+ * its subject key identifier, else of its serial number. False where it is none.
+ */
+bool signature_certificate_name(struct span certificate, char *ret_name, size_t size);

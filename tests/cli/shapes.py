@@ -96,7 +96,7 @@ SHAPES = {
                "checks": [{"name": str, "ok": (bool, None), "detail": str}]},
     "error": {"schema": one, "error": ERROR},
 }
-COMMANDS = {"run": "steps", "install": "steps", "configure": "steps", "token install": "steps"}
+COMMANDS = {"run": "steps", "install": "steps", "build-modules": "steps", "configure": "steps", "token install": "steps"}
 
 
 def faults(shape, value, place="the object"):

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "cli/cmd.h"
+#include "core/prebuild.h"
+
+CMD_RUN(cmd_build_modules)
+{
+	struct pipeline_report report;
+	int result;
+
+	if (args->agent.kernel_count != 1 || !args->output) {
+		(void)error_set(err, ERROR_USAGE,
+				"build-modules: one --kernel and --output are needed");
+		return error_hint(err, "vgpu-guest-agent build-modules --kernel REL "
+				       "--driver FILE --output FILE");
+	}
+	result = prebuild_modules(agent, args->output, &report, err);
+	return cmd_run_report(&report, result, ret_report, err);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What is known of an archive of prebuilt kernel modules: an entry of the index's list
+ * "modules", or the archive's own manifest.json, which has the same keys.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "model/kernel.h"
+#include "model/package.h"
+#include "model/version.h"
+
+#define PREBUILT_TEXT_MAX 192
+
+struct prebuilt {
+	char name[PACKAGE_NAME_MAX];
+	char version[VERSION_MAX];
+	char kernel[KERNEL_RELEASE_MAX];
+	char vermagic[PREBUILT_TEXT_MAX];
+	char compiler[PREBUILT_TEXT_MAX];
+	char symbols[PACKAGE_SHA256_SIZE]; /* of the kernel's symbol versions; "": none */
+	bool open;
+	char arch[16];
+	char signed_by[PREBUILT_TEXT_MAX]; /* the certificate; "": not signed */
+	uint64_t size;                     /* 0 in a manifest */
+	char sha256[PACKAGE_SHA256_SIZE];  /* "" in a manifest */
+};
+
+/* False where a key is missing or is not what it must be. */
+bool prebuilt_from_json(const struct json *json, struct prebuilt *ret_prebuilt);
+
+/* The manifest without "modules", which the worker adds. */
+struct json *prebuilt_manifest(const struct prebuilt *prebuilt);
+
+/* Which of the two is meant: "open" or "proprietary". */
+const char *prebuilt_flavour(bool open);
+
+/* NULL, or the key that the index and the archive's own manifest say differently. */
+const char *prebuilt_differs(const struct prebuilt *one, const struct prebuilt *other);

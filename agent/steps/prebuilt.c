@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/prebuilt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/file.h"
+#include "base/text.h"
+
+#define TOOL_S 120
+#define FIELDS_MAX (64u << 10)
+#define SYMVERS_MAX (8u << 20)
+#define KEYS_MAX (1u << 20)
+#define PATH_SIZE sizeof(((struct build_result *)0)->modules[0])
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+int prebuilt_fields(struct runner *runner, const struct root *root,
+		    const struct build_result *built, const char *field,
+		    struct run_result *ret_result, struct error *err)
+{
+	const char *argv[BUILD_MODULES_MAX + 4] = { NULL, "-F", field };
+	struct run run = { .argv = argv,
+			   .timeout_s = TOOL_S,
+			   .output_limit = FIELDS_MAX };
+	char program[128], how[64];
+
+	argv[0] = run_find(root, "modinfo", program, sizeof(program));
+	if (!argv[0])
+		return error_set(err, ERROR_PREREQUISITES, "modinfo is not installed");
+	for (size_t i = 0; i < built->count; i++)
+		argv[i + 3] = built->modules[i];
+	if (run_command(runner, root, &run, ret_result, err) < 0)
+		return -1;
+	if (ret_result->status == 0 && ret_result->signal == 0)
+		return 0;
+	return error_set(err, ERROR_INTEGRITY, "the modules cannot be read: modinfo: %s",
+			 run_describe(ret_result, &run, how, sizeof(how)));
+}
+
+int prebuilt_dump(struct runner *runner, const struct root *root, const char *module,
+		  struct run_result *ret_result, struct error *err)
+{
+	char program[128];
+	const char *argv[] = { program, "--dump-modversions", module, NULL };
+	struct run run = { .argv = argv,
+			   .timeout_s = TOOL_S,
+			   .output_limit = SYMVERS_MAX };
+
+	if (!run_find(root, "modprobe", program, sizeof(program)))
+		return error_set(err, ERROR_PREREQUISITES, "modprobe is not installed");
+	if (run_command(runner, root, &run, ret_result, err) < 0)
+		return -1;
+	/* Of a module that has none it says so. */
+	if (ret_result->status != 0 || ret_result->signal)
+		ret_result->size = 0;
+	return 0;
+}
+
+int prebuilt_read_symvers(struct runner *runner, const struct root *root,
+			  const struct build_result *built, struct symvers *symvers,
+			  struct error *err)
+{
+	for (size_t i = 0; i < built->count; i++) {
+		cleanup(run_result_done) struct run_result result = { 0 };
+
+		if (prebuilt_dump(runner, root, built->modules[i], &result, err) < 0)
+			return -1;
+		if (symvers_read((struct span){ result.output, result.size }, symvers,
+				 err) < 0)
+			return error_prefix(err, "%s", base_name(built->modules[i]));
+	}
+	return 0;
+}
+
+/* Its SHA-256, by the worker: the agent itself has no library for it. */
+static int hash_symvers(const struct prebuilt_input *input, char *ret_sha256, size_t size,
+			struct error *err)
+{
+	cleanup(symvers_done) struct symvers symvers = SYMVERS_INIT;
+	cleanup_json struct json *request =
+		json_build("{s:s, s:i}", "job", "copy", "input", CHANNEL_FIRST_FILE);
+	cleanup_json struct json *answer = NULL;
+	cleanup_free char *text = NULL;
+	cleanup_fd int fd = -1;
+	const char *sha256;
+
+	if (prebuilt_read_symvers(input->runner, input->root, input->built, &symvers,
+				  err) < 0)
+		return -1;
+	ret_sha256[0] = '\0';
+	if (symvers.count == 0)
+		return 0;
+	text = symvers_print(&symvers);
+	fd = memfd_create("symvers", MFD_CLOEXEC);
+	if (!request || !text || fd < 0)
+		return error_set_errno(err, ENOMEM, "reading symbol versions");
+	if (file_write_all(fd, text, strlen(text), err) < 0 ||
+	    channel_call(input->channel, request, &fd, 1, &answer, err) < 0)
+		return -1;
+	sha256 = json_get_string(answer, "sha256");
+	if (!sha256 || !text_copy(ret_sha256, size, sha256))
+		return error_set(err, ERROR_INTERNAL, "the worker's answer has no hash");
+	return 0;
+}
+
+static void copy_line(const struct run_result *result, char *ret_text, size_t size)
+{
+	struct span rest = { result->output, result->size }, line = { "", 0 };
+
+	(void)span_next_line(&rest, &line);
+	(void)span_copy(span_trim(line), ret_text, size);
+	text_sanitize(ret_text);
+}
+
+/* "gcc-12 (Debian 12.2.0-14) 12.2.0", the compiler's own first line. */
+static int ask_compiler(const struct prebuilt_input *input, char *ret_text, size_t size,
+			struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+	const char *argv[] = { input->compiler, "--version", NULL };
+	struct run run = { .argv = argv, .timeout_s = TOOL_S, .output_limit = 4096 };
+
+	if (run_command(input->runner, input->root, &run, &result, err) < 0)
+		return -1;
+	copy_line(&result, ret_text, size);
+	return ret_text[0] ? 0
+			   : error_set(err, ERROR_BUILD, "%s does not say its version",
+				       input->compiler);
+}
+
+static int describe(const struct prebuilt_input *input, struct prebuilt *prebuilt,
+		    struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+
+	if (prebuilt_fields(input->runner, input->root, input->built, "vermagic", &result,
+			    err) < 0)
+		return -1;
+	copy_line(&result, prebuilt->vermagic, sizeof(prebuilt->vermagic));
+	if (ask_compiler(input, prebuilt->compiler, sizeof(prebuilt->compiler), err) < 0)
+		return -1;
+	return hash_symvers(input, prebuilt->symbols, sizeof(prebuilt->symbols), err);
+}
+
+/* The descriptors of one call to the worker. */
+struct files {
+	size_t count;
+	int fds[BUILD_MODULES_MAX + 2];
+};
+
+static void files_done(struct files *files)
+{
+	for (size_t i = 0; i < files->count; i++)
+		(void)close(files->fds[i]);
+	files->count = 0;
+}
+
+static int files_add(struct files *files, int fd)
+{
+	files->fds[files->count] = fd;
+	return CHANNEL_FIRST_FILE + (int)files->count++;
+}
+
+static int add_modules(const struct prebuilt_input *input, struct json *list,
+		       struct files *files, struct error *err)
+{
+	for (size_t i = 0; i < input->built->count; i++) {
+		const char *path = input->built->modules[i];
+		int fd = root_open_at(input->root, path, O_RDONLY | O_NOFOLLOW, 0, err);
+
+		if (fd < 0)
+			return -1;
+		if (json_append(list, json_build("{s:s, s:i}", "name", base_name(path),
+						 "input", files_add(files, fd))) < 0)
+			return error_set_errno(err, ENOMEM, "packing the modules");
+	}
+	return 0;
+}
+
+static int add_file(struct json *request, const char *key, int fd, struct files *files,
+		    struct error *err)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return error_set_errno(err, errno, "packing the modules");
+	if (json_set(request, key, json_build("i", files_add(files, copy))) < 0)
+		return error_set_errno(err, ENOMEM, "packing the modules");
+	return 0;
+}
+
+int prebuilt_pack(const struct prebuilt_input *input, struct prebuilt *prebuilt,
+		  int output, struct error *err)
+{
+	cleanup(files_done) struct files files = { .count = 0 };
+	cleanup_json struct json *request = NULL, *answer = NULL, *list = NULL;
+
+	if (describe(input, prebuilt, err) < 0)
+		return -1;
+	list = json_build("[]");
+	request = json_build("{s:s, s:o}", "job", "pack", "manifest",
+			     prebuilt_manifest(prebuilt));
+	if (!list || !request)
+		return error_set_errno(err, ENOMEM, "packing the modules");
+	if (add_modules(input, list, &files, err) < 0 ||
+	    add_file(request, "output", output, &files, err) < 0)
+		return -1;
+	if (input->cert >= 0 && add_file(request, "cert", input->cert, &files, err) < 0)
+		return -1;
+	if (json_set(request, "modules", take_ptr(list)) < 0)
+		return error_set_errno(err, ENOMEM, "packing the modules");
+	return channel_call(input->channel, request, files.fds, files.count, &answer,
+			    err);
+}
+
+/* The worker's answer is foreign: it becomes part of a path. */
+static bool name_is_valid(const char *name)
+{
+	return text_starts(name, "nvidia") && text_ends(name, ".ko") &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(name);
+}
+
+static int open_outputs(const char *dir, const struct root *root, struct json *list,
+			struct files *files, struct error *err)
+{
+	for (int i = 0; i < BUILD_MODULES_MAX; i++) {
+		char path[PATH_SIZE];
+		int fd;
+
+		if (!text_format(path, sizeof(path), "%s/.%d", dir, i))
+			return error_set_errno(err, ENAMETOOLONG, "unpacking to %s", dir);
+		fd = root_open_at(root, path, O_RDWR | O_CREAT | O_EXCL, 0644, err);
+		if (fd < 0)
+			return -1;
+		if (json_append(list, json_build("i", files_add(files, fd))) < 0)
+			return error_set_errno(err, ENOMEM, "unpacking the modules");
+	}
+	return 0;
+}
+
+/* Gives the unpacked files their names; nvidia.ko becomes the first. */
+static int name_modules(const char *dir, const struct root *root,
+			const struct json *modules, struct build_result *ret_built,
+			struct error *err)
+{
+	struct build_result built = { .count = json_count(modules) };
+
+	if (built.count > BUILD_MODULES_MAX)
+		return error_set(err, ERROR_INTERNAL,
+				 "the worker names too many modules");
+	for (size_t i = 0; i < BUILD_MODULES_MAX; i++) {
+		char from[PATH_SIZE], *to = built.modules[i];
+		const char *name = json_get_string(json_at(modules, i), "name");
+
+		(void)text_format(from, sizeof(from), "%s/.%zu", dir, i);
+		if (i >= built.count && root_unlink(root, from, err) < 0)
+			return -1;
+		if (i >= built.count)
+			continue;
+		if (!name || !name_is_valid(name) ||
+		    !text_format(to, PATH_SIZE, "%s/%s", dir, name))
+			return error_set(err, ERROR_INTERNAL,
+					 "the worker names no module");
+		if (root_rename(root, from, to, err) < 0)
+			return -1;
+		if (strcmp(name, "nvidia.ko") == 0 && i > 0) {
+			memcpy(from, built.modules[0], PATH_SIZE);
+			memcpy(built.modules[0], to, PATH_SIZE);
+			memcpy(to, from, PATH_SIZE);
+		}
+	}
+	*ret_built = built;
+	return 0;
+}
+
+int prebuilt_unpack(int fd, const char *dir, const struct root *root,
+		    const struct channel *channel, struct prebuilt *ret_prebuilt,
+		    struct build_result *ret_built, struct error *err)
+{
+	cleanup(files_done) struct files files = { .count = 0 };
+	cleanup_json struct json *answer = NULL, *list = json_build("[]");
+	cleanup_json struct json *request = json_build("{s:s}", "job", "modules");
+	struct build_result built;
+	struct prebuilt found;
+
+	if (!request || !list)
+		return error_set_errno(err, ENOMEM, "unpacking the modules");
+	if (root_remove_tree(root, dir, err) < 0 ||
+	    root_mkdir(root, dir, 0700, err) < 0 ||
+	    open_outputs(dir, root, list, &files, err) < 0 ||
+	    add_file(request, "input", fd, &files, err) < 0)
+		return -1;
+	if (json_set(request, "outputs", take_ptr(list)) < 0)
+		return error_set_errno(err, ENOMEM, "unpacking the modules");
+	if (channel_call(channel, request, files.fds, files.count, &answer, err) < 0)
+		return -1;
+
+	if (!prebuilt_from_json(json_get(answer, "manifest"), &found))
+		return error_set(err, ERROR_INTEGRITY,
+				 "the archive's manifest lacks a key, or has one that "
+				 "cannot be");
+	if (name_modules(dir, root, json_get(answer, "modules"), &built, err) < 0)
+		return -1;
+	*ret_prebuilt = found;
+	*ret_built = built;
+	return 0;
+}
+
+bool prebuilt_is_trusted(const struct root *root, const char *signed_by)
+{
+	const char *colon = strrchr(signed_by, ' ');
+	struct error ignored = ERROR_INIT;
+	cleanup_free char *text = NULL;
+	struct span rest, line;
+	char wanted[160];
+	size_t size;
+	cleanup_fd int fd = root_open_at(root, "/proc/keys", O_RDONLY, 0, &ignored);
+
+	if (fd < 0 || !colon || !colon[1] ||
+	    !text_format(wanted, sizeof(wanted), ": %s: X509", colon + 1) ||
+	    file_read_fd(fd, KEYS_MAX, &text, &size, &ignored) < 0)
+		return false;
+	rest = (struct span){ text, size };
+	while (span_next_line(&rest, &line)) {
+		if (memmem(line.at, line.len, "asymmetri", strlen("asymmetri")) &&
+		    memmem(line.at, line.len, wanted, strlen(wanted)))
+			return true;
+	}
+	return false;
+}
