@@ -23,6 +23,7 @@ enum args_option {
 	ARGS_BUNDLE = 1 << 7,
 	ARGS_WATCH = 1 << 10,
 	ARGS_PROMETHEUS = 1 << 11,
+	ARGS_ARCHIVE = 1 << 12, /* --output of build-modules: a file */
 };
 
 /* One line of the table: what --help, the man page and the completions say of it. */

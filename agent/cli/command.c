@@ -20,7 +20,7 @@ const struct command command_table[] = {
 	  ARGS_KERNEL | ARGS_DRIVER | ARGS_LOCK_WAIT, COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
 	  "build and install the driver" },
 	{ "build-modules", cmd_build_modules, cmd_run_print, "", 0,
-	  ARGS_KERNEL | ARGS_DRIVER | ARGS_OUTPUT, 0,
+	  ARGS_KERNEL | ARGS_DRIVER | ARGS_ARCHIVE, 0,
 	  "compile the kernel modules into an archive for other guests" },
 	{ "configure", cmd_configure, cmd_run_print, "", 0, ARGS_LOCK_WAIT,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
@@ -92,7 +92,10 @@ static int unknown(const struct args *args, struct error *err)
 static int check_arguments(const struct args *args, const struct command *command,
 			   struct error *err)
 {
-	unsigned extra = args->given & ~command->options;
+	/* --output has two meanings, and the table's first stands for both. */
+	unsigned taken = command->options |
+			 (command->options & ARGS_ARCHIVE ? (unsigned)ARGS_OUTPUT : 0);
+	unsigned extra = args->given & ~taken;
 
 	if (extra)
 		(void)error_set(err, ERROR_USAGE, "%s does not take --%s", command->name,

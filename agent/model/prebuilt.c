@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/manifest.h"
 
 const char *prebuilt_flavour(bool open)
 {
@@ -60,9 +61,9 @@ bool prebuilt_from_json(const struct json *json, struct prebuilt *ret_prebuilt)
 	    !take_optional(json, "sha256", found.sha256, sizeof(found.sha256)))
 		return false;
 	if (!version_valid(span_of(found.version)) ||
-	    !kernel_release_valid(span_of(found.kernel)) || strchr(found.name, '/') ||
-	    found.name[0] == '.' || !is_hash(found.symbols) || !is_hash(found.sha256) ||
-	    size < 0 || !flavour ||
+	    !kernel_release_valid(span_of(found.kernel)) ||
+	    !manifest_path_is_safe(span_of(found.name)) || !is_hash(found.symbols) ||
+	    !is_hash(found.sha256) || size < 0 || !flavour ||
 	    (strcmp(flavour, "open") != 0 && strcmp(flavour, "proprietary") != 0))
 		return false;
 

@@ -18,7 +18,7 @@
 #define PREBUILT_TEXT_MAX 192
 
 struct prebuilt {
-	char name[PACKAGE_NAME_MAX];
+	char name[PACKAGE_NAME_MAX]; /* relative to the repository, safe */
 	char version[VERSION_MAX];
 	char kernel[KERNEL_RELEASE_MAX];
 	char vermagic[PREBUILT_TEXT_MAX];
