@@ -8,12 +8,11 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/symvers.h"
 
 #define TOOL_S 120
 #define FIELDS_MAX (64u << 10)
 #define SYMVERS_MAX (8u << 20)
-#define KEYS_MAX (1u << 20)
-#define PATH_SIZE sizeof(((struct build_result *)0)->modules[0])
 
 static const char *base_name(const char *path)
 {
@@ -22,9 +21,9 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-int prebuilt_fields(struct runner *runner, const struct root *root,
-		    const struct build_result *built, const char *field,
-		    struct run_result *ret_result, struct error *err)
+static int read_fields(struct runner *runner, const struct root *root,
+		       const struct build_result *built, const char *field,
+		       struct run_result *ret_result, struct error *err)
 {
 	const char *argv[BUILD_MODULES_MAX + 4] = { NULL, "-F", field };
 	struct run run = { .argv = argv,
@@ -45,8 +44,8 @@ int prebuilt_fields(struct runner *runner, const struct root *root,
 			 run_describe(ret_result, &run, how, sizeof(how)));
 }
 
-int prebuilt_dump(struct runner *runner, const struct root *root, const char *module,
-		  struct run_result *ret_result, struct error *err)
+static int dump(struct runner *runner, const struct root *root, const char *module,
+		struct run_result *ret_result, struct error *err)
 {
 	char program[128];
 	const char *argv[] = { program, "--dump-modversions", module, NULL };
@@ -64,14 +63,14 @@ int prebuilt_dump(struct runner *runner, const struct root *root, const char *mo
 	return 0;
 }
 
-int prebuilt_read_symvers(struct runner *runner, const struct root *root,
-			  const struct build_result *built, struct symvers *symvers,
-			  struct error *err)
+static int read_symvers(struct runner *runner, const struct root *root,
+			const struct build_result *built, struct symvers *symvers,
+			struct error *err)
 {
 	for (size_t i = 0; i < built->count; i++) {
 		cleanup(run_result_done) struct run_result result = { 0 };
 
-		if (prebuilt_dump(runner, root, built->modules[i], &result, err) < 0)
+		if (dump(runner, root, built->modules[i], &result, err) < 0)
 			return -1;
 		if (symvers_read((struct span){ result.output, result.size }, symvers,
 				 err) < 0)
@@ -92,8 +91,7 @@ static int hash_symvers(const struct prebuilt_input *input, char *ret_sha256, si
 	cleanup_fd int fd = -1;
 	const char *sha256;
 
-	if (prebuilt_read_symvers(input->runner, input->root, input->built, &symvers,
-				  err) < 0)
+	if (read_symvers(input->runner, input->root, input->built, &symvers, err) < 0)
 		return -1;
 	ret_sha256[0] = '\0';
 	if (symvers.count == 0)
@@ -141,8 +139,8 @@ static int describe(const struct prebuilt_input *input, struct prebuilt *prebuil
 {
 	cleanup(run_result_done) struct run_result result = { 0 };
 
-	if (prebuilt_fields(input->runner, input->root, input->built, "vermagic", &result,
-			    err) < 0)
+	if (read_fields(input->runner, input->root, input->built, "vermagic", &result,
+			err) < 0)
 		return -1;
 	copy_line(&result, prebuilt->vermagic, sizeof(prebuilt->vermagic));
 	if (ask_compiler(input, prebuilt->compiler, sizeof(prebuilt->compiler), err) < 0)
@@ -219,120 +217,4 @@ int prebuilt_pack(const struct prebuilt_input *input, struct prebuilt *prebuilt,
 		return error_set_errno(err, ENOMEM, "packing the modules");
 	return channel_call(input->channel, request, files.fds, files.count, &answer,
 			    err);
-}
-
-/* The worker's answer is foreign: it becomes part of a path. */
-static bool name_is_valid(const char *name)
-{
-	return text_starts(name, "nvidia") && text_ends(name, ".ko") &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(name);
-}
-
-static int open_outputs(const char *dir, const struct root *root, struct json *list,
-			struct files *files, struct error *err)
-{
-	for (int i = 0; i < BUILD_MODULES_MAX; i++) {
-		char path[PATH_SIZE];
-		int fd;
-
-		if (!text_format(path, sizeof(path), "%s/.%d", dir, i))
-			return error_set_errno(err, ENAMETOOLONG, "unpacking to %s", dir);
-		fd = root_open_at(root, path, O_RDWR | O_CREAT | O_EXCL, 0644, err);
-		if (fd < 0)
-			return -1;
-		if (json_append(list, json_build("i", files_add(files, fd))) < 0)
-			return error_set_errno(err, ENOMEM, "unpacking the modules");
-	}
-	return 0;
-}
-
-/* Gives the unpacked files their names; nvidia.ko becomes the first. */
-static int name_modules(const char *dir, const struct root *root,
-			const struct json *modules, struct build_result *ret_built,
-			struct error *err)
-{
-	struct build_result built = { .count = json_count(modules) };
-
-	if (built.count > BUILD_MODULES_MAX)
-		return error_set(err, ERROR_INTERNAL,
-				 "the worker names too many modules");
-	for (size_t i = 0; i < BUILD_MODULES_MAX; i++) {
-		char from[PATH_SIZE], *to = built.modules[i];
-		const char *name = json_get_string(json_at(modules, i), "name");
-
-		(void)text_format(from, sizeof(from), "%s/.%zu", dir, i);
-		if (i >= built.count && root_unlink(root, from, err) < 0)
-			return -1;
-		if (i >= built.count)
-			continue;
-		if (!name || !name_is_valid(name) ||
-		    !text_format(to, PATH_SIZE, "%s/%s", dir, name))
-			return error_set(err, ERROR_INTERNAL,
-					 "the worker names no module");
-		if (root_rename(root, from, to, err) < 0)
-			return -1;
-		if (strcmp(name, "nvidia.ko") == 0 && i > 0) {
-			memcpy(from, built.modules[0], PATH_SIZE);
-			memcpy(built.modules[0], to, PATH_SIZE);
-			memcpy(to, from, PATH_SIZE);
-		}
-	}
-	*ret_built = built;
-	return 0;
-}
-
-int prebuilt_unpack(int fd, const char *dir, const struct root *root,
-		    const struct channel *channel, struct prebuilt *ret_prebuilt,
-		    struct build_result *ret_built, struct error *err)
-{
-	cleanup(files_done) struct files files = { .count = 0 };
-	cleanup_json struct json *answer = NULL, *list = json_build("[]");
-	cleanup_json struct json *request = json_build("{s:s}", "job", "modules");
-	struct build_result built;
-	struct prebuilt found;
-
-	if (!request || !list)
-		return error_set_errno(err, ENOMEM, "unpacking the modules");
-	if (root_remove_tree(root, dir, err) < 0 ||
-	    root_mkdir(root, dir, 0700, err) < 0 ||
-	    open_outputs(dir, root, list, &files, err) < 0 ||
-	    add_file(request, "input", fd, &files, err) < 0)
-		return -1;
-	if (json_set(request, "outputs", take_ptr(list)) < 0)
-		return error_set_errno(err, ENOMEM, "unpacking the modules");
-	if (channel_call(channel, request, files.fds, files.count, &answer, err) < 0)
-		return -1;
-
-	if (!prebuilt_from_json(json_get(answer, "manifest"), &found))
-		return error_set(err, ERROR_INTEGRITY,
-				 "the archive's manifest lacks a key, or has one that "
-				 "cannot be");
-	if (name_modules(dir, root, json_get(answer, "modules"), &built, err) < 0)
-		return -1;
-	*ret_prebuilt = found;
-	*ret_built = built;
-	return 0;
-}
-
-bool prebuilt_is_trusted(const struct root *root, const char *signed_by)
-{
-	const char *colon = strrchr(signed_by, ' ');
-	struct error ignored = ERROR_INIT;
-	cleanup_free char *text = NULL;
-	struct span rest, line;
-	char wanted[160];
-	size_t size;
-	cleanup_fd int fd = root_open_at(root, "/proc/keys", O_RDONLY, 0, &ignored);
-
-	if (fd < 0 || !colon || !colon[1] ||
-	    !text_format(wanted, sizeof(wanted), ": %s: X509", colon + 1) ||
-	    file_read_fd(fd, KEYS_MAX, &text, &size, &ignored) < 0)
-		return false;
-	rest = (struct span){ text, size };
-	while (span_next_line(&rest, &line)) {
-		if (memmem(line.at, line.len, "asymmetri", strlen("asymmetri")) &&
-		    memmem(line.at, line.len, wanted, strlen(wanted)))
-			return true;
-	}
-	return false;
 }
