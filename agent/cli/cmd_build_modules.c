@@ -5,7 +5,7 @@
 
 CMD_RUN(cmd_build_modules)
 {
-	struct pipeline_report report;
+	struct pipeline_report report = { 0 };
 	int result;
 
 	if (args->agent.kernel_count != 1 || !args->output) {

@@ -18,7 +18,7 @@ int cmd_run_report(const struct pipeline_report *report, int result,
 int cmd_run_job(struct agent *agent, enum agent_job job, struct json **ret_report,
 		struct error *err)
 {
-	struct pipeline_report report;
+	struct pipeline_report report = { 0 };
 	int result = pipeline_run(agent, job, &report, err);
 
 	return cmd_run_report(&report, result, ret_report, err);

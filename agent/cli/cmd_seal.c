@@ -5,7 +5,7 @@
 
 CMD_RUN(cmd_seal)
 {
-	struct pipeline_report report;
+	struct pipeline_report report = { 0 };
 	int result = seal_guest(agent, &report, err);
 
 	(void)args;

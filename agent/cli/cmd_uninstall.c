@@ -5,7 +5,7 @@
 
 CMD_RUN(cmd_uninstall)
 {
-	struct pipeline_report report;
+	struct pipeline_report report = { 0 };
 	int result = uninstall_all(agent, &report, err);
 
 	(void)args;

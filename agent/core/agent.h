@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "base/beside.h"
 #include "base/channel.h"
 #include "base/root.h"
 #include "base/run.h"
@@ -103,7 +104,8 @@ struct agent {
 	char tree[256];     /* its kernel sources, unpacked or kept; "" for none */
 	bool tree_is_whole; /* user space is in the tree too */
 	bool open_modules;
-	size_t target_count; /* kernels that are to have the driver */
+	struct beside preparing; /* of the build, while the driver is fetched */
+	size_t target_count;     /* kernels that are to have the driver */
 	struct kernel targets[AGENT_KERNELS_MAX];
 	bool target_done[AGENT_KERNELS_MAX]; /* it has it already */
 	struct build_result built[AGENT_KERNELS_MAX];

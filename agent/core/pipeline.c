@@ -6,10 +6,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/critical.h"
 #include "core/driver.h"
 #include "core/journal.h"
 #include "core/licensing.h"
 #include "core/place.h"
+#include "core/prepare.h"
 #include "core/publish.h"
 #include "core/survey.h"
 
@@ -20,19 +22,22 @@
 #define TOKEN (LICENSE | AGENT_TOKEN)
 #define TAKES_AWAY (AGENT_SEAL | AGENT_UNINSTALL)
 
-/* the configuration comes before this list, the report after it */
+/*
+ * The configuration comes before this list, the report after it. What stands last in a
+ * line works beside that step and those after it, until one waits for it.
+ */
 static const struct pipeline_step steps[] = {
-	{ "detect", survey_detect, ALL, false },      /* PCI, kernels -> gpus, host */
-	{ "metadata", survey_metadata, ALL, true },   /* drive, service -> settings */
-	{ "match", driver_match, DRIVER, false },     /* host, repository -> package */
-	{ "fetch", driver_fetch, DRIVER, false },     /* package      -> file */
-	{ "unpack", driver_unpack, DRIVER, false },   /* file         -> tree */
+	{ "detect", survey_detect, ALL, false },    /* PCI, kernels -> gpus, host */
+	{ "metadata", survey_metadata, ALL, true }, /* drive, service -> settings */
+	{ "match", driver_match, DRIVER, false },   /* host, repository -> package */
+	{ "fetch", driver_fetch, DRIVER, false, prepare_begin }, /* package -> file */
+	{ "unpack", driver_unpack, DRIVER, false },              /* file -> tree */
 	{ "build", driver_build, SYSTEM, false },     /* tree, kernel -> modules */
 	{ "install", driver_install, SYSTEM, false }, /* modules, tree -> driver */
 	{ "configure", licensing_configure, LICENSE, false }, /* settings -> gridd.conf */
 	{ "token", licensing_token, TOKEN, false },           /* metadata, file -> .tok */
-	{ "gridd", licensing_gridd, TOKEN, true },         /* changes      -> restart */
-	{ "license", licensing_license, AGENT_RUN, true }, /* nvidia-smi -> Licensed */
+	{ "gridd", licensing_gridd, TOKEN, true },            /* changes -> restart */
+	{ "license", licensing_license, AGENT_RUN, true },    /* nvidia-smi -> Licensed */
 };
 _Static_assert(ARRAY_SIZE(steps) <= PIPELINE_STEPS_MAX, "the report has room");
 
@@ -99,14 +104,51 @@ static int run_step(struct agent *agent, const struct pipeline_step *step,
 	return result;
 }
 
+/*
+ * A package manager that was started is not left behind, and not cut off because another
+ * step failed: the next run then has what it needs.
+ */
+static void end_beside(struct agent *agent, double begin, struct pipeline_report *report)
+{
+	const struct beside *beside = &agent->preparing;
+	struct error ignored = ERROR_INIT;
+
+	if (prepare_end(agent, &ignored) < 0)
+		log_line(LOG_LEVEL_DEBUG, "preparing the build: %s", ignored.text);
+	if (beside->began <= 0)
+		return;
+	report->prepare_began = beside->began - begin;
+	report->prepare_seconds = beside->seconds;
+	report->prepare_waited = beside->waited;
+}
+
+/* Of a run that did something, for whoever asks later where its time went. */
+static void note_critical(struct agent *agent, const struct pipeline_report *report)
+{
+	struct error err = ERROR_INIT;
+	bool changed = false;
+
+	for (size_t i = 0; i < report->count; i++)
+		changed |= report->outcomes[i].kind == OUTCOME_CHANGED;
+	if (!(agent->job & SYSTEM) || !changed)
+		return;
+	json_free(agent->state.critical);
+	agent->state.critical = critical_names(report);
+	if (state_save(&agent->root, &agent->state, &err) < 0)
+		log_line(LOG_LEVEL_WARNING, "warning: %s", err.text);
+}
+
 int pipeline_run_list(struct agent *agent, enum agent_job job,
 		      const struct pipeline_step *list, size_t count,
 		      struct pipeline_report *ret_report, struct error *err)
 {
-	ret_report->count = 0;
+	double begin = clock_monotonic();
+	int result = 0;
+
+	*ret_report = (struct pipeline_report){ 0 };
 	agent->job = job;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && result == 0; i++) {
 		struct outcome *outcome = &ret_report->outcomes[ret_report->count];
 
 		if (!(list[i].jobs & job))
@@ -114,20 +156,25 @@ int pipeline_run_list(struct agent *agent, enum agent_job job,
 		*outcome = (struct outcome){ .step = list[i].name };
 		ret_report->count++;
 
+		outcome->began = clock_monotonic() - begin;
 		if (list[i].online && agent->offline) {
 			outcome->kind = OUTCOME_SKIPPED;
 			(void)snprintf(outcome->detail, sizeof(outcome->detail),
 				       "offline");
 			continue;
 		}
+		if (list[i].beside)
+			list[i].beside(agent);
 		if (run_step(agent, &list[i], outcome, err) < 0) {
 			if (job & SYSTEM && agent->tree_is_whole)
 				place_discard(agent);
-			return -1;
+			result = -1;
 		}
 	}
 
-	return 0;
+	end_beside(agent, begin, ret_report);
+	note_critical(agent, ret_report);
+	return result;
 }
 
 /* For `status`: a driver that is not there cannot say why. */
@@ -164,15 +211,17 @@ struct json *pipeline_report_json(const struct pipeline_report *report)
 		const struct outcome *outcome = &report->outcomes[i];
 
 		if (json_append(list,
-				json_build("{s:s, s:s, s:o, s:f}", "step", outcome->step,
-					   "outcome", outcome_kind_name(outcome->kind),
-					   "detail",
+				json_build("{s:s, s:s, s:o, s:f, s:f}", "step",
+					   outcome->step, "outcome",
+					   outcome_kind_name(outcome->kind), "detail",
 					   json_text(outcome->detail,
 						     strlen(outcome->detail)),
-					   "seconds", outcome->seconds)) < 0) {
+					   "began", outcome->began, "seconds",
+					   outcome->seconds)) < 0) {
 			json_free(list);
 			list = NULL;
 		}
 	}
-	return json_build("{s:i, s:o}", "schema", 1, "steps", list);
+	return json_build("{s:i, s:o, s:o, s:o}", "schema", 1, "steps", list, "critical",
+			  critical_names(report), "beside", critical_beside(report));
 }

@@ -15,13 +15,16 @@
 struct pipeline_report {
 	size_t count;
 	struct outcome outcomes[PIPELINE_STEPS_MAX];
+	double prepare_began; /* what worked beside the steps; its end was waited for */
+	double prepare_seconds, prepare_waited;
 };
 
 struct pipeline_step {
 	const char *name;
 	int (*run)(struct agent *agent, struct outcome *outcome, struct error *err);
-	unsigned jobs; /* of which jobs it is a part */
-	bool online;   /* skipped during an image build */
+	unsigned jobs;                       /* of which jobs it is a part */
+	bool online;                         /* skipped during an image build */
+	void (*beside)(struct agent *agent); /* what works beside it and later ones */
 };
 
 /*
@@ -40,5 +43,8 @@ must_check int pipeline_run_list(struct agent *agent, enum agent_job job,
 				 const struct pipeline_step *list, size_t count,
 				 struct pipeline_report *ret_report, struct error *err);
 
-/* The contract's {"schema":1,"steps":[...]}; NULL when memory is out. */
+/*
+ * The contract's {"schema":1,"steps":[...]}, with "critical": the names of what the run
+ * waited for, in order, and "beside": what worked meanwhile. NULL when memory is out.
+ */
 struct json *pipeline_report_json(const struct pipeline_report *report);

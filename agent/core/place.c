@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/change.h"
+#include "core/prepare.h"
 #include "steps/build.h"
 #include "steps/install.h"
 #include "steps/sign.h"
@@ -34,7 +35,7 @@ int place_unpack(struct agent *agent, struct error *err)
 }
 
 /* Secure Boot refuses what we compile, unless it is signed: known before the compile. */
-static int check_secure_boot(struct agent *agent, struct error *err)
+int place_check_secure_boot(struct agent *agent, struct error *err)
 {
 	if (agent->offline || agent->settings.signing.key[0] ||
 	    detect_secure_boot(&agent->root) != 1)
@@ -50,19 +51,25 @@ static int find_toolchain(struct agent *agent, struct kernel *kernel,
 			  struct toolchain *ret_toolchain, struct error *err)
 {
 	struct toolchain_system system;
+	bool missing;
 
 	if (toolchain_find(&agent->root, kernel, ret_toolchain, err) < 0)
 		return -1;
-	if (!ret_toolchain->missing[0])
+	missing = ret_toolchain->missing[0] != '\0';
+	/* Headers that have come since we looked: then only `kernel` is read anew below.
+	 */
+	if (!missing && kernel->headers)
 		return 0;
-	if (strcmp(agent->settings.driver.prerequisites, "install") != 0) {
+	if (missing && strcmp(agent->settings.driver.prerequisites, "install") != 0) {
 		(void)error_set(err, ERROR_PREREQUISITES, "kernel %s: missing: %s",
 				kernel->release, ret_toolchain->missing);
 		return error_hint(err, "install them, or set driver.prerequisites to "
 				       "\"install\"");
 	}
 
-	log_line(LOG_LEVEL_NOTICE, "build      installing %s", ret_toolchain->missing);
+	if (missing)
+		log_line(LOG_LEVEL_NOTICE, "build      installing %s",
+			 ret_toolchain->missing);
 	system = (struct toolchain_system){ .root = &agent->root,
 					    .os = &agent->os,
 					    .runner = &agent->runner,
@@ -128,7 +135,8 @@ int place_build(struct agent *agent, struct outcome *outcome, struct error *err)
 	const char *version = agent->match.package.version;
 	size_t count = 0;
 
-	if (agent_need_log(agent, err) < 0 || check_secure_boot(agent, err) < 0)
+	if (agent_need_log(agent, err) < 0 || place_check_secure_boot(agent, err) < 0 ||
+	    prepare_end(agent, err) < 0)
 		return -1;
 	if (is_package(agent))
 		return prepare_package(agent, outcome, err);

@@ -7,6 +7,9 @@
  */
 
 #include "core/agent.h"
+
+/* ERROR_SECURE_BOOT where modules that are compiled here would not be loaded. */
+must_check int place_check_secure_boot(struct agent *agent, struct error *err);
 #include "model/outcome.h"
 
 /* agent->package_path (a .run) to agent->tree. */

@@ -229,7 +229,7 @@ int prebuild_modules(struct agent *agent, const char *output,
 	struct error ignored = ERROR_INIT;
 	int result = -1;
 
-	ret_report->count = 0;
+	*ret_report = (struct pipeline_report){ 0 };
 	agent->offline = true; /* this machine's GPU, if any, is not meant */
 	if (check_output(agent, output, err) < 0 || survey_kernels(agent, err) < 0)
 		return -1;

@@ -54,9 +54,10 @@ static bool copy_step(void *context, const char *key, const struct json *value)
 
 	if (outcome && detail && time &&
 	    json_set(copy->steps, key,
-		     json_build("{s:s, s:s, s:f, s:s}", "outcome", outcome, "detail",
-				detail, "seconds", json_get_real(value, "seconds", 0),
-				"time", time)) < 0)
+		     json_build("{s:s, s:s, s:f, s:f, s:s}", "outcome", outcome, "detail",
+				detail, "began", json_get_real(value, "began", 0),
+				"seconds", json_get_real(value, "seconds", 0), "time",
+				time)) < 0)
 		copy->failed = true;
 	return !copy->failed;
 }
@@ -88,6 +89,8 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 	ret_state->installing_failed = json_get_bool(json, "installing_failed", false);
 	if (json_kind(json_get(json, "trouble")) == JSON_KIND_OBJECT)
 		ret_state->trouble = json_take(json, "trouble");
+	if (json_kind(json_get(json, "critical")) == JSON_KIND_ARRAY)
+		ret_state->critical = json_take(json, "critical");
 	json_each(json_get(json, "steps"), copy_step, &copy);
 	if (copy.failed) {
 		state_done(ret_state);
@@ -99,11 +102,11 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 int state_save(const struct root *root, const struct state *state, struct error *err)
 {
 	cleanup_json struct json *json =
-		json_build("{s:i, s:o, s:o, s:b, s:O, s:O?}", "schema", 1, "driver",
+		json_build("{s:i, s:o, s:o, s:b, s:O, s:O?, s:O*}", "schema", 1, "driver",
 			   driver_json(&state->driver), "installing",
 			   driver_json(&state->installing), "installing_failed",
 			   state->installing_failed, "steps", state->steps, "trouble",
-			   state->trouble);
+			   state->trouble, "critical", state->critical);
 	cleanup_free char *text = json ? json_print(json) : NULL;
 
 	if (!text)
@@ -117,7 +120,8 @@ void state_done(struct state *state)
 {
 	json_free(state->steps);
 	json_free(state->trouble);
-	state->steps = state->trouble = NULL;
+	json_free(state->critical);
+	state->steps = state->trouble = state->critical = NULL;
 }
 
 int state_note(struct state *state, const struct outcome *outcome, struct error *err)
@@ -127,11 +131,11 @@ int state_note(struct state *state, const struct outcome *outcome, struct error 
 	if (outcome->kind != OUTCOME_CHANGED && outcome->kind != OUTCOME_FAILED)
 		return 0;
 	if (json_set(state->steps, outcome->step,
-		     json_build("{s:s, s:o, s:f, s:s}", "outcome",
+		     json_build("{s:s, s:o, s:f, s:f, s:s}", "outcome",
 				outcome_kind_name(outcome->kind), "detail",
 				json_text(outcome->detail, strlen(outcome->detail)),
-				"seconds", outcome->seconds, "time",
-				clock_text(clock_now(), time, sizeof(time)))) < 0)
+				"began", outcome->began, "seconds", outcome->seconds,
+				"time", clock_text(clock_now(), time, sizeof(time)))) < 0)
 		return error_set_errno(err, ENOMEM, "noting the step %s", outcome->step);
 	return 0;
 }

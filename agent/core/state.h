@@ -32,8 +32,9 @@ struct state {
 	/* The system is being changed to this one: finish it, or put `driver` back. */
 	struct state_driver installing;
 	bool installing_failed; /* it was tried to its end and does not work */
-	struct json *steps;     /* name -> {"outcome","detail","seconds","time"} */
-	struct json *trouble;   /* of the last run, see state_end(); NULL: none */
+	struct json *steps;    /* name -> {"outcome","detail","began","seconds","time"} */
+	struct json *trouble;  /* of the last run, see state_end(); NULL: none */
+	struct json *critical; /* names of what the last change waited for; NULL: none */
 };
 
 /* A missing file is an empty state; so is a damaged one, which the next save replaces. */

@@ -72,7 +72,9 @@ SHAPES = {
               "integrity": {"sha256-pin", "signature", "index-tls", "manifest-tls", "tls", "local-file", "none"},
               "bytes_transferred": int, "seconds": seconds},
     "steps": {"schema": one, "steps": [{"step": set(STEPS), "outcome": {"changed", "unchanged", "skipped", "failed"},
-                                        "detail": str, "seconds": seconds}]},
+                                        "detail": str, "began": seconds, "seconds": seconds}],
+              "critical": [set(STEPS) | {"toolchain"}],
+              "beside": [{"work": {"toolchain"}, "step": set(STEPS), "began": seconds, "seconds": seconds, "waited": seconds}]},
     "token check": {
         "schema": one, "valid": bool,
         "problems": [{"code": {"missing", "empty", "not_a_token", "glued", "inner_whitespace", "invisible", "too_large", "bom",

@@ -1,0 +1,97 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: Apache-2.0
+"""What does not depend on each other is done at the same time: the package manager brings headers and compiler while the driver is
+fetched. A signal ends both, and which error is told does not depend on which came first."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from lab import check, scene, servers  # noqa: E402
+from lab.check import need  # noqa: E402
+
+check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip")
+
+SLOWLY = ("--set", "http.rate_limit_kib=2048")
+
+
+def purge(guest):
+    done = guest.exec(["apt-get", "-y", "purge", f"linux-headers-{guest.kernels[0]}", "gcc-12", "make"], merge=True)
+    need(done.returncode == 0, done.stdout.decode())
+
+
+def has_compiler(guest):
+    return guest.exec(["test", "-x", "/usr/bin/gcc-12"]).returncode == 0
+
+
+def wait_for(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        need(time.monotonic() < deadline, f"{what} after {seconds} s")
+        time.sleep(0.1)
+
+
+def claim_a_signal_ends_both(guest):
+    guest.boot(tied=True)
+    purge(guest)
+    run = guest.spawn(["vgpu-guest-agent", "run", *SLOWLY], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wait_for(lambda: b"apt-get" in guest.exec(["pgrep", "-a", "-x", "apt-get|fetch-worker"]).stdout and
+             b"fetch-worker" in guest.exec(["pgrep", "-a", "-x", "apt-get|fetch-worker"]).stdout, 60, "not both at work")
+    began = time.monotonic()
+    guest.exec(["sh", "-c", "kill -TERM $(pgrep -o -x vgpu-guest-agen)"])
+    said = run.communicate(timeout=60)[0].decode(errors="replace")
+    need(run.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM), f"{run.returncode}: {said}")
+    need(time.monotonic() - began < 30, "it took too long")
+    need(not scene.leftovers(guest), scene.leftovers(guest))
+
+
+def claim_a_fetch_that_fails_is_what_is_told_and_the_compiler_stays(guest):
+    path = f"{guest.servers}/repository/PULP_MANIFEST"
+    with open(path) as file:
+        good = file.read()
+    with open(path, "w") as file:
+        file.writelines(f"{','.join([name, '0' * 64, size])}\n" for name, _, size in
+                        (line.rsplit(",", 2) for line in good.splitlines()))
+    done = scene.agent(guest, "--json", "run", timeout=600)
+    with open(path, "w") as file:
+        file.write(good)
+    error = scene.report(done)["error"]
+    need((done.returncode, error["step"]) == (6, "fetch"), scene.words(done))
+    need(has_compiler(guest), scene.words(done))
+    need(not scene.leftovers(guest), scene.leftovers(guest))
+
+
+def claim_headers_and_compiler_come_while_the_driver_is_fetched(guest):
+    purge(guest)
+    began = time.monotonic()
+    done = scene.agent(guest, "--json", "run", *SLOWLY, timeout=600)
+    wall = time.monotonic() - began
+    need(done.returncode == 0, scene.words(done))
+    report = scene.report(done)
+    steps = {step["step"]: step for step in report["steps"]}
+    [beside] = report["beside"]
+    need((beside["work"], beside["step"]) == ("toolchain", "build"), beside)
+    fetch, build = steps["fetch"], steps["build"]
+    together = min(fetch["began"] + fetch["seconds"], beside["began"] + beside["seconds"]) - max(fetch["began"], beside["began"])
+    need(together > 1, f"{together:.1f} s at the same time: {report}")
+    need(build["began"] < fetch["began"] + fetch["seconds"] + beside["seconds"], "one after the other")
+    need(build["seconds"] >= beside["waited"], build)
+    need(wall < sum(step["seconds"] for step in steps.values()) + beside["seconds"], f"{wall:.1f} s, {report}")
+    late = beside["waited"] >= 0.05
+    need(("toolchain" in report["critical"]) == late and ("fetch" in report["critical"]) != late, report)
+
+
+def claim_the_state_keeps_the_times_and_the_critical_path(guest):
+    with open(f"{guest.root}/var/lib/vgpu-guest-agent/state.json") as file:
+        state = json.load(file)
+    need({"build", "install", "license"} & set(state["critical"]) >= {"build", "install"}, state)
+    need(state["steps"]["install"]["began"] > state["steps"]["build"]["began"] > state["steps"]["fetch"]["began"] >= 0, state)
+
+
+with scene.bare() as guest:
+    scene.furnish(guest)
+    servers.publish(guest.servers, scene.bundle(scene.DRIVER, scene.HOST, "--pad", "40"))
+    sys.exit(check.run([value for name, value in list(globals().items()) if name.startswith("claim_")], guest))
