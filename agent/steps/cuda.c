@@ -3,53 +3,12 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "steps/cuda_time.h"
 
-#define ROUNDS 3
-#define LAUNCHES_MAX 100
-#define ROUND_BYTES (1ull << 33) /* one round moves about so much: tens of ms at most */
 #define THROTTLED_SHARE 0.1
-
-/*
- * The driver API as its documentation gives it ("CUDA Driver API"): handles are pointers,
- * device addresses 64 bits, results ints with 0 for success. The _v2 names are the ABI
- * since CUDA 4.0.
- */
-typedef int cuda_result; /* CUresult */
-
-struct api {
-	void *library;
-	cuda_result (*cuInit)(unsigned flags);
-	cuda_result (*cuGetErrorName)(cuda_result error, const char **name);
-	cuda_result (*cuDeviceGetCount)(int *count);
-	cuda_result (*cuDeviceGet)(int *device, int ordinal);
-	cuda_result (*cuDeviceGetName)(char *name, int size, int device);
-	cuda_result (*cuDeviceGetUuid)(unsigned char uuid[16], int device);
-	cuda_result (*cuDeviceTotalMem_v2)(size_t *bytes, int device);
-	cuda_result (*cuDeviceGetAttribute)(int *value, int attribute, int device);
-	cuda_result (*cuCtxCreate_v2)(void **context, unsigned flags, int device);
-	cuda_result (*cuCtxDestroy_v2)(void *context);
-	cuda_result (*cuModuleLoadData)(void **module, const void *image);
-	cuda_result (*cuModuleGetFunction)(void **function, void *module,
-					   const char *name);
-	cuda_result (*cuMemAlloc_v2)(uint64_t *address, size_t size);
-	cuda_result (*cuMemcpyHtoD_v2)(uint64_t to, const void *from, size_t size);
-	cuda_result (*cuMemcpyDtoH_v2)(void *to, uint64_t from, size_t size);
-	cuda_result (*cuMemcpyDtoDAsync_v2)(uint64_t to, uint64_t from, size_t size,
-					    void *stream);
-	cuda_result (*cuMemsetD32_v2)(uint64_t to, unsigned value, size_t count);
-	cuda_result (*cuLaunchKernel)(void *function, unsigned grid_x, unsigned grid_y,
-				      unsigned grid_z, unsigned block_x, unsigned block_y,
-				      unsigned block_z, unsigned shared, void *stream,
-				      void **arguments, void **extra);
-	cuda_result (*cuEventCreate)(void **event, unsigned flags);
-	cuda_result (*cuEventRecord)(void *event, void *stream);
-	cuda_result (*cuEventSynchronize)(void *event);
-	cuda_result (*cuEventElapsedTime)(float *milliseconds, void *from, void *to);
-};
 
 /* CUdevice_attribute */
 enum {
@@ -60,28 +19,30 @@ enum {
 	ATTRIBUTE_MINOR = 76,
 };
 
+/* `small_most`: as measured on an H100, by scripts/bench-validate. */
 const struct cuda_suite cuda_suite_own = {
 	.ptx = NULL, /* cuda_kernels: another file's address is no constant here */
-	.kernels = { { "copy", 0, 0, 256, 1, true },
-		     { "naive", 32, 32, 256, 1, false },
-		     { "coalesced", 64, 16, 256, 1, false },
-		     { "optimized", 32, 32, 256, 1, false },
-		     { "best", 64, 64, 256, 1, false } },
+	.kernels = { { "copy", true, { "copy", 0, 0, 256, 1 }, 0, { 0 } },
+		     { "naive",
+		       false,
+		       { "naive", 32, 32, 256, 1 },
+		       256,
+		       { "naive_small", 16, 16, 16, 16 } },
+		     { "coalesced",
+		       false,
+		       { "coalesced", 64, 16, 256, 1 },
+		       512,
+		       { "coalesced_small", 16, 16, 16, 16 } },
+		     { "optimized",
+		       false,
+		       { "optimized", 32, 32, 256, 1 },
+		       320,
+		       { "optimized_small", 16, 16, 16, 16 } },
+		     { "best", false, { "best", 64, 64, 256, 1 }, 0, { 0 } } },
 };
 
-/* One device's work: two matrices there, one of them here. */
-struct bench {
-	const struct api *api;
-	const struct cuda_suite *suite;
-	void *context, *module, *begin, *end;
-	uint64_t in, out;
-	uint32_t *host;
-	unsigned size;
-	size_t bytes;
-};
-
-static int check(const struct api *api, cuda_result result, const char *what,
-		 struct error *err)
+int cuda_check(const struct cuda_api *api, cuda_result result, const char *what,
+	       struct error *err)
 {
 	const char *name = NULL;
 
@@ -95,46 +56,56 @@ static int check(const struct api *api, cuda_result result, const char *what,
 			  "-e NVRM -e Xid");
 }
 
-static void api_close(struct api *api)
+static void api_close(struct cuda_api *api)
 {
 	if (api->library)
 		(void)dlclose(api->library);
 }
 
-static int api_open(const char *library, struct api *api, struct error *err)
-{
-#define SYMBOL(symbol)                                \
-	{                                             \
-#		symbol, offsetof(struct api, symbol) \
+#define SYMBOL(symbol, is_optional)                                     \
+	{                                                               \
+#		symbol, offsetof(struct cuda_api, symbol), is_optional \
 	}
-	static const struct {
-		const char *name;
-		size_t offset;
-	} symbols[] = {
-		SYMBOL(cuInit),
-		SYMBOL(cuGetErrorName),
-		SYMBOL(cuDeviceGetCount),
-		SYMBOL(cuDeviceGet),
-		SYMBOL(cuDeviceGetName),
-		SYMBOL(cuDeviceGetUuid),
-		SYMBOL(cuDeviceTotalMem_v2),
-		SYMBOL(cuDeviceGetAttribute),
-		SYMBOL(cuCtxCreate_v2),
-		SYMBOL(cuCtxDestroy_v2),
-		SYMBOL(cuModuleLoadData),
-		SYMBOL(cuModuleGetFunction),
-		SYMBOL(cuMemAlloc_v2),
-		SYMBOL(cuMemcpyHtoD_v2),
-		SYMBOL(cuMemcpyDtoH_v2),
-		SYMBOL(cuMemcpyDtoDAsync_v2),
-		SYMBOL(cuMemsetD32_v2),
-		SYMBOL(cuLaunchKernel),
-		SYMBOL(cuEventCreate),
-		SYMBOL(cuEventRecord),
-		SYMBOL(cuEventSynchronize),
-		SYMBOL(cuEventElapsedTime),
-	};
+static const struct symbol {
+	const char *name;
+	size_t offset;
+	bool optional;
+} symbols[] = {
+	SYMBOL(cuInit, false),
+	SYMBOL(cuGetErrorName, false),
+	SYMBOL(cuDeviceGetCount, false),
+	SYMBOL(cuDeviceGet, false),
+	SYMBOL(cuDeviceGetName, false),
+	SYMBOL(cuDeviceGetUuid, false),
+	SYMBOL(cuDeviceTotalMem_v2, false),
+	SYMBOL(cuDeviceGetAttribute, false),
+	SYMBOL(cuCtxCreate_v2, false),
+	SYMBOL(cuCtxDestroy_v2, false),
+	SYMBOL(cuModuleLoadData, false),
+	SYMBOL(cuModuleGetFunction, false),
+	SYMBOL(cuMemAlloc_v2, false),
+	SYMBOL(cuMemcpyHtoD_v2, false),
+	SYMBOL(cuMemcpyDtoH_v2, false),
+	SYMBOL(cuMemcpyDtoDAsync_v2, false),
+	SYMBOL(cuMemsetD32_v2, false),
+	SYMBOL(cuLaunchKernel, false),
+	SYMBOL(cuStreamCreate, false),
+	SYMBOL(cuEventCreate, false),
+	SYMBOL(cuEventRecord, false),
+	SYMBOL(cuEventSynchronize, false),
+	SYMBOL(cuEventElapsedTime, false),
+	SYMBOL(cuStreamBeginCapture_v2, true),
+	SYMBOL(cuStreamEndCapture, true),
+	SYMBOL(cuGraphInstantiateWithFlags, true),
+	SYMBOL(cuGraphLaunch, true),
+	SYMBOL(cuGraphExecDestroy, true),
+	SYMBOL(cuGraphDestroy, true),
+};
 #undef SYMBOL
+
+static int api_open(const char *library, struct cuda_api *api, struct error *err)
+{
+	bool has_graphs = true;
 
 	api->library = dlopen(library ? library : "libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
 	if (!api->library) {
@@ -145,32 +116,37 @@ static int api_open(const char *library, struct api *api, struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
 		void *found = dlsym(api->library, symbols[i].name);
 
-		if (!found)
+		if (!found && symbols[i].optional)
+			has_graphs = false;
+		else if (!found)
 			return error_set(err, ERROR_DRIVER,
 					 "the driver's CUDA library has no %s",
 					 symbols[i].name);
 		memcpy((char *)api + symbols[i].offset, &found, sizeof(found));
 	}
-	return check(api, api->cuInit(0), "starting CUDA", err);
+	if (!has_graphs)
+		api->cuGraphLaunch = NULL;
+	return cuda_check(api, api->cuInit(0), "starting CUDA", err);
 }
 
-static int look_at_device(const struct api *api, int handle, struct cuda_device *device,
-			  struct error *err)
+static int look_at_device(const struct cuda_api *api, int handle,
+			  struct cuda_device *device, struct error *err)
 {
 	unsigned char id[16];
 	int clock_khz = 0, width = 0;
 
-	if (check(api,
-		  api->cuDeviceGetName(device->name, sizeof(device->name) - 1, handle),
-		  "asking for the device's name", err) < 0 ||
-	    check(api, api->cuDeviceGetUuid(id, handle), "asking for its UUID", err) <
-		    0 ||
-	    check(api, api->cuDeviceTotalMem_v2(&device->memory, handle),
-		  "asking for its memory", err) < 0 ||
-	    check(api,
-		  api->cuDeviceGetAttribute(&device->multiprocessors,
-					    ATTRIBUTE_MULTIPROCESSORS, handle),
-		  "asking for its multiprocessors", err) < 0)
+	if (cuda_check(
+		    api,
+		    api->cuDeviceGetName(device->name, sizeof(device->name) - 1, handle),
+		    "asking for the device's name", err) < 0 ||
+	    cuda_check(api, api->cuDeviceGetUuid(id, handle), "asking for its UUID",
+		       err) < 0 ||
+	    cuda_check(api, api->cuDeviceTotalMem_v2(&device->memory, handle),
+		       "asking for its memory", err) < 0 ||
+	    cuda_check(api,
+		       api->cuDeviceGetAttribute(&device->multiprocessors,
+						 ATTRIBUTE_MULTIPROCESSORS, handle),
+		       "asking for its multiprocessors", err) < 0)
 		return -1;
 	text_sanitize(device->name);
 
@@ -195,7 +171,7 @@ static int look_at_device(const struct api *api, int handle, struct cuda_device 
 	return 0;
 }
 
-static void bench_done(struct bench *bench)
+static void bench_done(struct cuda_bench *bench)
 {
 	/* The memory, the module and the events go with their context. */
 	if (bench->context)
@@ -203,87 +179,50 @@ static void bench_done(struct bench *bench)
 	free(bench->host);
 }
 
-static int bench_begin(struct bench *bench, int handle, struct error *err)
+static int bench_begin(struct cuda_bench *bench, int handle, struct error *err)
 {
-	const struct api *api = bench->api;
+	const struct cuda_api *api = bench->api;
 
 	bench->bytes = (size_t)bench->size * bench->size * sizeof(float);
 	bench->host = malloc(bench->bytes);
 	if (!bench->host)
 		return error_set_errno(err, ENOMEM, "making the matrix");
 
-	if (check(api, api->cuCtxCreate_v2(&bench->context, 0, handle),
-		  "opening the device", err) < 0 ||
-	    check(api,
-		  api->cuModuleLoadData(&bench->module, bench->suite->ptx
-								? bench->suite->ptx
-								: cuda_kernels),
-		  "compiling the kernels", err) < 0 ||
-	    check(api, api->cuEventCreate(&bench->begin, 0), "making a clock", err) < 0 ||
-	    check(api, api->cuEventCreate(&bench->end, 0), "making a clock", err) < 0 ||
-	    check(api, api->cuMemAlloc_v2(&bench->in, bench->bytes),
-		  "taking memory of the GPU", err) < 0 ||
-	    check(api, api->cuMemAlloc_v2(&bench->out, bench->bytes),
-		  "taking memory of the GPU", err) < 0)
+	if (cuda_check(api, api->cuCtxCreate_v2(&bench->context, 0, handle),
+		       "opening the device", err) < 0 ||
+	    cuda_check(api,
+		       api->cuModuleLoadData(&bench->module, bench->suite->ptx
+								     ? bench->suite->ptx
+								     : cuda_kernels),
+		       "compiling the kernels", err) < 0 ||
+	    cuda_check(api, api->cuStreamCreate(&bench->stream, 0), "making a stream",
+		       err) < 0 ||
+	    cuda_check(api, api->cuEventCreate(&bench->begin, 0), "making a clock", err) <
+		    0 ||
+	    cuda_check(api, api->cuEventCreate(&bench->end, 0), "making a clock", err) <
+		    0 ||
+	    cuda_check(api, api->cuMemAlloc_v2(&bench->in, bench->bytes),
+		       "taking memory of the GPU", err) < 0 ||
+	    cuda_check(api, api->cuMemAlloc_v2(&bench->out, bench->bytes),
+		       "taking memory of the GPU", err) < 0)
 		return -1;
 
 	/* Every element is another number; as bits, so that no float is a NaN's quiet
 	 * twin. */
 	for (size_t i = 0; i < bench->bytes / sizeof(uint32_t); i++)
 		bench->host[i] = (uint32_t)i;
-	return check(api, api->cuMemcpyHtoD_v2(bench->in, bench->host, bench->bytes),
-		     "copying to the GPU", err);
+	return cuda_check(api, api->cuMemcpyHtoD_v2(bench->in, bench->host, bench->bytes),
+			  "copying to the GPU", err);
 }
 
-static cuda_result launch(struct bench *bench, const struct cuda_kernel *kernel,
-			  void *function)
-{
-	void *arguments[] = { &bench->out, &bench->in, &bench->size };
-	unsigned size = bench->size;
-
-	if (!kernel)
-		return bench->api->cuMemcpyDtoDAsync_v2(bench->out, bench->in,
-							bench->bytes, NULL);
-	if (kernel->tile_x == 0)
-		return bench->api->cuLaunchKernel(
-			function, (unsigned)(bench->bytes / 16 / kernel->threads_x), 1, 1,
-			kernel->threads_x, 1, 1, 0, NULL, arguments, NULL);
-	return bench->api->cuLaunchKernel(function, size / kernel->tile_x,
-					  size / kernel->tile_y, 1, kernel->threads_x,
-					  kernel->threads_y, 1, 0, NULL, arguments, NULL);
-}
-
-/* Seconds of one launch; what is launched before the clock starts warms up. */
-static int time_round(struct bench *bench, const struct cuda_kernel *kernel,
-		      void *function, unsigned launches, double *ret_seconds,
-		      struct error *err)
-{
-	const struct api *api = bench->api;
-	float milliseconds = 0;
-	cuda_result result = launch(bench, kernel, function);
-
-	if (result == 0)
-		result = api->cuEventRecord(bench->begin, NULL);
-	for (unsigned i = 0; i < launches && result == 0; i++)
-		result = launch(bench, kernel, function);
-	if (result == 0)
-		result = api->cuEventRecord(bench->end, NULL);
-	if (result == 0)
-		result = api->cuEventSynchronize(bench->end);
-	if (result == 0)
-		result = api->cuEventElapsedTime(&milliseconds, bench->begin, bench->end);
-	*ret_seconds = milliseconds / 1e3 / launches;
-	return check(api, result, kernel ? kernel->name : "device to device copy", err);
-}
-
-static int is_correct(struct bench *bench, bool copies, bool *ret_correct,
+static int is_correct(struct cuda_bench *bench, bool copies, bool *ret_correct,
 		      struct error *err)
 {
 	unsigned size = bench->size;
 
-	if (check(bench->api,
-		  bench->api->cuMemcpyDtoH_v2(bench->host, bench->out, bench->bytes),
-		  "copying from the GPU", err) < 0)
+	if (cuda_check(bench->api,
+		       bench->api->cuMemcpyDtoH_v2(bench->host, bench->out, bench->bytes),
+		       "copying from the GPU", err) < 0)
 		return -1;
 
 	*ret_correct = true;
@@ -299,32 +238,16 @@ static int is_correct(struct bench *bench, bool copies, bool *ret_correct,
 }
 
 /* `kernel` NULL: the driver's own copy. */
-static int measure(struct bench *bench, const struct cuda_kernel *kernel,
+static int measure(struct cuda_bench *bench, const struct cuda_kernel *kernel,
 		   struct cuda_measure *ret_measure, struct error *err)
 {
-	unsigned launches = (unsigned)(ROUND_BYTES / bench->bytes);
 	struct cuda_measure found = { .name = kernel ? kernel->name : "device copy" };
-	const struct api *api = bench->api;
-	void *function = NULL;
+	const struct cuda_api *api = bench->api;
 
-	if (launches > LAUNCHES_MAX)
-		launches = LAUNCHES_MAX;
-	if (check(api, api->cuMemsetD32_v2(bench->out, 0, bench->bytes / 4),
-		  "clearing the result", err) < 0 ||
-	    (kernel &&
-	     check(api, api->cuModuleGetFunction(&function, bench->module, kernel->name),
-		   kernel->name, err) < 0))
-		return -1;
-
-	for (int round = 0; round < ROUNDS; round++) {
-		double seconds;
-
-		if (time_round(bench, kernel, function, launches, &seconds, err) < 0)
-			return -1;
-		if (round == 0 || seconds < found.seconds)
-			found.seconds = seconds;
-	}
-	if (is_correct(bench, !kernel || kernel->copies, &found.correct, err) < 0)
+	if (cuda_check(api, api->cuMemsetD32_v2(bench->out, 0, bench->bytes / 4),
+		       "clearing the result", err) < 0 ||
+	    cuda_time(bench, kernel, &found.seconds, err) < 0 ||
+	    is_correct(bench, !kernel || kernel->copies, &found.correct, err) < 0)
 		return -1;
 	found.gb_per_second =
 		found.seconds > 0 ? 2.0 * (double)bench->bytes / found.seconds / 1e9 : 0;
@@ -332,17 +255,17 @@ static int measure(struct bench *bench, const struct cuda_kernel *kernel,
 	return 0;
 }
 
-static int validate_device(const struct api *api, int ordinal,
+static int validate_device(const struct cuda_api *api, int ordinal,
 			   const struct cuda_options *options, struct cuda_device *device,
 			   struct error *err)
 {
-	cleanup(bench_done) struct bench bench = { .api = api,
-						   .suite = options->suite,
-						   .size = options->size };
+	cleanup(bench_done) struct cuda_bench bench = { .api = api,
+							.suite = options->suite,
+							.size = options->size };
 	int handle;
 
-	if (check(api, api->cuDeviceGet(&handle, ordinal), "finding the device", err) <
-		    0 ||
+	if (cuda_check(api, api->cuDeviceGet(&handle, ordinal), "finding the device",
+		       err) < 0 ||
 	    look_at_device(api, handle, device, err) < 0)
 		return -1;
 	if (bench_begin(&bench, handle, err) < 0 ||
@@ -377,7 +300,7 @@ static int judge(const struct cuda_report *report, struct error *err)
 int cuda_validate(const struct cuda_options *options, struct cuda_report *ret_report,
 		  struct error *err)
 {
-	cleanup(api_close) struct api api = { .library = NULL };
+	cleanup(api_close) struct cuda_api api = { .library = NULL };
 	cleanup(cuda_report_done) struct cuda_report report = { .size = options->size };
 	unsigned size = options->size;
 	int count = 0, result;
@@ -387,7 +310,8 @@ int cuda_validate(const struct cuda_options *options, struct cuda_report *ret_re
 				 "the matrix's side must be a multiple of %d up to %d",
 				 CUDA_SIZE_STEP, CUDA_SIZE_MAX);
 	if (api_open(options->library, &api, err) < 0 ||
-	    check(&api, api.cuDeviceGetCount(&count), "counting the devices", err) < 0)
+	    cuda_check(&api, api.cuDeviceGetCount(&count), "counting the devices", err) <
+		    0)
 		return -1;
 	if (count < 1)
 		return error_set(err, ERROR_DRIVER, "CUDA shows no device");

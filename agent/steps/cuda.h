@@ -43,12 +43,19 @@ struct cuda_report {
 	struct cuda_device *devices;
 };
 
-/* How one kernel divides the matrix into blocks: launched as NAME(out, in, size). */
-struct cuda_kernel {
-	const char *name;
+/* How a kernel divides the matrix into blocks: launched as FUNCTION(out, in, size). */
+struct cuda_shape {
+	const char *function;
 	unsigned tile_x, tile_y; /* of a block; 0: in a line, 16 bytes a thread */
 	unsigned threads_x, threads_y;
+};
+
+struct cuda_kernel {
+	const char *name;
 	bool copies; /* instead of transposing */
+	struct cuda_shape shape;
+	unsigned small_most; /* up to this side `small` is faster; 0: never */
+	struct cuda_shape small;
 };
 
 /* Kernels and their PTX; a bench may bring others than the program's own. */

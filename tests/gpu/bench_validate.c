@@ -12,7 +12,8 @@
 
 #include "steps/cuda.h"
 
-static const unsigned sizes[] = { 512, 1024, 2048, 4096, 8192, 16384, 32768 };
+static const unsigned sizes[] = { 64,   128,  256,  320,  512,   768,
+				  1024, 2048, 4096, 8192, 16384, 32768 };
 
 static char *read_file(const char *path)
 {
@@ -81,10 +82,18 @@ static int bench(unsigned size, const struct cuda_suite *sample, struct error *e
 int main(int argc, char *argv[])
 {
 	struct cuda_suite sample = {
-		.kernels = { { "copy", 16, 16, 16, 16, true },
-			     { "naive", 16, 16, 16, 16, false },
-			     { "coalesced", 16, 16, 16, 16, false },
-			     { "optimized", 16, 16, 16, 16, false } },
+		.kernels = { { "copy", true, { "copy", 16, 16, 16, 16 }, 0, { 0 } },
+			     { "naive", false, { "naive", 16, 16, 16, 16 }, 0, { 0 } },
+			     { "coalesced",
+			       false,
+			       { "coalesced", 16, 16, 16, 16 },
+			       0,
+			       { 0 } },
+			     { "optimized",
+			       false,
+			       { "optimized", 16, 16, 16, 16 },
+			       0,
+			       { 0 } } },
 	};
 	struct error err = ERROR_INIT;
 

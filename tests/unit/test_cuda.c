@@ -41,6 +41,27 @@ static void a_good_gpu_passes_with_every_kernel(void **state)
 	cuda_report_done(&report);
 }
 
+/* The fake GPU takes 40 us for each, whoever launches it and how many at once. */
+static void a_launch_takes_as_long_by_itself_as_in_a_graph(void **state)
+{
+	static const char *const libraries[] = { FAKE("good"), FAKE("early") };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(libraries); i++) {
+		struct cuda_report report = { .count = 0 };
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(validate(libraries[i], 128, &report, &err), 0);
+
+		for (size_t k = 0; k < CUDA_KERNELS; k++) {
+			double seconds = report.devices[0].kernels[k].seconds;
+
+			assert_true(seconds > 39e-6 && seconds < 41e-6);
+		}
+		cuda_report_done(&report);
+	}
+}
+
 static void one_wrong_element_is_found_and_named(void **state)
 {
 	struct cuda_report report = { .count = 0 };
@@ -99,6 +120,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_gpu_passes_with_every_kernel),
+		cmocka_unit_test(a_launch_takes_as_long_by_itself_as_in_a_graph),
 		cmocka_unit_test(one_wrong_element_is_found_and_named),
 		cmocka_unit_test(what_the_driver_lacks_is_said),
 		cmocka_unit_test(only_whole_tiles_are_taken),
