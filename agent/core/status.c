@@ -16,6 +16,7 @@ static int look_once(struct agent *agent, struct error *err)
 {
 	struct license_report *report = &agent->license;
 
+	report->count = 0; /* an earlier look must not pass for this one */
 	if (look_license(&agent->look, agent->settings.monitor.backend, &agent->runner,
 			 &agent->root, report, err) < 0)
 		return -1;
@@ -87,7 +88,7 @@ int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
 	struct error found = ERROR_INIT;
 	int result;
 
-	agent->license.count = 0; /* an earlier look must not pass for this one */
+	agent->license.count = 0;
 	if (agent->offline) {
 		(void)error_set(err, ERROR_USAGE, "status asks the driver: not offline");
 		return -1;
