@@ -4,7 +4,7 @@
 #define ROUNDS 3
 #define ROUND_S 0.01 /* six kernels, three rounds: a fifth of a second */
 #define LAUNCHES_MAX 500
-#define GRAPH_MAX 50      /* launches in one graph */
+#define GRAPH_LAUNCHES 50 /* in one graph */
 #define CAPTURE_RELAXED 2 /* CU_STREAM_CAPTURE_MODE_RELAXED */
 
 /* What is launched again and again. */
@@ -45,24 +45,25 @@ static cuda_result launch(struct work *work)
 /*
  * A small kernel takes less time than the processor takes to launch it. A graph is
  * launched as a whole, so that its kernels wait for nothing but each other. A driver that
- * cannot do it is no error: then they are launched one by one.
+ * cannot do it is no error: then they are launched one by one, as are long ones, which
+ * gain nothing (and the driver's own copy of a gigabyte is slower in a graph).
  */
-static void make_graph(struct work *work, unsigned launches)
+static void make_graph(struct work *work)
 {
 	const struct cuda_api *api = work->bench->api;
 	void *graph = NULL;
 	cuda_result result = 0;
 
-	if (!api->cuGraphLaunch || launches < 2 ||
+	if (!api->cuGraphLaunch ||
 	    api->cuStreamBeginCapture_v2(work->bench->stream, CAPTURE_RELAXED) != 0)
 		return;
-	for (unsigned i = 0; i < launches && result == 0; i++)
+	for (unsigned i = 0; i < GRAPH_LAUNCHES && result == 0; i++)
 		result = launch(work);
 	if (api->cuStreamEndCapture(work->bench->stream, &graph) != 0 || !graph)
 		return;
 	if (result == 0 && api->cuGraphInstantiateWithFlags(&work->graph, graph, 0) != 0)
 		work->graph = NULL;
-	work->graph_launches = launches;
+	work->graph_launches = GRAPH_LAUNCHES;
 	(void)api->cuGraphDestroy(graph);
 }
 
@@ -107,8 +108,8 @@ static unsigned count_launches(double seconds)
 	double fits = seconds > 0 ? ROUND_S / seconds : LAUNCHES_MAX;
 	unsigned count = fits < LAUNCHES_MAX ? (unsigned)fits : LAUNCHES_MAX;
 
-	if (count > GRAPH_MAX)
-		count -= count % GRAPH_MAX;
+	if (count > GRAPH_LAUNCHES)
+		count -= count % GRAPH_LAUNCHES;
 	return count > 0 ? count : 1;
 }
 
@@ -130,7 +131,8 @@ int cuda_time(struct cuda_bench *bench, const struct cuda_kernel *kernel,
 	if (result == 0)
 		result = time_round(&work, 1, &seconds);
 	launches = count_launches(seconds);
-	make_graph(&work, launches < GRAPH_MAX ? launches : GRAPH_MAX);
+	if (launches >= GRAPH_LAUNCHES)
+		make_graph(&work);
 	for (int round = 0; round < ROUNDS && result == 0; round++) {
 		result = time_round(&work, launches, &seconds);
 		if (round == 0 || seconds < best)
