@@ -106,14 +106,16 @@ def equip(guest):
 
 
 @contextlib.contextmanager
-def container(image, prepared):
-    """A guest of the image's tree in systemd-nspawn, its servers around it."""
+def container(image, prepared, **documents):
+    """A guest of the image's tree in systemd-nspawn, its servers around it; the cloud says these documents."""
     guest = nspawn.Guest(tempfile.mkdtemp(prefix="scene-", dir=scene.SCENES))
     guest.kernels = prepared.kernels
     try:
         guest.create(base.Base(image.root, prepared.kernels), prepared.kernels[0])
         equip(guest)
         servers.publish(guest.servers, scene.bundle())
+        cloud.give(guest, **documents)
+        scene.write(guest, "/etc/cloud/cloud.cfg.d/99-test.cfg", "network: { config: disabled }\n")  # there is only a loopback
         guest.boot(tied=True)
         yield guest
     finally:

@@ -24,8 +24,8 @@ if os.environ.get("VGPU_ALL") != "1":
 TOKEN, IN_THE_IMAGE, BY_FILE = (scene.tool("make-token").decode() + "\n" for _ in range(3))
 OURS = json.dumps({"vgpu_guest_agent": {"client_token": TOKEN}})
 # Of the documentation's recipe what this distribution has.
-BESIDE = ["cloud-init", "disable-nouveau", "dkms", "selinux-permissive"]
-BUILD_TOOLS = ["cmake", "libcurl4-openssl-dev", "libconfig-dev", "dpkg-dev"]
+BESIDE = ["cloud-init", "disable-nouveau", "dkms"]
+BUILD_TOOLS = ["cmake", "libcurl4-openssl-dev", "libconfig-dev"]
 BOOT_SECONDS = 600
 BOOT = """
 part() { echo "=== $1"; }
@@ -38,6 +38,7 @@ part driver; cat /proc/driver/nvidia/version
 part journal; journalctl --no-pager -o cat -u vgpu-guest-agent
 part datasource; cloud-init status --wait >/dev/null; cat /run/cloud-init/result.json
 part tenant; cat /root/tenant-runcmd /root/tenant-file
+exit 0
 """
 
 
@@ -84,16 +85,17 @@ def claim_the_tools_that_only_the_build_needed_are_gone(images, _):
         need("\nPackage: vgpu-guest-agent\n" in "\n" + status, "the agent is not installed as a package")
 
 
-def licensed_by_itself(image, prepared, metadata=None):
-    with dib.container(image, prepared) as guest:
-        servers.metadata(guest.servers, metadata)
+def licensed_by_itself(image, prepared, **documents):
+    with dib.container(image, prepared, **documents) as guest:
         cloud.wait_licensed(guest)
+        source = guest.exec(["sh", "-c", "cloud-init status --wait >/dev/null; cat /run/cloud-init/result.json"]).stdout.decode()
+        need("DataSourceConfigDrive" in source, source)
         return guest.journal("-u", "vgpu-guest-agent")
 
 
 def claim_the_image_with_the_agent_boots_to_licensed(images, _):
-    said = licensed_by_itself(images["firstboot"], images["base"][0], {"client_token": TOKEN})
-    need("compiling for" in said, "nothing was compiled")
+    said = licensed_by_itself(images["firstboot"], images["base"][0], vendor_data=OURS)
+    need("compiling for" in said and "metadata service" in said, said)
 
 
 def claim_the_image_with_the_driver_boots_to_licensed_and_compiles_nothing(images, _):
