@@ -10,8 +10,8 @@
 
 void zip_put(struct zip *zip, uint64_t value, int bytes)
 {
-	for (int i = 0; i < bytes; i++)
-		zip->bytes[zip->size++] = (unsigned char)(value >> (8 * i));
+	for (; bytes > 0; bytes--, value >>= 8)
+		zip->bytes[zip->size++] = (unsigned char)value;
 }
 
 void zip_put_text(struct zip *zip, const void *text, size_t size)
@@ -22,8 +22,8 @@ void zip_put_text(struct zip *zip, const void *text, size_t size)
 
 void zip_set(struct zip *zip, size_t at, uint64_t value, int bytes)
 {
-	for (int i = 0; i < bytes; i++)
-		zip->bytes[at + (size_t)i] = (unsigned char)(value >> (8 * i));
+	for (; bytes > 0; bytes--, value >>= 8)
+		zip->bytes[at++] = (unsigned char)value;
 }
 
 void zip_gap(struct zip *zip, size_t at, size_t size)
