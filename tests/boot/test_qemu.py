@@ -24,7 +24,7 @@ part vermagic; for module in nvidia nvidia-uvm; do modinfo -n $module; modinfo -
 part again; vgpu-guest-agent run; echo "status $?"
 part uptime; cat /proc/uptime
 """
-BOOT_SECONDS = 280
+BOOT_SECONDS = 560
 
 
 def boot(guest, release):

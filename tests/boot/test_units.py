@@ -87,7 +87,7 @@ def claim_a_guest_without_gpu_boots_quietly(guest):
     os.symlink("/dev/null", f"{guest.root}/etc/systemd/system/console-getty.service")  # it would hang up the terminal
     os.rename(f"{guest.root}/usr/lib/vgpu-lab/pci", f"{guest.root}/usr/lib/vgpu-lab/pci.away")
     guest.boot(tied=True)
-    wait_for(guest, "end of the work", lambda: show(guest, UNIT, "SubState") == ["exited"], 30)
+    wait_for(guest, "end of the work", lambda: show(guest, UNIT, "SubState") == ["exited"])
     need(show(guest, UNIT, "ActiveState", "Result", "ExecMainStatus") == ["active", "success", "3"],
          show(guest, UNIT, "ActiveState", "Result", "ExecMainStatus"))
     need(guest.exec(["systemctl", "is-system-running"]).stdout == b"running\n", "not running")
@@ -113,7 +113,7 @@ def claim_everybody_can_read_that_it_is_licensed(guest):
     done = guest.exec(["setpriv", "--reuid=65534", "--clear-groups", "cat", "/run/vgpu-guest-agent/status.json"])
     need(scene.report(done)["licensed"] is True, scene.words(done))
     need(guest.exec(["test", "-e", "/run/vgpu-guest-agent/licensed"]).returncode == 0, "no file")
-    wait_for(guest, "workload", lambda: show(guest, "workload.service", "ActiveState") == ["active"], 10)
+    wait_for(guest, "workload", lambda: show(guest, "workload.service", "ActiveState") == ["active"])
 
 
 def claim_the_serial_console_tells_the_story(guest):
@@ -210,8 +210,8 @@ def claim_a_license_that_goes_takes_the_target_and_the_workload_with_it(guest):
     guest.exec(["systemctl", "restart", "nvidia-gridd"])
     done = scene.agent(guest, "--set", "license.wait=3", "run")
     need(done.returncode == 12, scene.words(done))
-    wait_for(guest, "end of the target", lambda: show(guest, TARGET, "ActiveState") == ["inactive"], 10)
-    wait_for(guest, "end of the workload", lambda: show(guest, "workload.service", "ActiveState") == ["inactive"], 10)
+    wait_for(guest, "end of the target", lambda: show(guest, TARGET, "ActiveState") == ["inactive"])
+    wait_for(guest, "end of the workload", lambda: show(guest, "workload.service", "ActiveState") == ["inactive"])
     need(guest.exec(["test", "-e", "/run/vgpu-guest-agent/licensed"]).returncode == 1, "the file is still there")
     status = scene.report(guest.exec(["cat", "/run/vgpu-guest-agent/status.json"]))
     need(status["licensed"] is False and status["reason"]["code"] == "pool_empty", status)
@@ -253,8 +253,8 @@ def claim_what_nobody_but_the_operator_mends_is_not(guest):
     guest.exec(["systemctl", "stop", TIMER, UNIT])
     scene.write(guest, "/etc/vgpu-guest-agent/conf.d/typo.conf", "driver: { repositry = \"\"; };\n")
     guest.exec(["systemctl", "start", UNIT])
-    wait_for(guest, "failure", lambda: show(guest, UNIT, "ActiveState") == ["failed"], 20)
-    wait_for(guest, "end of the timer", lambda: show(guest, TIMER, "ActiveState") == ["inactive"], 10)
+    wait_for(guest, "failure", lambda: show(guest, UNIT, "ActiveState") == ["failed"])
+    wait_for(guest, "end of the timer", lambda: show(guest, TIMER, "ActiveState") == ["inactive"])
     need("typo.conf" in console(guest), console(guest)[-2000:])
 
 

@@ -109,7 +109,7 @@ class Date(unittest.TestCase):
         with answering(date_of(60) + b"\r\n" + b"x" * 1_000_000, self.context) as port:
             began = time.monotonic()
             self.assertLessEqual(abs(self.ask(port)["offset"] + 60), 2)
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 15)
 
     def test_no_date_and_nonsense_are_no_offset(self):
         for header in (b"", b"Date: yesterday\r\n", b"Date:\r\n", b"Date: " + b"9" * 5000 + b"\r\n"):

@@ -17,7 +17,7 @@ import time
 from . import network, servers
 from .base import ENVIRONMENT, HERE, LabError, output
 
-BOOT_SECONDS = 60
+BOOT_SECONDS = 180
 CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 
 
