@@ -16,7 +16,7 @@
 
 #define CHANNEL_FD 3 /* in the worker */
 #define CHANNEL_FIRST_FILE 4
-#define CHANNEL_LINE_MAX (8u << 20) /* bytes of one line, both ways */
+#define CHANNEL_LINE_MAX (11u << 20) /* bytes of one line, both ways */
 
 /* How to reach a worker; the same for every call of one run. */
 struct channel {

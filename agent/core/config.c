@@ -107,11 +107,7 @@ static int take_driver(struct agent *agent, struct error *err)
 /* What the contract names and this version does not do must not look as if it did. */
 static int refuse_unsupported(const struct settings_driver *driver, struct error *err)
 {
-	if (driver->index_key[0])
-		(void)error_set(
-			err, ERROR_USAGE,
-			"driver.index_key: this version verifies no signed index");
-	else if (strcmp(driver->prebuilt, "only") == 0)
+	if (strcmp(driver->prebuilt, "only") == 0)
 		(void)error_set(
 			err, ERROR_USAGE,
 			"driver.prebuilt = \"only\": this version uses no prebuilt "

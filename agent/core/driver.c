@@ -107,12 +107,20 @@ static bool file_url(const char *repository, const char *name, char *url, size_t
 	return url_encode_path(name, url + used, size - used);
 }
 
+/* What the index of the repository has of the chosen file, or NULL. */
+static const struct index_file *indexed(const struct agent *agent)
+{
+	return agent->match.rule == MATCH_URL
+		       ? NULL
+		       : index_find(agent->repository.index, agent->match.package.name);
+}
+
 int driver_fetch_input(struct agent *agent, char *url, size_t size,
 		       struct fetch_input *ret_input, struct error *err)
 {
 	struct settings_driver *driver = &agent->settings.driver;
 	struct package *package = &agent->match.package;
-	bool by_url = agent->match.rule == MATCH_URL;
+	bool by_url = agent->match.rule == MATCH_URL, has_entry = indexed(agent);
 
 	if (by_url ? !text_copy(url, size, driver->url)
 		   : !file_url(driver->repository, package->name, url, size))
@@ -122,9 +130,9 @@ int driver_fetch_input(struct agent *agent, char *url, size_t size,
 	if (driver->sha256[0] && package->sha256[0] &&
 	    strcmp(driver->sha256, package->sha256) != 0)
 		return error_set(err, ERROR_INTEGRITY,
-				 "%s: driver.sha256 is %.12s..., the manifest says "
-				 "%.12s...",
-				 package->name, driver->sha256, package->sha256);
+				 "%s: driver.sha256 is %.12s..., the %s says %.12s...",
+				 package->name, driver->sha256,
+				 has_entry ? "index" : "manifest", package->sha256);
 	if (driver->sha256[0])
 		(void)text_copy(package->sha256, sizeof(package->sha256), driver->sha256);
 
@@ -132,6 +140,8 @@ int driver_fetch_input(struct agent *agent, char *url, size_t size,
 		.url = url,
 		.package = package,
 		.pinned = driver->sha256[0] != '\0',
+		.index_signed = has_entry && agent->repository.index_signed,
+		.index_verified = has_entry && agent->repository.index_verified,
 		.manifest_verified = !by_url && agent->repository.verified &&
 				     agent->repository.source == REPOSITORY_MANIFEST,
 		.root = agent->settings.driver_layer == SETTINGS_COMMAND ? &agent->caller
@@ -227,6 +237,53 @@ static int judge_content(struct agent *agent, struct error *err)
 	return match_fits(&agent->host, package->version, err);
 }
 
+static int contradicts(const struct agent *agent, const char *what, struct error *err)
+{
+	(void)error_set(err, ERROR_INTEGRITY, "%s contradicts " INDEX_FILE ": %s",
+			agent->match.package.name, what);
+	return error_hint(err, "make the index anew (vgpu-guest-agent index) and publish "
+			       "it with the files that it was made of");
+}
+
+/* Whose index is wrong about what a file holds has published something else. */
+static int judge_index(const struct agent *agent, struct error *err)
+{
+	const struct unpack_content *content = &agent->content;
+	const struct member *member = &content->member;
+	const struct index_file *file = indexed(agent);
+	const struct index_member *entry;
+
+	if (!file)
+		return 0;
+	if (content->kind != file->kind)
+		return contradicts(agent, "it is of another kind", err);
+	if (content->kind != PACKAGE_BUNDLE)
+		return content->version[0] && strcmp(content->version, file->version) != 0
+			       ? contradicts(agent, "it is of another version", err)
+			       : 0;
+
+	entry = index_find_member(file, member->name);
+	if (!entry)
+		return contradicts(agent, "it has another guest driver", err);
+	if (entry->kind != member->kind ||
+	    (member->version[0] && strcmp(entry->version, member->version) != 0) ||
+	    entry->size != member->size)
+		return contradicts(agent,
+				   "its guest driver is of another version or size", err);
+	return 0;
+}
+
+static int judge_member(const struct agent *agent, struct error *err)
+{
+	const struct index_file *file = indexed(agent);
+	const struct index_member *entry =
+		file ? index_find_member(file, agent->content.member.name) : NULL;
+
+	return entry && strcmp(entry->sha256, agent->match.package.sha256) != 0
+		       ? contradicts(agent, "its guest driver has another SHA-256", err)
+		       : 0;
+}
+
 static struct span base_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -240,7 +297,8 @@ static int take_out(struct agent *agent, struct error *err)
 	struct unpack_input input = unpack_input(agent);
 	struct unpack_content *content = &agent->content;
 
-	if (unpack_inspect(&input, content, err) < 0 || judge_content(agent, err) < 0)
+	if (unpack_inspect(&input, content, err) < 0 || judge_index(agent, err) < 0 ||
+	    judge_content(agent, err) < 0)
 		return -1;
 
 	agent->match.package.kind = content->kind;
@@ -260,7 +318,7 @@ static int take_out(struct agent *agent, struct error *err)
 	/* From here on it is the member that is meant: its file is named by its hash. */
 	(void)span_copy(base_of(agent->package_path), agent->match.package.sha256,
 			sizeof(agent->match.package.sha256));
-	return 0;
+	return judge_member(agent, err);
 }
 
 int driver_unpack(struct agent *agent, struct outcome *outcome, struct error *err)

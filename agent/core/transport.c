@@ -15,7 +15,7 @@
 #define FILE_SIZE_MAX (4u << 20) /* a whole CA bundle is below 1 MiB */
 
 struct source {
-	const char *key;  /* in the worker's protocol */
+	const char *key;  /* in the worker's protocol; NULL: no part of "http" */
 	const char *name; /* of the setting */
 	const char *path;
 	bool secret;
@@ -90,7 +90,9 @@ static int add_source(struct transport *transport, const struct source *source,
 		return error_prefix(err, "%s", source->name);
 
 	transport->fds[transport->fd_count++] = fd;
-	if (json_set(transport->http, source->key, json_build("i", number)) < 0)
+	if (!source->key)
+		transport->index_key = number;
+	else if (json_set(transport->http, source->key, json_build("i", number)) < 0)
 		return error_set_errno(err, ENOMEM, "preparing the transport");
 	return 0;
 }
@@ -149,6 +151,7 @@ int transport_open(const struct settings *settings, const struct settings *base,
 		{ "key", "http.client_key", http->client_key, true },
 		{ "netrc", "http.netrc_file", http->netrc_file, true },
 		{ "header", "http.header_file", http->header_file, true },
+		{ NULL, "driver.index_key", settings->driver.index_key, false },
 	};
 	struct transport transport = { .http = NULL };
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Makes the transport: opens what the section `http` names and copies it into memory
- * files, so that the worker needs no right to read the originals.
+ * Makes the transport: opens what the section `http` and driver.index_key name and copies
+ * it into memory files, so that the worker needs no right to read the originals.
  */
 
 #include "base/root.h"

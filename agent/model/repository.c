@@ -17,6 +17,7 @@ void repository_done(struct repository *repository)
 	free(repository->passed_over);
 	free(repository->warnings);
 	catalog_free(repository->catalog);
+	index_free(repository->index);
 	*repository = (struct repository){ .source = REPOSITORY_NONE };
 }
 
@@ -39,12 +40,73 @@ static void pass_over(struct repository *repository, const char *name, const cha
 	text_sanitize(other->name);
 }
 
-static int add_file(struct repository *repository, const struct json *file,
+/* NULL, or in which way the index contradicts what is known of the file. */
+static const char *contradiction(const struct package *package,
+				 const struct index_file *entry)
+{
+	if (package->kind != entry->kind)
+		return "its name contradicts " INDEX_FILE;
+	if (package->size && package->size != entry->size)
+		return "the manifest and " INDEX_FILE " give it different sizes";
+	if (package->sha256[0] && strcmp(package->sha256, entry->sha256) != 0)
+		return "the manifest and " INDEX_FILE " give it different SHA-256";
+	return NULL;
+}
+
+static void take_version(struct package *package, const char *version, const char *arch)
+{
+	(void)text_copy(package->version, sizeof(package->version), version);
+	(void)text_copy(package->arch, sizeof(package->arch), arch);
+}
+
+/* What the file itself says, as the index has read it, wins over its name. */
+static void take_entry(struct package *package, const struct index_file *entry)
+{
+	const struct index_member *member = entry->members;
+
+	package->size = entry->size;
+	(void)text_copy(package->sha256, sizeof(package->sha256), entry->sha256);
+	if (entry->kind != PACKAGE_BUNDLE) {
+		take_version(package, entry->version, entry->arch);
+		return;
+	}
+
+	if (entry->host_version[0])
+		(void)text_copy(package->host_version, sizeof(package->host_version),
+				entry->host_version);
+	for (size_t i = 0; i < entry->member_count; i++) {
+		if (member->kind != PACKAGE_RUN && entry->members[i].kind == PACKAGE_RUN)
+			member = &entry->members[i];
+	}
+	if (entry->member_count > 0)
+		take_version(package, member->version, member->arch);
+}
+
+/* `package` with name, size and hash, `entry` what the index has of it, or NULL. */
+static void add_package(struct repository *repository, struct package *package,
+			const struct index_file *entry)
+{
+	const char *why = entry ? contradiction(package, entry) : NULL;
+
+	if (!entry && repository->index_signed)
+		why = "not in the signed " INDEX_FILE;
+	if (why) {
+		pass_over(repository, package->name, why);
+		return;
+	}
+	if (entry)
+		take_entry(package, entry);
+	repository->packages[repository->count++] = *package;
+}
+
+/* `seen`, by the index's files: what need not be added again. */
+static int add_file(struct repository *repository, const struct json *file, bool *seen,
 		    struct error *err)
 {
 	const char *name = json_get_string(file, "name");
 	const char *sha256 = json_get_string(file, "sha256");
 	int64_t size = json_get_int(file, "size", 0);
+	const struct index_file *entry;
 	struct package package;
 	const char *why;
 
@@ -52,6 +114,9 @@ static int add_file(struct repository *repository, const struct json *file,
 		return error_set(err, ERROR_INTERNAL,
 				 "the list of the repository has an odd entry");
 
+	entry = index_find(repository->index, name);
+	if (entry)
+		seen[entry - repository->index->files] = true;
 	if (!package_parse(span_of(name), &package, &why)) {
 		pass_over(repository, name, why);
 		return 0;
@@ -59,8 +124,27 @@ static int add_file(struct repository *repository, const struct json *file,
 
 	package.size = (uint64_t)size;
 	(void)text_copy(package.sha256, sizeof(package.sha256), sha256 ? sha256 : "");
-	repository->packages[repository->count++] = package;
+	add_package(repository, &package, entry);
 	return 0;
+}
+
+/* Files that only the index names. */
+static void add_indexed(struct repository *repository, const bool *seen)
+{
+	const struct index *index = repository->index;
+
+	for (size_t i = 0; index && i < index->file_count; i++) {
+		const struct index_file *entry = &index->files[i];
+		struct package package;
+		const char *why;
+
+		if (seen[i])
+			continue;
+		if (package_parse(span_of(entry->name), &package, &why))
+			add_package(repository, &package, entry);
+		else
+			pass_over(repository, entry->name, why);
+	}
 }
 
 static void add_warning(struct repository *repository, const char *text)
@@ -83,31 +167,52 @@ static enum repository_source source_of(const struct json *json)
 		return REPOSITORY_MANIFEST;
 	if (source && strcmp(source, "listing") == 0)
 		return REPOSITORY_LISTING;
+	if (source && strcmp(source, "index") == 0)
+		return REPOSITORY_INDEX;
 	return REPOSITORY_NONE;
+}
+
+static int fill_files(struct repository *repository, const struct json *files,
+		      struct error *err)
+{
+	size_t indexed = repository->index ? repository->index->file_count : 0;
+	cleanup_free bool *seen = calloc(indexed + 1, sizeof(*seen));
+	size_t count = json_count(files);
+
+	repository->packages = calloc(count + indexed + 1, sizeof(*repository->packages));
+	if (!seen || !repository->packages)
+		return error_set_errno(err, ENOMEM, "listing the repository");
+	for (size_t i = 0; i < count; i++) {
+		if (add_file(repository, json_at(files, i), seen, err) < 0)
+			return -1;
+	}
+	add_indexed(repository, seen);
+	return 0;
 }
 
 static int fill(struct repository *repository, const struct json *json, struct error *err)
 {
-	const struct json *files = json_get(json, "files");
 	const struct json *warnings = json_get(json, "warnings");
 	const struct json *catalog = json_get(json, "catalog");
-	size_t count = json_count(files);
+	const struct json *index = json_get(json, "index");
 
 	repository->source = source_of(json);
 	repository->verified = json_get_bool(json, "verified", false);
-	repository->packages = calloc(count + 1, sizeof(*repository->packages));
+	repository->index_verified = json_get_bool(json, "index_verified", false);
+	repository->index_signed = json_get_bool(json, "index_signed", false);
 	repository->passed_over =
 		calloc(PASSED_OVER_MAX, sizeof(*repository->passed_over));
 	repository->warnings = calloc(WARNINGS_MAX, sizeof(*repository->warnings));
-	if (!repository->packages || !repository->passed_over || !repository->warnings)
+	if (!repository->passed_over || !repository->warnings)
 		return error_set_errno(err, ENOMEM, "listing the repository");
 
-	for (size_t i = 0; i < count; i++) {
-		if (add_file(repository, json_at(files, i), err) < 0)
-			return -1;
-	}
 	for (size_t i = 0; i < json_count(warnings); i++)
 		add_warning(repository, json_as_string(json_at(warnings, i)));
+	if (json_kind(index) == JSON_KIND_OBJECT &&
+	    index_from_json(index, &repository->index, err) < 0)
+		return -1;
+	if (fill_files(repository, json_get(json, "files"), err) < 0)
+		return -1;
 	if (json_kind(catalog) == JSON_KIND_OBJECT)
 		return catalog_from_json(catalog, &repository->catalog, err);
 

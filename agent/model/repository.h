@@ -11,12 +11,14 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "model/catalog.h"
+#include "model/index.h"
 #include "model/package.h"
 
 enum repository_source {
 	REPOSITORY_NONE,
 	REPOSITORY_MANIFEST, /* PULP_MANIFEST */
 	REPOSITORY_LISTING,  /* an index page: names only */
+	REPOSITORY_INDEX,    /* neither, but vgpu-index.json */
 };
 
 struct repository {
@@ -32,13 +34,20 @@ struct repository {
 	size_t warning_count; /* "PULP_MANIFEST line 7: ..." */
 	char (*warnings)[160];
 	struct catalog *catalog; /* NULL: none */
+	struct index *index;     /* NULL: none */
+	bool index_verified;     /* as `verified` */
+	bool index_signed;       /* by a key of driver.index_key */
 };
 
 /*
  * The answer of the worker's job "list":
- *   {"source":"manifest"|"listing","verified":bool,
+ *   {"source":"manifest"|"listing"|"index","verified":bool,
  *    "files":[{"name":s,"size":i,"sha256":s}],   every file that ends like a package
- *    "warnings":[s,...],"catalog":{...}|null}
+ *    "warnings":[s,...],"catalog":{...}|null,
+ *    "index":{...}|null,"index_verified":b,"index_signed":b}
+ * What the index says of a file is taken into its package. A file of which manifest and
+ * index say different things is passed over, and, where the index is signed, one that is
+ * not in it.
  */
 must_check int repository_from_json(const struct json *json,
 				    struct repository *ret_repository, struct error *err);

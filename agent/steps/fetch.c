@@ -38,6 +38,10 @@ static enum fetch_integrity vouch(const struct fetch_input *input, bool https)
 		return FETCH_SHA256_PIN;
 	if (is_local(input))
 		return FETCH_LOCAL_FILE;
+	if (input->index_signed)
+		return FETCH_SIGNATURE;
+	if (input->index_verified)
+		return FETCH_INDEX_TLS;
 	if (input->manifest_verified && input->package->sha256[0])
 		return FETCH_MANIFEST_TLS;
 	return https ? FETCH_TLS : FETCH_NONE;

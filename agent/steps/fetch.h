@@ -29,6 +29,8 @@ struct fetch_input {
 	const char *url;               /* of the file itself; http(s):// or file:// */
 	const struct package *package; /* name, kind, size and sha256 as far as known */
 	bool pinned;                   /* the sha256 comes from driver.sha256 */
+	bool index_signed;             /* size and sha256 come from a signed index, */
+	bool index_verified;           /* or from one over https with a verified peer */
 	bool manifest_verified; /* the manifest came over https with a verified peer */
 	const struct root
 		*root; /* where a file:// lies: the caller's files are outside */

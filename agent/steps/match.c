@@ -45,6 +45,10 @@ static int ask(const struct settings_driver *settings, const struct transport *t
 			&catalog, err) < 0)
 		return -1;
 
+	if (transport->index_key &&
+	    json_set(request, "index_keys", json_build("i", transport->index_key)) < 0)
+		return error_set_errno(err, ENOMEM, "asking the worker");
+
 	memcpy(fds, transport->fds, count * sizeof(fds[0]));
 	if (catalog >= 0)
 		fds[count++] = catalog;

@@ -37,8 +37,10 @@ struct http_request {
 				neither offset nor limit; end 0: the whole */
 	bool resume;   /* go on after a cut: the caller proves the whole by its SHA-256 */
 	bool optional; /* a 404 is an answer, not tried again */
-	bool quick;    /* metadata: short intervals, no retries beyond `deadline_s`, and
-			  nobody listening is an answer, with an errnum */
+	bool denied_is_absent; /* a 403 too: what some stores say of what they do not
+				  have; needs `optional` */
+	bool quick; /* metadata: short intervals, no retries beyond `deadline_s`, and
+		       nobody listening is an answer, with an errnum */
 	unsigned deadline_s; /* for quick requests; 0: 30 */
 };
 

@@ -149,6 +149,10 @@ static int refuse_status(const struct transfer *transfer, struct http_hop *hop,
 	case 401:
 		return error_hint(err, "user and password belong into http.netrc_file");
 	case 403:
+		if (transfer->request->denied_is_absent) {
+			err->errnum = ENOENT;
+			hop->class = RETRY_NEVER;
+		}
 		return error_hint(err, "a guard of the repository refuses: it wants "
 				       "http.header_file, http.netrc_file or "
 				       "http.client_cert, which are sent only to hosts "

@@ -17,7 +17,8 @@
  *   is one. An empty proxy: what the environment says. "retry_base_ms" is the first of
  *   the doubling intervals between tries: 5000, less in tests.
  *
- * list    {"job","repository":url,"catalog":"auto"|"none"|url,"catalog_input":fd?,"http"}
+ * list    {"job","repository":url,"catalog":"auto"|"none"|url,"catalog_input":fd?,
+ *          "index_keys":fd?,"http"}
  *         -> model/repository.h
  * fetch   {"job","url":s,"output":fd,"size":i?,"sha256":s?,"max_size":i,"http"}
  *         Bytes that `output` holds already are hashed again and resumed (only with a

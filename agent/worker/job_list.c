@@ -4,11 +4,13 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/index.h"
 #include "model/manifest.h"
 #include "model/url.h"
 #include "worker/catalog_yaml.h"
 #include "worker/digest.h"
 #include "worker/http.h"
+#include "worker/index_fetch.h"
 #include "worker/job.h"
 
 #define MANIFEST "PULP_MANIFEST"
@@ -18,7 +20,10 @@
 #define PAGE_MAX (16u << 20)
 #define FILES_MAX 20000
 #define FILE_OVERHEAD 116 /* what a file has in JSON besides its name */
-/* The result is one line of CHANNEL_LINE_MAX at most: the catalog takes five eighths. */
+/*
+ * The result is one line of CHANNEL_LINE_MAX at most: the catalog takes 5 MiB of it, the
+ * index 2.
+ */
 #define FILES_BYTES_MAX ((3u << 20) + (1u << 17))
 #define WARNINGS_MAX 20
 
@@ -31,6 +36,7 @@ struct listing {
 	size_t bytes;
 	size_t bad, more; /* lines beyond the warnings, files beyond the limits */
 	bool has_catalog;
+	char index_sha256[PACKAGE_SHA256_SIZE];
 	char catalog_sha256[PACKAGE_SHA256_SIZE];
 	bool failed; /* memory is out */
 };
@@ -98,6 +104,9 @@ static void take_entry(void *context, const struct manifest_entry *entry, size_t
 		listing->has_catalog = true;
 		(void)text_copy(listing->catalog_sha256, sizeof(listing->catalog_sha256),
 				entry->sha256);
+	} else if (strcmp(entry->name, INDEX_FILE) == 0) {
+		(void)text_copy(listing->index_sha256, sizeof(listing->index_sha256),
+				entry->sha256);
 	} else if (package_kind_of(span_of(entry->name)) != PACKAGE_NONE) {
 		take_file(listing, entry);
 	}
@@ -111,6 +120,7 @@ static int begin(struct listing *listing, struct error *err)
 	listing->warnings = json_build("[]");
 	listing->bytes = listing->bad = listing->more = 0;
 	listing->has_catalog = false;
+	listing->index_sha256[0] = '\0';
 	manifest_begin(&listing->reader, take_entry, listing);
 
 	if (!listing->files || !listing->warnings)
@@ -294,30 +304,71 @@ static int read_catalog(const struct json *request, struct http *http,
 	return result < 0 ? error_prefix(err, "the driver catalog") : 0;
 }
 
+static int read_index(const struct json *request, struct http *http,
+		      struct listing *listing, struct index_fetched *ret_index,
+		      struct error *err)
+{
+	int keys = (int)json_get_int(request, "index_keys", -1);
+	char repository[URL_MAX];
+
+	if (make_url(request, "", repository, err) < 0)
+		return -1;
+	return index_fetch(http, repository, listing->index_sha256, keys,
+			   listing->warnings, ret_index, err);
+}
+
+/* The manifest, else a page; an index can do without either. */
+static int read_files(const struct json *request, struct http *http,
+		      struct listing *listing, struct index_fetched *index,
+		      const char **ret_source, bool *ret_verified, struct error *err)
+{
+	struct error none = ERROR_INIT;
+
+	*ret_source = "manifest";
+	if (read_manifest(request, http, listing, ret_verified, err) == 0)
+		return read_index(request, http, listing, index, err);
+	if (err->errnum != ENOENT)
+		return -1;
+
+	*ret_source = "listing";
+	if (read_page(request, http, listing, ret_verified, &none) == 0)
+		return read_index(request, http, listing, index, err);
+	*err = none;
+	if (none.errnum != ENOENT)
+		return -1;
+
+	*ret_source = "index";
+	if (begin(listing, err) < 0 || read_index(request, http, listing, index, err) < 0)
+		return -1;
+	if (!index->json)
+		*err = none;
+	*ret_verified = false;
+	return index->json ? 0 : -1;
+}
+
 int job_list(const struct json *request, struct json **ret_result, struct error *err)
 {
 	cleanup(listing_done) struct listing listing = { .document = MANIFEST };
-	cleanup_json struct json *catalog = NULL;
+	cleanup_json struct json *catalog = NULL, *index = NULL;
+	struct index_fetched fetched = { .json = NULL };
 	cleanup_http struct http *http = NULL;
-	const char *source = "manifest";
 	bool verified = false;
+	const char *source;
+	int result;
 
 	if (http_open(json_get(request, "http"), &http, err) < 0)
 		return -1;
-	if (read_manifest(request, http, &listing, &verified, err) < 0) {
-		if (err->errnum != ENOENT)
-			return -1;
-		source = "listing";
-		if (read_page(request, http, &listing, &verified, err) < 0)
-			return -1;
-	}
-	if (read_catalog(request, http, &listing, &catalog, err) < 0)
+	result = read_files(request, http, &listing, &fetched, &source, &verified, err);
+	index = fetched.json;
+	if (result < 0 || read_catalog(request, http, &listing, &catalog, err) < 0)
 		return -1;
 
-	*ret_result = json_build("{s:s, s:b, s:O, s:O, s:o}", "source", source,
-				 "verified", (int)verified, "files", listing.files,
-				 "warnings", listing.warnings, "catalog",
-				 catalog ? take_ptr(catalog) : json_build("n"));
+	*ret_result = json_build(
+		"{s:s, s:b, s:O, s:O, s:o, s:o, s:b, s:b}", "source", source, "verified",
+		(int)verified, "files", listing.files, "warnings", listing.warnings,
+		"catalog", catalog ? take_ptr(catalog) : json_build("n"), "index",
+		index ? take_ptr(index) : json_build("n"), "index_verified",
+		(int)fetched.verified, "index_signed", (int)fetched.is_signed);
 	if (!*ret_result)
 		return error_set_errno(err, ENOMEM, "reading the repository");
 	return 0;

@@ -7,11 +7,15 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include "base/macro.h"
 #include "base/text.h"
+
+#define KEYS_MAX 32
+#define RSA_BITS_MIN 2048
 
 static void bio_cleanup(BIO **bio)
 {
@@ -60,6 +64,61 @@ enum signature_verdict signature_rs256(struct span pem, struct span text,
 				  (const unsigned char *)text.at, text.len);
 	ERR_clear_error();
 	return result == 1 ? SIGNATURE_OK : SIGNATURE_BAD;
+}
+
+/* As the kind of the key wants it; false: a kind that signs no index. */
+static bool begin_verify(EVP_MD_CTX *context, EVP_PKEY *key)
+{
+	EVP_PKEY_CTX *parameters;
+
+	if (EVP_PKEY_is_a(key, "ED25519"))
+		return EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1;
+	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "RSA-PSS"))
+		return false;
+	return EVP_PKEY_get_bits(key) >= RSA_BITS_MIN &&
+	       EVP_DigestVerifyInit(context, &parameters, EVP_sha256(), NULL, key) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_mgf1_md(parameters, EVP_sha256()) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_AUTO) == 1;
+}
+
+static enum signature_verdict judge(EVP_PKEY *key, struct span text,
+				    const unsigned char *signature, size_t size)
+{
+	cleanup(context_cleanup) EVP_MD_CTX *context = EVP_MD_CTX_new();
+
+	if (!context || !begin_verify(context, key))
+		return SIGNATURE_UNKNOWN;
+	return EVP_DigestVerify(context, signature, size, (const unsigned char *)text.at,
+				text.len) == 1
+		       ? SIGNATURE_OK
+		       : SIGNATURE_BAD;
+}
+
+enum signature_verdict signature_by_any(struct span pem, struct span text,
+					const unsigned char *signature, size_t size)
+{
+	enum signature_verdict verdict = SIGNATURE_UNKNOWN;
+	cleanup(bio_cleanup) BIO *bio = NULL;
+	char passphrase[] = "";
+
+	if (pem.len == 0 || pem.len > INT_MAX)
+		return SIGNATURE_UNKNOWN;
+	bio = BIO_new_mem_buf(pem.at, (int)pem.len);
+
+	for (size_t i = 0; bio && i < KEYS_MAX && verdict != SIGNATURE_OK; i++) {
+		cleanup(key_cleanup)
+			EVP_PKEY *key = PEM_read_bio_PUBKEY(bio, NULL, NULL, passphrase);
+		enum signature_verdict said;
+
+		if (!key)
+			break;
+		said = judge(key, text, signature, size);
+		if (said != SIGNATURE_UNKNOWN)
+			verdict = said;
+	}
+	ERR_clear_error();
+	return verdict;
 }
 
 static void certificate_cleanup(X509 **certificate)

@@ -13,7 +13,7 @@
 enum signature_verdict {
 	SIGNATURE_OK,
 	SIGNATURE_BAD,
-	SIGNATURE_UNKNOWN, /* the key is no RSA key: nothing can be said */
+	SIGNATURE_UNKNOWN, /* no key that could say it */
 };
 
 /*
@@ -24,6 +24,14 @@ enum signature_verdict {
 enum signature_verdict signature_rs256(struct span pem, struct span text,
 				       const unsigned char *signature, size_t size,
 				       size_t *ret_key_size);
+
+/*
+ * Whether the signature over `text` is of one of the PEM public keys in `pem`: Ed25519
+ * (RFC 8032, pure), or RSASSA-PSS with SHA-256 and MGF1 of the same by a key of 2048 bits
+ * or more. SIGNATURE_UNKNOWN: no such key in there.
+ */
+enum signature_verdict signature_by_any(struct span pem, struct span text,
+					const unsigned char *signature, size_t size);
 
 /*
  * How the kernel names a certificate (PEM or DER) in /proc/keys: "COMMON NAME: HEX" of

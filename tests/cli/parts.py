@@ -3,10 +3,13 @@
 
 import functools
 import hashlib
+import io
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 import namespace
 from program import read, write
@@ -115,6 +118,24 @@ class Repository(Server):
 
     def asked(self, name):
         return [request for request in self.requests if request.path == "/nvidia/" + name]
+
+
+def run_entry(name, content, version=GUEST):
+    """What vgpu-index.json says of a .run; `content` may be its size, where nobody fetches it."""
+    size, sha256 = (content, hashlib.sha256(name.encode())) if isinstance(content, int) else (len(content), hashlib.sha256(content))
+    return {"name": name, "kind": "run", "version": version, "arch": "x86_64", "size": size, "sha256": sha256.hexdigest()}
+
+
+def bundle_entry(name, content):
+    """And of a bundle; the facts of its guest drivers are the library's of Python."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = [{**run_entry(each.filename, archive.read(each)), "offset": each.header_offset, "method": each.compress_type,
+                    "compressed_size": each.compress_size} for each in archive.infolist() if each.filename.endswith("-grid.run")]
+    return {"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "host_version": HOST, "members": members}
+
+
+def index(*files, modules=(), **more):
+    return json.dumps({"schema": 1, "serial": 1, "created": "2026-11-22T21:00:00Z", "files": files, "modules": modules, **more}).encode()
 
 
 def small_system(folder, kernels=("6.1.0-37-cloud-amd64",), headers=True):

@@ -72,6 +72,20 @@ class Downloads(Fetches):
         value = self.fetched(self.fetch(self.repository.sets))
         self.assertEqual(value["bytes_transferred"], len(bundle))
 
+    def test_an_index_that_contradicts_the_bundle(self):
+        bundle = driver(BUNDLE)
+        entry = parts.bundle_entry(BUNDLE, bundle)
+        self.repository.add(BUNDLE, bundle)
+        self.repository.put("vgpu-index.json", parts.index(entry))
+        self.assertEqual(self.fetched(self.fetch(self.repository.sets))["integrity"], "index-tls")
+        os.unlink(os.path.join(self.out, RUN))
+        for key, value in (("sha256", "b" * 64), ("size", entry["members"][0]["size"] + 1), ("version", "525.105.18"), ("kind", "deb"),
+                           ("name", "Guest_Drivers/x.run")):
+            with self.subTest(key):
+                member = {**entry["members"][0], key: value}
+                self.repository.put("vgpu-index.json", parts.index({**entry, "members": [member]}))
+                self.refused(6, "contradicts vgpu-index.json", self.repository.sets, step="unpack", hint="index")
+
     def test_for_people_the_path_is_all_of_the_output(self):
         self.repository.add(RUN, self.data)
         outcome = self.text("fetch", "--output", self.out, sets=self.repository.sets, sysfs=vgpu())

@@ -14,8 +14,10 @@ import shapes
 from parts import Repository, pci, vgpu
 from program import Case, living, main, remove, write
 from server import always, close, status
+from signing import ED25519, key, sign
 
 RUNS = [f"NVIDIA-Linux-x86_64-{version}-grid.run" for version in ("525.105.17", "525.147.05", "535.161.08", "550.90.07")]
+INDEX = "vgpu-index.json"
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 CATALOG = """
 version: 52
@@ -204,6 +206,86 @@ class Rules(Plans):
             with self.subTest(package):
                 plan = self.chosen("branch", "525.105.17", sets={"driver.package": package})
                 self.assertEqual((plan["driver"]["url"], plan["driver"]["kind"]), (self.repository.url + name, kind))
+
+
+class Indexes(Plans):
+    """What vgpu-index.json is good for, and what it is not believed."""
+
+    def key(self, which=ED25519):
+        return {"driver.index_key": self.write("key.pem", key(*which)[1])}
+
+    def sign(self, content, signed=None, repository=None):
+        repository = repository or self.repository
+        repository.put(INDEX, content)
+        repository.put(INDEX + ".sig", sign(ED25519, content if signed is None else signed))
+
+    def test_its_files_are_candidates(self):
+        self.repository.put(INDEX, parts.index(parts.run_entry(RUNS[1], 777, "525.147.05")))
+        self.repository.name(RUNS[0])
+        driver = self.chosen("branch", "525.147.05")["driver"]
+        self.assertEqual((driver["integrity"], driver["size"]), ("index-tls", 777))
+
+    def test_the_host_version_in_it_counts(self):
+        content = parts.driver(parts.BUNDLE)
+        name = "NVIDIA-GRID-Linux-KVM-525.105.01-525.105.02-528.01.zip"
+        self.repository.put(INDEX, parts.index(parts.bundle_entry(name, content)))
+        self.chosen("bundle", parts.GUEST)
+
+    def test_a_signature_vouches_over_plain_http_too(self):
+        plain = self.use(Repository(tls=False))
+        self.sign(parts.index(parts.run_entry(RUNS[0], 777)), repository=plain)
+        self.assertEqual(self.plan(sets={**plain.sets, **self.key()})["driver"]["integrity"], "signature")
+        plain.name(RUNS[1])
+        plan = self.chosen("branch", parts.GUEST, sets={**plain.sets, **self.key()})
+        self.assertIn("not in the signed", self.why(plan, RUNS[1]))
+        self.error(6, "fetch", "nothing vouches", "plan", sysfs=vgpu(), sets={**plain.sets, "driver.version": parts.GUEST})
+
+    def test_a_pin_goes_before_the_signature(self):
+        entry = parts.run_entry(RUNS[0], 777)
+        self.sign(parts.index(entry))
+        sets = {**self.repository.sets, **self.key(), "driver.sha256": entry["sha256"]}
+        self.assertEqual(self.plan(sets=sets)["driver"]["integrity"], "sha256-pin")
+        self.error(6, "fetch", "the index says", "plan", sysfs=vgpu(), sets={**sets, "driver.sha256": "a" * 64})
+
+    def test_a_wrong_signature_is_refused(self):
+        content = parts.index(parts.run_entry(RUNS[0], 1000))
+        self.repository.name(RUNS[0])
+        self.sign(content, signed=content + b" ")
+        self.error(6, "match", "no signature over", "plan", sysfs=vgpu(), sets={**self.repository.sets, **self.key()}, hint="index_key")
+        self.chosen("branch", parts.GUEST)
+
+    def test_with_a_key_there_must_be_an_index(self):
+        self.repository.name(RUNS[0])
+        self.error(6, "match", "has no vgpu-index.json", "plan", sysfs=vgpu(), sets={**self.repository.sets, **self.key()})
+        missing = {**self.repository.sets, "driver.index_key": "/nowhere/key.pem"}
+        self.error(2, "match", "driver.index_key", "plan", sysfs=vgpu(), sets=missing)
+
+    def test_a_key_that_others_may_write(self):
+        path = self.write("key.pem", key(*ED25519)[1], 0o666)
+        self.error(2, "match", "others may write", "plan", sysfs=vgpu(), sets={**self.repository.sets, "driver.index_key": path})
+
+    def test_of_another_schema_or_half_it_is_a_warning(self):
+        self.repository.name(RUNS[0])
+        for content in (parts.index(schema=2), parts.index(parts.run_entry(RUNS[1], 7))[:-20]):
+            self.repository.put(INDEX, content)
+            self.assertEqual(self.chosen("branch", parts.GUEST)["driver"]["integrity"], "manifest-tls")
+            self.assertRegex(self.last.err, "warning: match: vgpu-index.json is not used: ")
+            self.sign(content)
+            self.error(6, "match", "vgpu-index.json", "plan", sysfs=vgpu(), sets={**self.repository.sets, **self.key()})
+
+    def test_an_unsafe_name_is_skipped(self):
+        self.repository.put(INDEX, parts.index(parts.run_entry("x/../" + RUNS[0], 7)))
+        self.none("no Linux guest driver")
+        self.assertIn("has an unsafe name: skipped", self.last.err)
+
+    def test_one_that_contradicts_the_manifest(self):
+        self.repository.name(RUNS[0])
+        self.repository.put(INDEX, parts.index(parts.run_entry(RUNS[0], 1001)))
+        self.assertIn("different sizes", self.why(self.none("no Linux guest driver"), RUNS[0]))
+        self.repository.put(INDEX, parts.index({**parts.run_entry(RUNS[0], 1000), "sha256": "a" * 64}))
+        self.assertIn("different SHA-256", self.why(self.none("no Linux guest driver"), RUNS[0]))
+        self.repository.put(INDEX, parts.index(parts.run_entry(RUNS[0], 1000)))
+        self.chosen("branch", parts.GUEST)
 
 
 class Repositories(Plans):

@@ -168,7 +168,7 @@ static void a_worker_without_an_answer_is_told_in_words(void **state)
 		{ "echo '{\"result\":{}}' >&3; exit 3",
 		  "the worker answered, but ended with exit status 3" },
 		{ "echo '{\"error\":{}}' >&3", "the worker failed without words" },
-		{ "tr '\\0' x </dev/zero >&3", "a line of more than 8388608 bytes" },
+		{ "tr '\\0' x </dev/zero >&3", "a line of more than 11534336 bytes" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

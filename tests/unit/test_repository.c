@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "support/cmocka.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -62,6 +63,93 @@ static void an_index_page_gives_names_only(void **state)
 	assert_null(repository.catalog);
 }
 
+#define OTHER "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
+#define BUNDLE "NVIDIA-GRID-Linux-KVM-535.161.05-535.161.07-538.33.zip"
+
+/* A manifest with RUN, an index with these files, signed or not. */
+static void with_index(const char *files, bool is_signed,
+		       struct repository *ret_repository)
+{
+	cleanup_free char *text = text_print(
+		"{\"source\":\"manifest\",\"files\":[{\"name\":\"" RUN
+		"\",\"size\":7,\"sha256\":\"" SHA "\"}],\"index_signed\":%s,"
+		"\"index\":{\"schema\":1,\"serial\":3,\"files\":[%s],\"modules\":[]}}",
+		is_signed ? "true" : "false", files);
+	struct error err = ERROR_INIT;
+
+	assert_non_null(text);
+	if (read_text(text, ret_repository, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static void what_the_index_says_of_a_file_wins_over_its_name(void **state)
+{
+	cleanup(repository_done) struct repository repository = { 0 };
+
+	(void)state;
+	with_index("{\"name\":\"" BUNDLE "\",\"size\":9000,\"sha256\":\"" OTHER
+		   "\",\"host_version\":\"535.161.06\",\"members\":["
+		   "{\"name\":\"a.deb\",\"kind\":\"deb\",\"version\":\"1.2\","
+		   "\"arch\":\"x86_64\",\"offset\":0,\"method\":0,\"compressed_size\":9,"
+		   "\"size\":9,\"sha256\":\"" SHA "\"},"
+		   "{\"name\":\"b.run\",\"kind\":\"run\",\"version\":\"535.161.09\","
+		   "\"arch\":\"aarch64\",\"offset\":99,\"method\":0,"
+		   "\"compressed_size\":9,\"size\":9,\"sha256\":\"" SHA "\"}]}",
+		   false, &repository);
+
+	assert_int_equal(repository.count, 2);
+	assert_string_equal(repository.packages[0].name, RUN);
+	assert_string_equal(repository.packages[1].name, BUNDLE);
+	assert_string_equal(repository.packages[1].host_version, "535.161.06");
+	assert_string_equal(repository.packages[1].version, "535.161.09");
+	assert_string_equal(repository.packages[1].arch, "aarch64");
+	assert_string_equal(repository.packages[1].sha256, OTHER);
+	assert_int_equal(repository.packages[1].size, 9000);
+	assert_int_equal(repository.index->serial, 3);
+}
+
+static void manifest_and_index_that_contradict_each_other(void **state)
+{
+	static const struct {
+		const char *size, *sha256, *why;
+	} cases[] = {
+		{ "7", SHA, NULL },
+		{ "8", SHA, "different sizes" },
+		{ "7", OTHER, "different SHA-256" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup(repository_done) struct repository repository = { 0 };
+		cleanup_free char *files =
+			text_print("{\"name\":\"" RUN "\",\"kind\":\"run\",\"version\":"
+				   "\"535.161.08\",\"arch\":\"x86_64\",\"size\":%s,"
+				   "\"sha256\":\"%s\"}",
+				   cases[i].size, cases[i].sha256);
+
+		with_index(files, false, &repository);
+
+		assert_int_equal(repository.count, cases[i].why ? 0 : 1);
+		assert_int_equal(repository.passed_over_count, cases[i].why ? 1 : 0);
+		if (cases[i].why)
+			assert_non_null(
+				strstr(repository.passed_over[0].why, cases[i].why));
+	}
+}
+
+static void what_a_signed_index_does_not_name_is_passed_over(void **state)
+{
+	cleanup(repository_done) struct repository repository = { 0 };
+
+	(void)state;
+	with_index("", true, &repository);
+
+	assert_int_equal(repository.count, 0);
+	assert_int_equal(repository.passed_over_count, 1);
+	assert_string_equal(repository.passed_over[0].why,
+			    "not in the signed vgpu-index.json");
+}
+
 static void an_odd_answer_is_an_error(void **state)
 {
 	static const char *const cases[] = {
@@ -108,6 +196,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_workers_answer_becomes_packages),
 		cmocka_unit_test(an_index_page_gives_names_only),
+		cmocka_unit_test(what_the_index_says_of_a_file_wins_over_its_name),
+		cmocka_unit_test(manifest_and_index_that_contradict_each_other),
+		cmocka_unit_test(what_a_signed_index_does_not_name_is_passed_over),
 		cmocka_unit_test(an_odd_answer_is_an_error),
 		cmocka_unit_test(what_only_people_read_is_capped),
 	};

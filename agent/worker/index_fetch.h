@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * vgpu-index.json of a repository, and what vouches for it.
+ */
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "worker/http.h"
+
+struct index_fetched {
+	struct json *json; /* what index_json() makes of it; NULL: there is none */
+	bool verified;     /* every hop https with a verified peer */
+	bool is_signed;    /* by a key of the request's "index_keys" */
+};
+
+/*
+ * Asks `repository` (a URL that ends in a slash) for it. `keys`: a descriptor of PEM
+ * public keys; then an index that is missing, unsigned or signed by others is
+ * ERROR_INTEGRITY, with the way out as its hint. -1: no keys; then none is no error and
+ * one that cannot be used is appended to `warnings`. `sha256`: what the manifest says of
+ * it, or "". The caller frees `json`.
+ */
+must_check int index_fetch(struct http *http, const char *repository, const char *sha256,
+			   int keys, struct json *warnings,
+			   struct index_fetched *ret_index, struct error *err);
