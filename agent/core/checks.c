@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "core/licensing.h"
+#include "core/readymade.h"
 #include "steps/detect.h"
 #include "steps/probe.h"
 #include "steps/token.h"
@@ -112,6 +113,33 @@ static void check_space(struct checks *checks)
 	    detail);
 }
 
+static void add_toolchain(struct checks *checks, enum verdict verdict, const char *detail)
+{
+	add(checks, "headers", verdict, ERROR_PREREQUISITES, detail);
+	add(checks, "compiler", verdict, ERROR_PREREQUISITES, detail);
+}
+
+/* True: nothing is to be compiled, so nothing that a compile needs is looked at. */
+static bool compiles_nothing(struct checks *checks)
+{
+	const struct agent *agent = checks->agent;
+
+	if (agent->target_count == 0)
+		add_toolchain(checks, VERDICT_UNKNOWN, "no kernel to build for");
+	else if (agent->target_done[0])
+		add_toolchain(checks, VERDICT_YES, "not needed");
+	else if (readymade_is_listed(agent, agent->targets[0].release))
+		add_toolchain(checks, VERDICT_YES,
+			      "not needed: the index lists prebuilt modules");
+	else if (strcmp(agent->settings.driver.prebuilt, "only") == 0)
+		add_toolchain(checks, VERDICT_NO,
+			      "the index lists no prebuilt modules for this kernel, and "
+			      "driver.prebuilt is \"only\"");
+	else
+		return false;
+	return true;
+}
+
 static void check_toolchain(struct checks *checks)
 {
 	struct agent *agent = checks->agent;
@@ -121,20 +149,10 @@ static void check_toolchain(struct checks *checks)
 	struct kernel kernel;
 	char detail[320];
 
-	if (agent->target_count == 0) {
-		add(checks, "headers", VERDICT_UNKNOWN, ERROR_NONE,
-		    "no kernel to build for");
-		add(checks, "compiler", VERDICT_UNKNOWN, ERROR_NONE,
-		    "no kernel to build for");
+	if (compiles_nothing(checks))
 		return;
-	}
 
 	kernel = agent->targets[0];
-	if (agent->target_done[0]) {
-		add(checks, "headers", VERDICT_YES, ERROR_NONE, "not needed");
-		add(checks, "compiler", VERDICT_YES, ERROR_NONE, "not needed");
-		return;
-	}
 	if (kernel.headers)
 		add(checks, "headers", VERDICT_YES, ERROR_NONE, kernel.build);
 	else
@@ -158,7 +176,15 @@ static void check_secure_boot(struct checks *checks)
 {
 	int on = checks->agent->offline ? -1 : detect_secure_boot(&checks->agent->root);
 	bool key = checks->agent->settings.signing.key[0] != '\0';
+	bool listed =
+		checks->agent->target_count > 0 &&
+		readymade_is_listed(checks->agent, checks->agent->targets[0].release);
 
+	if (on == 1 && !key && listed) {
+		add(checks, "secure_boot", VERDICT_UNKNOWN, ERROR_NONE,
+		    "on: the prebuilt modules must be signed by a key of the kernel's");
+		return;
+	}
 	add(checks, "secure_boot",
 	    on < 0       ? VERDICT_UNKNOWN
 	    : on && !key ? VERDICT_NO

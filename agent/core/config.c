@@ -107,17 +107,10 @@ static int take_driver(struct agent *agent, struct error *err)
 /* What the contract names and this version does not do must not look as if it did. */
 static int refuse_unsupported(const struct settings_driver *driver, struct error *err)
 {
-	if (strcmp(driver->prebuilt, "only") == 0)
-		(void)error_set(
-			err, ERROR_USAGE,
-			"driver.prebuilt = \"only\": this version uses no prebuilt "
-			"modules");
-	else if (strcmp(driver->dkms, "yes") == 0)
-		(void)error_set(
-			err, ERROR_USAGE,
-			"driver.dkms = \"yes\": this version rebuilds without DKMS");
-	else
+	if (strcmp(driver->dkms, "yes") != 0)
 		return 0;
+	(void)error_set(err, ERROR_USAGE,
+			"driver.dkms = \"yes\": this version rebuilds without DKMS");
 	return error_hint(err, "leave the key at its default");
 }
 

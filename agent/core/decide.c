@@ -78,7 +78,7 @@ static int refuse_foreign(struct agent *agent, const char *version, bool fits,
 			  packaged ? "with the package manager" : "nvidia-uninstall");
 }
 
-static int list_repository(struct agent *agent, struct error *err)
+int decide_list(struct agent *agent, struct error *err)
 {
 	if (!agent->settings.driver.repository[0])
 		return 0;
@@ -150,7 +150,7 @@ int decide_again(struct agent *agent, const char *version, struct error *err)
 	struct match_input input = match_input(agent, "", false);
 
 	if (agent->repository.source == REPOSITORY_NONE && !input.url[0] &&
-	    list_repository(agent, err) < 0)
+	    decide_list(agent, err) < 0)
 		return -1;
 	input = match_input(agent, "", false);
 	input.version = version;
@@ -189,7 +189,7 @@ int decide_driver(struct agent *agent, bool look_further, char *ret_warning, siz
 
 	down = ERROR_INIT;
 	if (!agent->settings.driver.url[0])
-		reached = list_repository(agent, &down) == 0;
+		reached = decide_list(agent, &down) == 0;
 	if (!reached && (!fits || down.interrupted)) {
 		*err = down;
 		return -1;

@@ -16,6 +16,9 @@
 must_check int decide_driver(struct agent *agent, bool look_further, char *ret_warning,
 			     size_t size, struct error *err);
 
+/* Reads what the repository has into agent->repository; none is set: 0. */
+must_check int decide_list(struct agent *agent, struct error *err);
+
 /* Decides anew for exactly this version: its package is needed once more. */
 must_check int decide_again(struct agent *agent, const char *version, struct error *err);
 

@@ -96,7 +96,7 @@ int driver_match(struct agent *agent, struct outcome *outcome, struct error *err
 	return 0;
 }
 
-static bool file_url(const char *repository, const char *name, char *url, size_t size)
+bool driver_file_url(const char *repository, const char *name, char *url, size_t size)
 {
 	size_t used;
 
@@ -123,7 +123,7 @@ int driver_fetch_input(struct agent *agent, char *url, size_t size,
 	bool by_url = agent->match.rule == MATCH_URL, has_entry = indexed(agent);
 
 	if (by_url ? !text_copy(url, size, driver->url)
-		   : !file_url(driver->repository, package->name, url, size))
+		   : !driver_file_url(driver->repository, package->name, url, size))
 		return error_set(err, ERROR_USAGE, "the URL of %s is too long",
 				 package->name);
 

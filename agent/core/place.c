@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "core/change.h"
 #include "core/prepare.h"
+#include "core/readymade.h"
 #include "steps/build.h"
 #include "steps/install.h"
 #include "steps/sign.h"
@@ -88,13 +89,14 @@ static int sign(struct agent *agent, const struct kernel *kernel,
 	return sign_modules(&agent->runner, &agent->root, &key, kernel, built, err);
 }
 
-static int build_for(struct agent *agent, size_t index, struct error *err)
+static int compile_for(struct agent *agent, size_t index, struct error *err)
 {
 	struct kernel *kernel = &agent->targets[index];
 	struct toolchain toolchain;
 	struct build_input input;
 
-	if (find_toolchain(agent, kernel, &toolchain, err) < 0)
+	if (place_check_secure_boot(agent, err) < 0 || prepare_end(agent, err) < 0 ||
+	    find_toolchain(agent, kernel, &toolchain, err) < 0)
 		return -1;
 
 	log_line(LOG_LEVEL_NOTICE, "build      compiling for %s", kernel->release);
@@ -113,10 +115,61 @@ static int build_for(struct agent *agent, size_t index, struct error *err)
 	return sign(agent, kernel, &agent->built[index], err);
 }
 
+/* Of all targets, for the step's one line. */
+struct tally {
+	size_t compiled, taken;
+	char why[200]; /* prebuilt modules were not used */
+};
+
+/* Prebuilt modules, if there are any that fit: before a compiler is looked for. */
+static int build_for(struct agent *agent, size_t index, struct tally *tally,
+		     struct error *err)
+{
+	char why[sizeof(tally->why)];
+	bool taken = false;
+
+	if (readymade_take(agent, index, &taken, why, sizeof(why), err) < 0)
+		return -1;
+	if (taken) {
+		log_line(LOG_LEVEL_NOTICE, "build      prebuilt modules for %s",
+			 agent->targets[index].release);
+		tally->taken++;
+		return 0;
+	}
+	if (why[0])
+		memcpy(tally->why, why, sizeof(why));
+	tally->compiled++;
+	return compile_for(agent, index, err);
+}
+
+static void describe_build(const struct agent *agent, const struct tally *tally,
+			   struct outcome *outcome)
+{
+	size_t first = 0;
+
+	while (first + 1 < agent->target_count && agent->target_done[first])
+		first++;
+	(void)text_format(outcome->detail, sizeof(outcome->detail),
+			  "%s%s modules for %s%s%s%s",
+			  tally->compiled == 0 ? "prebuilt " : "",
+			  agent->open_modules ? "open" : "proprietary",
+			  agent->targets[first].release,
+			  tally->compiled + tally->taken > 1 ? " and others" : "",
+			  tally->why[0] ? ", compiled: " : "", tally->why);
+}
+
 /* Packages compile in their own scripts: they need the same tools, found the same way. */
 static int prepare_package(struct agent *agent, struct outcome *outcome,
 			   struct error *err)
 {
+	if (strcmp(agent->settings.driver.prebuilt, "only") == 0) {
+		(void)error_set(err, ERROR_PREREQUISITES,
+				"a .%s package compiles its modules itself",
+				package_kind_name(agent->match.package.kind));
+		return error_hint(err, "set driver.prebuilt to \"auto\", or use a .run");
+	}
+	if (place_check_secure_boot(agent, err) < 0 || prepare_end(agent, err) < 0)
+		return -1;
 	for (size_t i = 0; i < agent->target_count; i++) {
 		struct toolchain toolchain;
 
@@ -133,10 +186,9 @@ int place_build(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	const struct settings_driver *driver = &agent->settings.driver;
 	const char *version = agent->match.package.version;
-	size_t count = 0;
+	struct tally tally = { .compiled = 0 };
 
-	if (agent_need_log(agent, err) < 0 || place_check_secure_boot(agent, err) < 0 ||
-	    prepare_end(agent, err) < 0)
+	if (agent_need_log(agent, err) < 0)
 		return -1;
 	if (is_package(agent))
 		return prepare_package(agent, outcome, err);
@@ -159,13 +211,10 @@ int place_build(struct agent *agent, struct outcome *outcome, struct error *err)
 	for (size_t i = 0; i < agent->target_count; i++) {
 		if (agent->target_done[i])
 			continue;
-		if (build_for(agent, i, err) < 0)
+		if (build_for(agent, i, &tally, err) < 0)
 			return -1;
-		count++;
 	}
-	(void)text_format(outcome->detail, sizeof(outcome->detail), "%s modules for %s%s",
-			  agent->open_modules ? "open" : "proprietary",
-			  agent->targets[0].release, count > 1 ? " and others" : "");
+	describe_build(agent, &tally, outcome);
 	return 0;
 }
 

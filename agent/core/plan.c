@@ -9,6 +9,7 @@
 #include "core/checks.h"
 #include "core/decide.h"
 #include "core/driver.h"
+#include "core/readymade.h"
 #include "core/survey.h"
 #include "steps/configure.h"
 #include "steps/install.h"
@@ -89,10 +90,14 @@ static struct json *kernels_json(const struct agent *agent)
 	struct json *list = json_build("[]");
 
 	for (size_t i = 0; list && i < agent->target_count; i++) {
-		if (json_append(list, json_build("{s:s, s:s}", "release",
-						 agent->targets[i].release, "action",
-						 agent->target_done[i] ? "none"
-								       : "build")) < 0) {
+		const char *release = agent->targets[i].release;
+
+		if (json_append(list,
+				json_build("{s:s, s:s}", "release", release, "action",
+					   agent->target_done[i] ? "none"
+					   : readymade_is_listed(agent, release)
+						   ? "prebuilt"
+						   : "build")) < 0) {
 			json_free(list);
 			return NULL;
 		}

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "core/decide.h"
 #include "core/place.h"
+#include "core/readymade.h"
 #include "steps/toolchain.h"
 
 /* In the child: what it changes of the agent stays there. */
@@ -21,6 +22,7 @@ static int work(void *context, struct error *err)
 		struct toolchain toolchain;
 
 		if (!agent->target_done[i] &&
+		    !readymade_is_listed(agent, agent->targets[i].release) &&
 		    toolchain_install(&system, &agent->targets[i], &toolchain, err) < 0)
 			return -1;
 	}
@@ -34,6 +36,7 @@ static bool is_missing(const struct agent *agent, struct toolchain *ret_toolchai
 
 	for (size_t i = 0; i < agent->target_count; i++) {
 		if (!agent->target_done[i] &&
+		    !readymade_is_listed(agent, agent->targets[i].release) &&
 		    toolchain_find(&agent->root, &agent->targets[i], ret_toolchain,
 				   &ignored) == 0 &&
 		    ret_toolchain->missing[0])
@@ -50,6 +53,7 @@ static bool is_wanted(struct agent *agent)
 	return !(agent->job & AGENT_FETCH) && agent->match.rule != MATCH_INSTALLED &&
 	       !agent->package_path[0] &&
 	       strcmp(agent->settings.driver.prerequisites, "install") == 0 &&
+	       strcmp(agent->settings.driver.prebuilt, "only") != 0 &&
 	       place_check_secure_boot(agent, &ignored) == 0 &&
 	       decide_look_at_targets(agent, agent->match.package.version, &ignored) == 0;
 }

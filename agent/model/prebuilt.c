@@ -105,3 +105,31 @@ const char *prebuilt_differs(const struct prebuilt *one, const struct prebuilt *
 		return "signed_by";
 	return NULL;
 }
+
+const char *prebuilt_misses(const struct prebuilt *prebuilt,
+			    const struct prebuilt_wish *wish)
+{
+	if (strcmp(prebuilt->version, wish->version) != 0)
+		return "version";
+	if (strcmp(prebuilt->kernel, wish->kernel) != 0)
+		return "kernel";
+	if (strcmp(prebuilt->arch, wish->arch) != 0)
+		return "arch";
+	if (strcmp(wish->flavour, "auto") != 0 &&
+	    strcmp(prebuilt_flavour(prebuilt->open), wish->flavour) != 0)
+		return "flavour";
+	return NULL;
+}
+
+bool prebuilt_next(const struct json *list, const struct prebuilt_wish *wish, size_t *at,
+		   struct prebuilt *ret_prebuilt)
+{
+	while (*at < json_count(list)) {
+		const struct json *entry = json_at(list, (*at)++);
+
+		if (prebuilt_from_json(entry, ret_prebuilt) &&
+		    !prebuilt_misses(ret_prebuilt, wish))
+			return true;
+	}
+	return false;
+}

@@ -40,5 +40,22 @@ struct json *prebuilt_manifest(const struct prebuilt *prebuilt);
 /* Which of the two is meant: "open" or "proprietary". */
 const char *prebuilt_flavour(bool open);
 
+/* For whom an archive is looked for. */
+struct prebuilt_wish {
+	const char *version, *kernel, *arch;
+	const char *flavour; /* "open", "proprietary"; "auto": either */
+};
+
+/* NULL, or the key in which it is not what is wished for. */
+const char *prebuilt_misses(const struct prebuilt *prebuilt,
+			    const struct prebuilt_wish *wish);
+
+/*
+ * The next of a list's archives, from `*at` on, that is what is wished for; false: there
+ * is none. An entry that is none is passed over.
+ */
+bool prebuilt_next(const struct json *list, const struct prebuilt_wish *wish, size_t *at,
+		   struct prebuilt *ret_prebuilt);
+
 /* NULL, or the key that the index and the archive's own manifest say differently. */
 const char *prebuilt_differs(const struct prebuilt *one, const struct prebuilt *other);

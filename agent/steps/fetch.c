@@ -77,6 +77,8 @@ static const char *suffix(const struct fetch_input *input)
 {
 	enum package_kind kind = input->package->kind;
 
+	if (text_ends(input->url, ".tar.gz"))
+		return "tar.gz";
 	if (kind == PACKAGE_NONE)
 		kind = package_kind_of(span_of(input->url));
 	return kind == PACKAGE_BUNDLE ? "zip"

@@ -21,9 +21,9 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static int read_fields(struct runner *runner, const struct root *root,
-		       const struct build_result *built, const char *field,
-		       struct run_result *ret_result, struct error *err)
+int prebuilt_fields(struct runner *runner, const struct root *root,
+		    const struct build_result *built, const char *field,
+		    struct run_result *ret_result, struct error *err)
 {
 	const char *argv[BUILD_MODULES_MAX + 4] = { NULL, "-F", field };
 	struct run run = { .argv = argv,
@@ -44,8 +44,8 @@ static int read_fields(struct runner *runner, const struct root *root,
 			 run_describe(ret_result, &run, how, sizeof(how)));
 }
 
-static int dump(struct runner *runner, const struct root *root, const char *module,
-		struct run_result *ret_result, struct error *err)
+int prebuilt_dump(struct runner *runner, const struct root *root, const char *module,
+		  struct run_result *ret_result, struct error *err)
 {
 	char program[128];
 	const char *argv[] = { program, "--dump-modversions", module, NULL };
@@ -63,14 +63,14 @@ static int dump(struct runner *runner, const struct root *root, const char *modu
 	return 0;
 }
 
-static int read_symvers(struct runner *runner, const struct root *root,
-			const struct build_result *built, struct symvers *symvers,
-			struct error *err)
+int prebuilt_symvers(struct runner *runner, const struct root *root,
+		     const struct build_result *built, struct symvers *symvers,
+		     struct error *err)
 {
 	for (size_t i = 0; i < built->count; i++) {
 		cleanup(run_result_done) struct run_result result = { 0 };
 
-		if (dump(runner, root, built->modules[i], &result, err) < 0)
+		if (prebuilt_dump(runner, root, built->modules[i], &result, err) < 0)
 			return -1;
 		if (symvers_read((struct span){ result.output, result.size }, symvers,
 				 err) < 0)
@@ -91,7 +91,7 @@ static int hash_symvers(const struct prebuilt_input *input, char *ret_sha256, si
 	cleanup_fd int fd = -1;
 	const char *sha256;
 
-	if (read_symvers(input->runner, input->root, input->built, &symvers, err) < 0)
+	if (prebuilt_symvers(input->runner, input->root, input->built, &symvers, err) < 0)
 		return -1;
 	ret_sha256[0] = '\0';
 	if (symvers.count == 0)
@@ -139,8 +139,8 @@ static int describe(const struct prebuilt_input *input, struct prebuilt *prebuil
 {
 	cleanup(run_result_done) struct run_result result = { 0 };
 
-	if (read_fields(input->runner, input->root, input->built, "vermagic", &result,
-			err) < 0)
+	if (prebuilt_fields(input->runner, input->root, input->built, "vermagic", &result,
+			    err) < 0)
 		return -1;
 	copy_line(&result, prebuilt->vermagic, sizeof(prebuilt->vermagic));
 	if (ask_compiler(input, prebuilt->compiler, sizeof(prebuilt->compiler), err) < 0)

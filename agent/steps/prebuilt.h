@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * Packs the kernel modules of a build into an archive for other guests.
+ * Archives of prebuilt kernel modules: packs those of a build for other guests, takes
+ * those of an archive and judges whether they belong to a kernel.
  */
 
 #include "base/channel.h"
@@ -11,6 +12,7 @@
 #include "model/kernel.h"
 #include "model/modules.h"
 #include "model/prebuilt.h"
+#include "model/symvers.h"
 
 /* The modules of one kernel, to be packed. */
 struct prebuilt_input {
@@ -28,3 +30,43 @@ struct prebuilt_input {
  */
 must_check int prebuilt_pack(const struct prebuilt_input *input,
 			     struct prebuilt *prebuilt, int output, struct error *err);
+
+/*
+ * Unpacks the archive into the folder `dir` of the root, which is made anew. What comes
+ * out is judged by nobody yet. ERROR_INTEGRITY for an archive that is damaged.
+ */
+must_check int prebuilt_unpack(const struct channel *channel, const struct root *root,
+			       int archive, const char *dir,
+			       struct prebuilt *ret_manifest,
+			       struct build_result *ret_built, struct error *err);
+
+/*
+ * Whether the modules are the kernel's: the same vermagic as its own modules have, and no
+ * other symbol versions than its own modules and, where there are headers, its
+ * Module.symvers name. ERROR_INTEGRITY, with the reason, on any doubt.
+ */
+must_check int prebuilt_check(struct runner *runner, const struct root *root,
+			      const char *release, const struct build_result *built,
+			      struct error *err);
+
+/*
+ * Whether a kernel under Secure Boot will load them: each is signed as `signed_by` says,
+ * and the kernel lists that certificate in /proc/keys. ERROR_SECURE_BOOT.
+ */
+must_check int prebuilt_check_signed(struct runner *runner, const struct root *root,
+				     const char *signed_by,
+				     const struct build_result *built, struct error *err);
+
+/*
+ * Between the files of this room: a field of each module, one a line, by modinfo; the
+ * symbol versions of one module as modprobe prints them, none: empty; and those of all.
+ */
+must_check int prebuilt_fields(struct runner *runner, const struct root *root,
+			       const struct build_result *built, const char *field,
+			       struct run_result *ret_result, struct error *err);
+must_check int prebuilt_dump(struct runner *runner, const struct root *root,
+			     const char *module, struct run_result *ret_result,
+			     struct error *err);
+must_check int prebuilt_symvers(struct runner *runner, const struct root *root,
+				const struct build_result *built, struct symvers *symvers,
+				struct error *err);

@@ -281,7 +281,7 @@ class Configuration(Case):
         self.assertFalse(os.path.exists("/var/lib/vgpu-guest-agent"))
 
     def test_what_this_version_does_not_do_is_refused(self):
-        for assignment in ("driver.prebuilt=only", "driver.dkms=yes"):
+        for assignment in ("driver.dkms=yes",):
             with self.subTest(assignment):
                 self.error(2, "config check", assignment.partition("=")[0], "config", "check", "--set", assignment)
 

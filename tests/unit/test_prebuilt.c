@@ -108,6 +108,55 @@ static void what_decides_on_its_use_must_not_differ(void **state)
 	assert_string_equal(prebuilt_differs(&one, &other), "flavour");
 }
 
+static void an_archive_is_chosen_by_all_that_it_is_for(void **state)
+{
+	static const struct {
+		struct prebuilt_wish wish;
+		const char *misses; /* NULL: it is what is wished for */
+	} rows[] = {
+		{ { "550.90.07", "6.1.0-56", "x86_64", "open" }, NULL },
+		{ { "550.90.07", "6.1.0-56", "x86_64", "auto" }, NULL },
+		{ { "550.90.7", "6.1.0-56", "x86_64", "open" }, "version" },
+		{ { "550.90.07", "6.1.0-5", "x86_64", "open" }, "kernel" },
+		{ { "550.90.07", "6.1.0-56", "aarch64", "open" }, "arch" },
+		{ { "550.90.07", "6.1.0-56", "x86_64", "proprietary" }, "flavour" },
+	};
+	struct prebuilt found;
+
+	(void)state;
+	assert_true(take("{" GOOD "}", &found));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *misses = prebuilt_misses(&found, &rows[i].wish);
+
+		if (!rows[i].misses)
+			assert_null(misses);
+		else
+			assert_string_equal(misses, rows[i].misses);
+	}
+}
+
+static void all_of_a_list_that_fit_are_found_in_order(void **state)
+{
+	static const char text[] = "[{}, {" GOOD ",\"sha256\":\"" SHA "\"}, 7,"
+				   "{" GOOD ",\"signed_by\":\"A: 1\"}]";
+	struct prebuilt_wish wish = { "550.90.07", "6.1.0-56", "x86_64", "auto" };
+	cleanup_json struct json *list = NULL;
+	struct error err = ERROR_INIT;
+	struct prebuilt found;
+	size_t at = 0;
+
+	(void)state;
+	assert_int_equal(json_parse(text, strlen(text), &list, &err), 0);
+
+	assert_true(prebuilt_next(list, &wish, &at, &found));
+	assert_string_equal(found.sha256, SHA);
+	assert_true(prebuilt_next(list, &wish, &at, &found));
+	assert_string_equal(found.signed_by, "A: 1");
+	assert_false(prebuilt_next(list, &wish, &at, &found));
+	at = 0;
+	assert_false(prebuilt_next(NULL, &wish, &at, &found));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +164,8 @@ int main(void)
 		cmocka_unit_test(a_manifest_comes_back_as_it_was),
 		cmocka_unit_test(what_cannot_be_is_refused),
 		cmocka_unit_test(what_decides_on_its_use_must_not_differ),
+		cmocka_unit_test(an_archive_is_chosen_by_all_that_it_is_for),
+		cmocka_unit_test(all_of_a_list_that_fit_are_found_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
