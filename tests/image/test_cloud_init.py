@@ -175,7 +175,8 @@ BAD = [
     (lambda ours: "{ no JSON", 4, "vendor_data.json: no JSON", "vendor_data.json: no JSON"),
     (lambda ours: json.dumps({"vgpu_guest_agent": {**ours, "colour": "red"}}), 0, "colour", "warning: the last run: metadata: "),
     (lambda ours: json.dumps({"vgpu_guest_agent": {**ours, "client_token": "hello"}}), 11, "token: ", "the last run ended in token: "),
-    (lambda ours: json.dumps({"vgpu_guest_agent": {**ours, "client_token": OTHER}}), 12, "license: ", "not licensed"),
+    (lambda ours: json.dumps({"vgpu_guest_agent": {**ours, "client_token": OTHER}}), 12, "client configuration token (Error: Invalid",
+     "client configuration token (Error: Invalid token): not licensed"),
 ]
 OTHER = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzb21lYm9keSJ9.c2ln"
 
