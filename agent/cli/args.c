@@ -28,6 +28,7 @@ enum {
 	OPT_PROMETHEUS,
 	OPT_SIZE,
 	OPT_BUNDLE,
+	OPT_PREVIOUS,
 };
 
 static const struct args_entry table[] = {
@@ -62,6 +63,8 @@ static const struct args_entry table[] = {
 	{ "bundle", "FILE", "write a support archive without secrets there", OPT_BUNDLE,
 	  ARGS_BUNDLE },
 	{ "origin", NULL, "say where each value comes from", OPT_ORIGIN, ARGS_ORIGIN },
+	{ "previous", "FILE", "the index that this one replaces: its serial counts on",
+	  OPT_PREVIOUS, ARGS_PREVIOUS },
 	{ "lock-wait", "SECONDS", "wait so long for another instance to end",
 	  OPT_LOCK_WAIT, ARGS_LOCK_WAIT },
 };
@@ -162,6 +165,9 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 		return read_number("size", value, SIZE_MAX_N, &args->size, err);
 	case OPT_BUNDLE:
 		args->bundle = value;
+		return 0;
+	case OPT_PREVIOUS:
+		args->previous = value;
 		return 0;
 	case OPT_ORIGIN:
 		args->origin = true;

@@ -24,6 +24,7 @@ enum args_option {
 	ARGS_WATCH = 1 << 10,
 	ARGS_PROMETHEUS = 1 << 11,
 	ARGS_ARCHIVE = 1 << 12, /* --output of build-modules: a file */
+	ARGS_PREVIOUS = 1 << 13,
 };
 
 /* One line of the table: what --help, the man page and the completions say of it. */
@@ -33,14 +34,15 @@ struct args_entry {
 	unsigned option; /* enum args_option; 0: every command takes it */
 };
 
-#define ARGS_OPERANDS_MAX 8
+#define ARGS_OPERANDS_MAX 1024 /* the files of an index */
 
 struct args {
 	struct agent_options agent;
 	bool json, help, version;
 	enum log_level log_level;
 	const char *output;
-	const char *bundle; /* --bundle FILE, or NULL */
+	const char *bundle;   /* --bundle FILE, or NULL */
+	const char *previous; /* --previous FILE, or NULL */
 	unsigned wait_s, lock_wait_s;
 	bool origin;
 	unsigned size;          /* of validate's matrix, 0: the default */

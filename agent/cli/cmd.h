@@ -37,6 +37,7 @@ must_check int cmd_run_report(const struct pipeline_report *report, int result,
 CMD_RUN(cmd_fetch);
 CMD_RUN(cmd_install);
 CMD_RUN(cmd_build_modules);
+CMD_RUN(cmd_index);
 CMD_RUN(cmd_configure);
 CMD_RUN(cmd_token_check);
 CMD_RUN(cmd_token_install);
@@ -53,6 +54,7 @@ CMD_PRINT(cmd_detect_print);
 CMD_PRINT(cmd_plan_print);
 CMD_PRINT(cmd_run_print); /* also of whatever else answers with steps */
 CMD_PRINT(cmd_fetch_print);
+CMD_PRINT(cmd_index_print);
 CMD_PRINT(cmd_token_check_print);
 CMD_PRINT(cmd_status_print);
 CMD_PRINT(cmd_validate_print);

@@ -46,6 +46,9 @@
  *             "members":[{"name":s,"kind":s,"version":s,"arch":s,"size":i}]}
  *         of a .run the header's version_string and TARGET_ARCH; of a bundle its guest
  *         drivers
+ * index   {"job","input":fd,"name":s}
+ *         -> the same, and of each member {"offset":i,"method":i,"compressed_size":i,
+ *         "sha256":s} (of the unpacked bytes), and of the file {"size":i,"sha256":s}
  * unpack  {"job","input":fd,"output":fd,"member":s,"max_size":i}; progress as above
  *         -> {"member":s,"size":i,"sha256":s}
  * modules {"job","input":fd,"outputs":[fd,...]?}; progress as above
@@ -87,6 +90,7 @@ int job_fetch(const struct json *request, struct json **ret_result, struct error
 int job_member(const struct json *request, struct json **ret_result, struct error *err);
 int job_copy(const struct json *request, struct json **ret_result, struct error *err);
 int job_inspect(const struct json *request, struct json **ret_result, struct error *err);
+int job_index(const struct json *request, struct json **ret_result, struct error *err);
 int job_unpack(const struct json *request, struct json **ret_result, struct error *err);
 int job_modules(const struct json *request, struct json **ret_result, struct error *err);
 int job_pack(const struct json *request, struct json **ret_result, struct error *err);

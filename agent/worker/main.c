@@ -17,12 +17,10 @@
 #include "worker/progress.h"
 
 static const struct job jobs[] = {
-	{ "list", job_list },     { "fetch", job_fetch },
-	{ "copy", job_copy },     { "inspect", job_inspect },
-	{ "unpack", job_unpack }, { "modules", job_modules },
-	{ "pack", job_pack },     { "metadata", job_metadata },
-	{ "token", job_token },   { "probe", job_probe },
-	{ "member", job_member },
+	{ "list", job_list },       { "fetch", job_fetch }, { "copy", job_copy },
+	{ "inspect", job_inspect }, { "index", job_index }, { "unpack", job_unpack },
+	{ "modules", job_modules }, { "pack", job_pack },   { "metadata", job_metadata },
+	{ "token", job_token },     { "probe", job_probe }, { "member", job_member },
 };
 
 static const struct job *job_find(const char *name)

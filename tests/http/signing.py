@@ -29,8 +29,8 @@ ED25519 = ("ED25519",)
 RSA = ("RSA", "rsa_keygen_bits:2048")
 
 
-def sign(which, content, salt="digest", digest="sha256"):
-    """What README.md says, word for word."""
+def sign(which, content, salt="max", digest="sha256"):
+    """What README.md says; that leaves the salt as long as it can be."""
     path, data = key(*which)[0], os.path.join(folder(), "data")
     with open(data, "wb") as file:
         file.write(content)

@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""index: what it says of bundles, guest drivers and module archives, and that the guests of that repository believe it."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+import zipfile
+
+import parts
+from parts import BUNDLE, RUN, Repository, driver, vgpu
+from program import Case, main, read
+from signing import ED25519, RSA, key, sign
+
+MODULES = "nvidia-modules-525.105.17-6.1.0-37-cloud-amd64-proprietary.tar.gz"
+WHEN = {"SOURCE_DATE_EPOCH": "1763845200"}  # 2025-11-22T21:00:00Z
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def module_archive(**keys):
+    module = b"\x7fELF as if"
+    manifest = {"schema": 1, "name": "built.tar.gz", "version": parts.GUEST, "kernel": "6.1.0-37-cloud-amd64", "vermagic": "6.1.0 SMP",
+                "compiler": "gcc 12.2.0", "flavour": "proprietary", "arch": "x86_64", "symbols": None, "signed_by": None,
+                "modules": [{"name": "nvidia.ko", "size": len(module), "sha256": sha256(module)}], **keys}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, data in (("manifest.json", json.dumps(manifest).encode()), ("modules/nvidia.ko", module)):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
+class Index(Case):
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.folder, 0o755)
+
+    def index(self, *words, **more):
+        outcome = self.text("index", *words, nobody=True, env=WHEN, **more)
+        self.assertEqual(outcome.out.count("\n"), 1)
+        return json.loads(outcome.out), outcome.out
+
+    def test_what_it_says_of_each_kind_of_file(self):
+        packed = module_archive()
+        paths = [self.write(f"a/{RUN}", driver()), self.write(f"b/{MODULES}", packed), self.write(f"c/{BUNDLE}", driver(BUNDLE))]
+        value, _ = self.index(*paths)
+        self.assertEqual(value, {
+            "schema": 1, "serial": 1, "created": "2025-11-22T21:00:00Z",
+            "files": [parts.bundle_entry(BUNDLE, driver(BUNDLE)), parts.run_entry(RUN, driver())],
+            "modules": [{"name": MODULES, "version": parts.GUEST, "kernel": "6.1.0-37-cloud-amd64", "vermagic": "6.1.0 SMP",
+                         "compiler": "gcc 12.2.0", "flavour": "proprietary", "arch": "x86_64", "symbols": None, "signed_by": None,
+                         "size": len(packed), "sha256": sha256(packed)}]})
+
+    def test_the_same_files_make_the_same_bytes(self):
+        paths = [self.write(RUN, driver()), self.write(BUNDLE, driver(BUNDLE)), self.write(MODULES, module_archive())]
+        self.assertEqual(self.index(*paths)[1], self.index(*reversed(paths))[1])
+        self.assertEqual(self.index(*paths)[1], self.program.call("index", "--json", *paths, env=WHEN).out)
+
+    def test_the_serial_counts_on(self):
+        path = self.write(RUN, driver())
+        previous = self.write("old.json", parts.index(serial=41))
+        self.assertEqual(self.index("--previous", previous, path)[0]["serial"], 42)
+        for content, words in ((b"{", "--previous"), (parts.index(schema=2), "another schema")):
+            self.write("old.json", content)
+            self.error(6, "index", words, "index", "--previous", previous, path, nobody=True)
+
+    def test_a_guest_installs_by_it(self):
+        repository = self.use(Repository(tls=False))
+        content = self.index(self.write(BUNDLE, driver(BUNDLE)))[1].encode()
+        os.mkdir(self.path("out"))
+        repository.put(BUNDLE, driver(BUNDLE))
+        repository.put("vgpu-index.json", content)
+        for which in (ED25519, RSA):
+            repository.put("vgpu-index.json.sig", sign(which, content))
+            sets = {**repository.sets, "driver.index_key": self.write("key.pem", key(*which)[1])}
+            value = self.json("fetch", "--output", self.path("out"), sysfs=vgpu(), sets=sets)
+            self.assertEqual(value["integrity"], "signature")
+            self.assertTrue(read(value["path"]) == driver())
+
+    def test_files_that_no_guest_takes(self):
+        for name, words in (("NVIDIA-Linux-x86_64-525.105.14-vgpu-kvm.run", "a host driver"), ("driver.run", "not a name"),
+                            ("notes.txt", "no guest takes it")):
+            with self.subTest(name):
+                self.error(2, "index", words, "index", self.write(name, driver()), nobody=True)
+
+    def test_files_that_are_damaged_or_something_else(self):
+        packed = module_archive()
+        with zipfile.ZipFile(self.path("empty.zip"), "w") as archive:
+            archive.writestr("readme.txt", "nothing")
+        for name, content, words in ((BUNDLE, driver(BUNDLE)[:-30], BUNDLE), (RUN, b"<html>", RUN), (RUN, driver(BUNDLE), "not what its name says"),
+                                     (MODULES, packed[:-9], MODULES), (MODULES, module_archive(flavour="other"), "incomplete"),
+                                     (BUNDLE, read(self.path("empty.zip")), "no guest driver")):
+            with self.subTest(words):
+                self.error(6, "index", words, "index", self.write(name, content), nobody=True)
+
+    def test_what_is_called_wrongly(self):
+        path = self.write(RUN, driver())
+        self.error(2, "index", "which files", "index", nobody=True)
+        self.error(2, "index", "given twice", "index", path, self.write(f"b/{RUN}", b""), nobody=True)
+        self.error(2, "index", "no-such.run", "index", self.path("no-such.run"), nobody=True)
+        self.error(2, "index", "no regular file", "index", self.folder + "/.", nobody=True)
+        self.error(2, "index", "SOURCE_DATE_EPOCH", "index", path, nobody=True, env={"SOURCE_DATE_EPOCH": "now"})
+        self.error(16, "index", RUN, "index", self.write(RUN, driver(), 0o600), nobody=True)
+
+
+if __name__ == "__main__":
+    main(__file__)
