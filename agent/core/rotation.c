@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 
 #include "base/clock.h"
@@ -78,24 +79,33 @@ static int ask_metadata(struct rotation *rotation, struct agent *agent, struct e
 	return 0;
 }
 
+static const struct root *root_of_file(const struct agent *agent)
+{
+	return settings_is_callers(&agent->settings, "license.token_file")
+		       ? &agent->caller
+		       : &agent->root;
+}
+
 /* The first of the sources that has one; nothing where none has, or we may not read it.
  */
 static void read_wanted(const struct rotation *rotation, const struct agent *agent,
-			struct text *ret_text)
+			struct text *ret_text, bool *ret_denied)
 {
 	const char *path = agent->settings.license.token_file;
-	bool caller = settings_is_callers(&agent->settings, "license.token_file");
-	struct error ignored = ERROR_INIT;
+	struct error err = ERROR_INIT;
+
+	*ret_denied = false;
 
 	if (rotation->metadata) {
 		ret_text->at = strndup(rotation->metadata, rotation->metadata_size);
 		ret_text->size = ret_text->at ? rotation->metadata_size : 0;
 		return;
 	}
-	if (path[0] &&
-	    file_read(caller ? &agent->caller : &agent->root, path, TOKEN_SIZE_MAX,
-		      &ret_text->at, &ret_text->size, &ignored) < 0)
+	if (path[0] && file_read(root_of_file(agent), path, TOKEN_SIZE_MAX, &ret_text->at,
+				 &ret_text->size, &err) < 0) {
 		*ret_text = (struct text){ .at = NULL };
+		*ret_denied = err.errnum == EACCES || err.errnum == EPERM;
+	}
 }
 
 static bool read_installed(const struct agent *agent, struct text *ret_text)
@@ -110,8 +120,8 @@ static bool read_installed(const struct agent *agent, struct text *ret_text)
 			    &ignored) == 0;
 }
 
-/* A .path unit waits for this file to change. */
-static void wake_root(const struct agent *agent)
+/* A .path unit waits for this file, which the root unit removes before it looks. */
+static bool wake_root(const struct agent *agent)
 {
 	struct error err = ERROR_INIT;
 	char time[CLOCK_TEXT_SIZE];
@@ -122,10 +132,33 @@ static void wake_root(const struct agent *agent)
 			      &err) < 0) {
 		log_line(LOG_LEVEL_WARNING, "warning: asking for the new token: %s",
 			 err.text);
-		return;
+		return false;
 	}
 	journal_event(JOURNAL_TOKEN_NEW, LOG_NOTICE,
 		      "there is a new client configuration token: it will be installed");
+	return true;
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	       a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* A token_file for root alone: that it has changed can be seen all the same. */
+static void ask_for_changed(struct rotation *rotation, const struct agent *agent)
+{
+	struct stat now;
+
+	if (!root_stat(root_of_file(agent), agent->settings.license.token_file, &now))
+		return;
+	if (rotation->file_known && is_same_file(&now, &rotation->file))
+		return;
+	if (rotation->file_known && !wake_root(agent))
+		return;
+	rotation->file = now;
+	rotation->file_known = true;
 }
 
 static void ask_for_new(struct rotation *rotation, const struct agent *agent)
@@ -133,9 +166,11 @@ static void ask_for_new(struct rotation *rotation, const struct agent *agent)
 	cleanup(text_done) struct text wanted = { .at = NULL };
 	cleanup(text_done) struct text installed = { .at = NULL };
 	bool readable = read_installed(agent, &installed);
-	bool first = !rotation->known;
+	bool first = !rotation->known, denied;
 
-	read_wanted(rotation, agent, &wanted);
+	read_wanted(rotation, agent, &wanted, &denied);
+	if (denied)
+		ask_for_changed(rotation, agent);
 	if (!wanted.at || wanted.size == 0)
 		return;
 	rotation->known = true;
@@ -143,12 +178,12 @@ static void ask_for_new(struct rotation *rotation, const struct agent *agent)
 	    is_same(&wanted, rotation->asked, rotation->asked_size))
 		return;
 
+	/* Where we may not read the installed one, only a change tells anything. */
+	if ((readable || !first) && !wake_root(agent))
+		return;
 	wipe(&rotation->asked, rotation->asked_size);
 	rotation->asked = take_ptr(wanted.at);
 	rotation->asked_size = wanted.size;
-	/* Where we may not read the installed one, only a change tells anything. */
-	if (readable || !first)
-		wake_root(agent);
 }
 
 static int read_expiry(struct rotation *rotation, const struct agent *agent,

@@ -6,6 +6,8 @@
  * root unit carries it out, and takes it back where the new one does not license.
  */
 
+#include <sys/stat.h>
+
 #include "core/agent.h"
 
 /* What the monitor knows of tokens; all zero: nothing yet. */
@@ -13,6 +15,8 @@ struct rotation {
 	char *metadata, *asked; /* texts; wiped by rotation_done() */
 	size_t metadata_size, asked_size;
 	bool known;      /* `asked` holds what was there at the first look */
+	bool file_known; /* so does `file`, of a token_file that may not be read */
+	struct stat file;
 	int64_t expires; /* of the installed token, 0: not known */
 	unsigned stage;  /* event_token_stage() that was told */
 };

@@ -19,7 +19,7 @@ mkdir -p "$units/nvidia-gridd.service.d" "$work/usr/bin" "$work/bin"
 cp dist/systemd/*.service dist/systemd/*.timer dist/systemd/*.path dist/systemd/*.target "$units"
 cp dist/systemd/nvidia-gridd.conf "$units/nvidia-gridd.service.d"
 printf '[Service]\nType=forking\nExecStart=/usr/bin/true\n' >"$units/nvidia-gridd.service"
-for program in bin/sh usr/bin/true usr/bin/vgpu-guest-agent; do
+for program in bin/sh bin/rm usr/bin/true usr/bin/vgpu-guest-agent; do
 	printf '#!/bin/sh\n' >"$work/$program"
 	chmod 755 "$work/$program"
 done

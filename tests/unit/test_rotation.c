@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/rotation.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "steps/announce.h"
+#include "support/cmocka.h"
+#include "support/sysroot.h"
+
+#define TOKEN "/etc/client.tok"
+#define NOBODY 65534
+
+static void prepare(const struct sysroot *sysroot, struct agent *agent)
+{
+	const struct agent_options options = { .config = NULL };
+
+	sysroot_mkdir(sysroot, "/etc");
+	sysroot_mkdir(sysroot, "/run");
+	agent_init(agent, &options, -1);
+	settings_init(&agent->settings);
+	(void)strcpy(agent->settings.license.token_file, TOKEN);
+	agent->root = sysroot->root;
+}
+
+static void look(struct rotation *rotation, struct agent *agent)
+{
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(rotation_look(rotation, agent, false, &err), 0);
+}
+
+/* With root's rights nothing is unreadable. */
+static void look_as_nobody(struct rotation *rotation, struct agent *agent)
+{
+	bool is_root = geteuid() == 0;
+
+	assert_true(!is_root || seteuid(NOBODY) == 0);
+	look(rotation, agent);
+	assert_true(!is_root || seteuid(0) == 0);
+}
+
+static const char *relative(const char *path)
+{
+	return &path[1];
+}
+
+static bool is_asked(const struct sysroot *sysroot)
+{
+	struct stat st;
+	bool there = root_stat(&sysroot->root, ANNOUNCE_ROTATE, &st);
+
+	root_discard(&sysroot->root, ANNOUNCE_ROTATE);
+	return there;
+}
+
+static void another_token_is_asked_for_once(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	cleanup(rotation_done) struct rotation rotation = { 0 };
+	struct agent agent;
+
+	prepare(sysroot, &agent);
+	sysroot_write(sysroot, TOKEN, "one");
+	look(&rotation, &agent);
+	assert_false(is_asked(sysroot));
+
+	sysroot_write(sysroot, TOKEN, "two");
+	look(&rotation, &agent);
+	assert_true(is_asked(sysroot));
+	look(&rotation, &agent);
+	assert_false(is_asked(sysroot));
+}
+
+static void what_could_not_be_asked_for_is_asked_for_again(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	cleanup(rotation_done) struct rotation rotation = { 0 };
+	struct agent agent;
+
+	prepare(sysroot, &agent);
+	sysroot_write(sysroot, TOKEN, "one");
+	look(&rotation, &agent);
+
+	sysroot_write(sysroot, ANNOUNCE_DIR, "in the way of the folder");
+	sysroot_write(sysroot, TOKEN, "two");
+	look(&rotation, &agent);
+	root_discard(&sysroot->root, ANNOUNCE_DIR);
+	assert_false(is_asked(sysroot));
+
+	look(&rotation, &agent);
+	assert_true(is_asked(sysroot));
+}
+
+static void a_file_that_may_not_be_read_is_asked_for_when_it_changes(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	cleanup(rotation_done) struct rotation rotation = { 0 };
+	struct agent agent;
+
+	prepare(sysroot, &agent);
+	sysroot_mkdir(sysroot, ANNOUNCE_DIR);
+	assert_int_equal(chmod(sysroot->dir, 0755), 0);
+	assert_int_equal(fchmodat(sysroot->root.fd, relative(ANNOUNCE_DIR), 0777, 0), 0);
+	sysroot_write(sysroot, TOKEN, "one");
+	assert_int_equal(fchmodat(sysroot->root.fd, relative(TOKEN), 0, 0), 0);
+	look_as_nobody(&rotation, &agent);
+	look_as_nobody(&rotation, &agent);
+	assert_false(is_asked(sysroot));
+
+	root_discard(&sysroot->root, TOKEN);
+	sysroot_write(sysroot, TOKEN, "another one");
+	assert_int_equal(fchmodat(sysroot->root.fd, relative(TOKEN), 0, 0), 0);
+	look_as_nobody(&rotation, &agent);
+	assert_true(is_asked(sysroot));
+	look_as_nobody(&rotation, &agent);
+	assert_false(is_asked(sysroot));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(another_token_is_asked_for_once,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_could_not_be_asked_for_is_asked_for_again, sysroot_setup,
+			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_file_that_may_not_be_read_is_asked_for_when_it_changes,
+			sysroot_setup, sysroot_teardown),
+	};
+
+	return cmocka_run_group_tests_name("rotation", tests, NULL, NULL);
+}
