@@ -34,6 +34,7 @@ enum {
 	MARK_LOOK = 1 << 0,
 	MARK_TOKEN = 1 << 1,
 	MARK_CHANGING = 1 << 2,
+	MARK_STATE = 1 << 3,
 };
 
 struct monitor {
@@ -257,6 +258,18 @@ static int look(struct monitor *monitor, struct error *err)
 	return 0;
 }
 
+/* What a run has just done. One that cannot be read is as it was. */
+static void reload_state(struct monitor *monitor)
+{
+	struct error ignored = ERROR_INIT;
+	struct state state;
+
+	if (state_load(&monitor->agent->root, &state, &ignored) < 0)
+		return;
+	state_done(&monitor->agent->state);
+	monitor->agent->state = state;
+}
+
 static void look_soon(struct monitor *monitor)
 {
 	double soon = monitor->last_look + CALM_S;
@@ -283,7 +296,9 @@ static int prepare(struct monitor *monitor, struct error *err)
 	    watch_add(&monitor->watch, TOKEN_DIR, NULL, MARK_LOOK | MARK_TOKEN, err) <
 		    0 ||
 	    watch_add(&monitor->watch, ANNOUNCE_DIR, ANNOUNCE_CHANGING_NAME,
-		      MARK_LOOK | MARK_CHANGING, err) < 0)
+		      MARK_LOOK | MARK_CHANGING, err) < 0 ||
+	    watch_add(&monitor->watch, STATE_DIR, STATE_NAME, MARK_LOOK | MARK_STATE,
+		      err) < 0)
 		return -1;
 	if (slash &&
 	    text_format(folder, sizeof(folder), "%.*s",
@@ -349,6 +364,8 @@ static int turn(struct monitor *monitor, struct error *err)
 		(void)sd_notify(0, "WATCHDOG=1");
 	if (marks & MARK_CHANGING)
 		(void)is_changing(monitor);
+	if (marks & MARK_STATE)
+		reload_state(monitor);
 	if (marks & MARK_LOOK)
 		look_soon(monitor);
 

@@ -16,7 +16,8 @@
 #include "model/package.h"
 
 #define STATE_DIR "/var/lib/vgpu-guest-agent"
-#define STATE_PATH STATE_DIR "/state.json"
+#define STATE_NAME "state.json"
+#define STATE_PATH STATE_DIR "/" STATE_NAME
 #define STATE_BACKUP STATE_DIR "/backup"
 
 struct state_driver {

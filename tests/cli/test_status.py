@@ -4,6 +4,7 @@
 
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -169,6 +170,27 @@ class Monitor(Status):
 
     def test_offline_there_is_nothing_to_ask(self):
         self.error(2, "monitor", "offline", "monitor", "--offline", sysfs=vgpu())
+
+
+    def test_the_metrics_tell_of_the_run_that_has_just_been(self):
+        self.prints("510-vgpu-licensed.txt")
+        state = "/var/lib/vgpu-guest-agent/state.json"
+        text = ('{"schema":1,"steps":{"token":{"outcome":"changed","detail":"x","began":0,"seconds":%d,'
+                '"time":"2026-01-01T00:00:00Z"}}}')
+        write(state, text % 1)
+        self.addCleanup(shutil.rmtree, os.path.dirname(state))
+        metrics = self.path("metrics")
+        process = self.program.start("monitor", sysfs=vgpu(), sets={"monitor.metrics_file": metrics})
+        for seconds in (1, 2):
+            write(state + ".new", text % seconds)
+            os.rename(state + ".new", state)
+            end = time.monotonic() + 10
+            line = f'vgpu_agent_run_step_seconds{{step="token"}} {seconds}.000\n'
+            while not (os.path.exists(metrics) and line in read(metrics).decode()):
+                self.assertLess(time.monotonic(), end, line)
+                time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
 
 
 class Waits(Status):
