@@ -9,10 +9,15 @@
 #define TIMEOUT_S 30
 #define NVML_AGAIN_S 600 /* after its process died */
 
-static int ask_nvml(struct look *look, int cancel_fd, struct license_report *ret_report,
-		    bool *ret_exact, struct error *err)
+/*
+ * A library that fails may be an old one, which somebody has replaced together with the
+ * driver: only another process finds the new one. One that killed its process is left
+ * alone for a while, where there is another to ask.
+ */
+static int ask_nvml(struct look *look, bool only, int cancel_fd,
+		    struct license_report *ret_report, bool *ret_exact, struct error *err)
 {
-	if (clock_monotonic() < look->nvml_after)
+	if (!only && clock_monotonic() < look->nvml_after)
 		return error_set(err, ERROR_DRIVER, "NVML's process has ended lately");
 	if (!nvml_child_is_up(&look->nvml) &&
 	    nvml_child_start(look->library, &look->nvml, err) < 0)
@@ -22,6 +27,7 @@ static int ask_nvml(struct look *look, int cancel_fd, struct license_report *ret
 		return 0;
 	if (!nvml_child_is_up(&look->nvml))
 		look->nvml_after = clock_monotonic() + NVML_AGAIN_S;
+	nvml_child_end(&look->nvml);
 	return -1;
 }
 
@@ -34,7 +40,8 @@ int look_license(struct look *look, const char *backend, struct runner *runner,
 	bool exact = false;
 
 	if (only || (look->stays && strcmp(backend, "auto") == 0)) {
-		int result = ask_nvml(look, runner->cancel_fd, ret_report, &exact, &why);
+		int result =
+			ask_nvml(look, only, runner->cancel_fd, ret_report, &exact, &why);
 
 		if (result == 0 && (exact || only)) {
 			look->by_nvml++;

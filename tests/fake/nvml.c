@@ -21,6 +21,7 @@
 #define MANY 10
 #define ODD 11
 #define DIES_LATER 12
+#define REPLACED 13 /* by a library of another version, after its first answer */
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -132,6 +133,8 @@ static int fill(struct features *features)
 
 	if (BEHAVIOUR == CRASHES || (BEHAVIOUR == DIES_LATER && ++calls > 1))
 		(void)raise(SIGSEGV);
+	if (BEHAVIOUR == REPLACED && ++calls > 1)
+		return 18;
 	while (BEHAVIOUR == HANGS)
 		pause();
 	if (BEHAVIOUR == PASSED_THROUGH)

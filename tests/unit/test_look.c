@@ -106,6 +106,33 @@ static void a_library_that_crashed_is_left_alone_for_a_while(void **state)
 	assert_int_equal(look.by_smi, 2);
 }
 
+/* The process has the old library for ever; the next one finds the new one. */
+static void a_library_that_was_replaced_is_opened_anew(void **state)
+{
+	cleanup(close_look) struct look look = LOOK_INIT;
+	struct error err = ERROR_INIT;
+
+	look.library = FAKE_NVML_DIR "/libfake-nvml-replaced.so";
+	look.stays = true;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(&look, "auto", *state, &err), 0);
+
+	assert_int_equal(look.by_nvml, 2);
+	assert_int_equal(look.by_smi, 1);
+}
+
+static void nvml_alone_is_asked_again_although_it_crashed(void **state)
+{
+	cleanup(close_look) struct look look = LOOK_INIT;
+	struct error err = ERROR_INIT;
+
+	look.library = FAKE_NVML_DIR "/libfake-nvml-dies_later.so";
+	look.stays = true;
+	assert_int_equal(ask(&look, "nvml", *state, &err), 0);
+	assert_int_equal(ask(&look, "nvml", *state, &err), -1);
+	assert_int_equal(ask(&look, "nvml", *state, &err), 0);
+}
+
 static void nvml_alone_is_taken_as_it_is(void **state)
 {
 	cleanup(close_look) struct look look = LOOK_INIT;
@@ -149,6 +176,8 @@ int main(void)
 		cmocka_unit_test(by_itself_nvml_is_asked_where_more_looks_follow),
 		cmocka_unit_test(nvidia_smi_answers_on_any_doubt),
 		cmocka_unit_test(a_library_that_crashed_is_left_alone_for_a_while),
+		cmocka_unit_test(a_library_that_was_replaced_is_opened_anew),
+		cmocka_unit_test(nvml_alone_is_asked_again_although_it_crashed),
 		cmocka_unit_test(nvml_alone_is_taken_as_it_is),
 		cmocka_unit_test(nvml_alone_has_no_way_out),
 		cmocka_unit_test(nvidia_smi_alone_leaves_nvml_closed),
