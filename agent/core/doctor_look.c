@@ -9,7 +9,6 @@
 #include "core/licensing.h"
 #include "core/survey.h"
 #include "steps/diagnose.h"
-#include "steps/gridd.h"
 #include "steps/gridd_log.h"
 #include "steps/poll.h"
 #include "steps/probe.h"
@@ -106,6 +105,7 @@ static int look_at_licenses(struct agent *agent, struct doctor_facts *facts,
 		(void)text_format(facts->smi_error, sizeof(facts->smi_error),
 				  "nvidia-smi shows %zu of the %zu GPUs on the PCI bus",
 				  report->count, agent->gpus.count);
+	facts->has_vgpu = license_has_vgpu(report);
 	facts->licensed = license_all_held(report, type);
 	facts->needs_license = false;
 	for (size_t i = 0; i < report->count; i++)
@@ -113,24 +113,19 @@ static int look_at_licenses(struct agent *agent, struct doctor_facts *facts,
 	return 0;
 }
 
-/* Returns when the daemon was started, 0 where that is not known. */
-static int64_t look_at_gridd(struct doctor_facts *facts)
+static void look_at_gridd(const struct gridd_state *daemon, struct doctor_facts *facts)
 {
-	struct gridd_state state = { 0 };
 	struct error ignored = ERROR_INIT;
 
-	if (gridd_look(&state, &ignored) < 0)
-		return 0;
-	facts->unit_exists = answer_of(state.exists);
-	facts->unit_enabled = answer_of(state.enabled);
-	facts->unit_active = answer_of(state.active);
-	facts->unit_failed = answer_of(state.failed);
-	(void)text_copy(facts->unit_detail, sizeof(facts->unit_detail), state.detail);
+	facts->unit_exists = answer_of(daemon->exists);
+	facts->unit_enabled = answer_of(daemon->enabled);
+	facts->unit_active = answer_of(daemon->active);
+	facts->unit_failed = answer_of(daemon->failed);
+	(void)text_copy(facts->unit_detail, sizeof(facts->unit_detail), daemon->detail);
 	/* A journal that cannot be read gives no reason: the check says so. */
-	if (gridd_log_read(state.started, &facts->reason, &ignored) < 0 ||
-	    gridd_log_expiry(state.started, &facts->last_expiry, &ignored) < 0)
+	if (gridd_log_read(daemon->started, &facts->reason, &ignored) < 0 ||
+	    gridd_log_expiry(daemon->started, &facts->last_expiry, &ignored) < 0)
 		facts->reason = (struct license_reason){ 0 };
-	return state.started;
 }
 
 static void look_at_conf(const struct agent *agent, int64_t started,
@@ -203,8 +198,8 @@ static void look_at_server(struct agent *agent, const struct json *check,
 	facts->clock_offset = server.offset_s;
 }
 
-static void look_at_token(struct agent *agent, struct doctor_facts *facts,
-			  struct doctor_notes *notes)
+static void look_at_token(const struct agent *agent, struct doctor_facts *facts,
+			  struct doctor_notes *notes, struct json **ret_check)
 {
 	cleanup_json struct json *check = NULL;
 	struct error err = ERROR_INIT;
@@ -231,7 +226,18 @@ static void look_at_token(struct agent *agent, struct doctor_facts *facts,
 
 	facts->token = DOCTOR_TOKEN_READ;
 	take_problems(check, facts);
-	look_at_server(agent, check, facts);
+	if (ret_check)
+		*ret_check = take_ptr(check);
+}
+
+void doctor_look_daemon(const struct agent *agent, const struct gridd_state *daemon,
+			struct doctor_facts *facts, struct doctor_notes *notes,
+			struct json **ret_check)
+{
+	if (daemon)
+		look_at_gridd(daemon, facts);
+	look_at_conf(agent, daemon ? daemon->started : 0, facts, notes);
+	look_at_token(agent, facts, notes, ret_check);
 }
 
 int doctor_look_facts(struct agent *agent, struct doctor_facts *ret_facts,
@@ -239,6 +245,9 @@ int doctor_look_facts(struct agent *agent, struct doctor_facts *ret_facts,
 {
 	struct doctor_notes notes = { .clock_synchronized = clock_is_synchronized() };
 	struct doctor_facts facts = { .now = clock_now() };
+	cleanup_json struct json *check = NULL;
+	struct gridd_state daemon = { 0 };
+	struct error ignored = ERROR_INIT;
 
 	if (survey_look(agent, err) < 0)
 		return -1;
@@ -248,8 +257,11 @@ int doctor_look_facts(struct agent *agent, struct doctor_facts *ret_facts,
 	if (facts.gpus > 0) {
 		if (look_at_licenses(agent, &facts, err) < 0)
 			return -1;
-		look_at_conf(agent, look_at_gridd(&facts), &facts, &notes);
-		look_at_token(agent, &facts, &notes);
+		doctor_look_daemon(agent,
+				   gridd_look(&daemon, &ignored) == 0 ? &daemon : NULL,
+				   &facts, &notes, &check);
+		if (check)
+			look_at_server(agent, check, &facts);
 	}
 
 	*ret_facts = facts;

@@ -267,7 +267,7 @@ static int explain(struct error *err)
 		memcpy(text, err->text, sizeof(text));
 		(void)error_set(err, ERROR_UNLICENSED, "%.200s: nvidia-gridd says: %s",
 				text, reason.message);
-		return error_hint(err, "%s", reason.hint ? reason.hint : "");
+		return error_hint(err, "%s", reason.hint);
 	}
 	if (!state.active)
 		return error_hint(err, GRIDD_UNIT " is %s: systemctl status " GRIDD_UNIT,

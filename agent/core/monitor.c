@@ -13,12 +13,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/journal.h"
+#include "core/reason.h"
 #include "core/rotation.h"
 #include "model/event.h"
 #include "model/metrics.h"
 #include "model/token.h"
 #include "steps/announce.h"
-#include "steps/gridd.h"
 #include "steps/gridd_log.h"
 #include "steps/watch.h"
 
@@ -43,6 +43,7 @@ struct monitor {
 	struct gridd_log *log;
 	struct event_memory memory;
 	struct rotation rotation;
+	struct reason_memory reason;
 	double next_look, next_metadata, last_look, log_after;
 	double watchdog_s; /* 0: nobody waits for us */
 	bool failed;       /* the last look; one failure alone is not told */
@@ -133,16 +134,6 @@ static int write_metrics(struct monitor *monitor, const struct license_report *r
 	return 0;
 }
 
-static void find_reason(struct license_reason *reason)
-{
-	struct gridd_state state = { 0 };
-	struct error ignored = ERROR_INIT;
-
-	if (gridd_look(&state, &ignored) < 0 ||
-	    gridd_log_read(state.started, reason, &ignored) < 0)
-		*reason = (struct license_reason){ 0 };
-}
-
 static int publish(struct monitor *monitor, const struct license_report *report,
 		   struct error *err)
 {
@@ -154,8 +145,9 @@ static int publish(struct monitor *monitor, const struct license_report *report,
 	cleanup_json struct json *status = NULL;
 	bool changed;
 
-	if (!licensed)
-		find_reason(&reason);
+	/* Of a driver that is silent nothing of the license is known. */
+	if (!licensed && report)
+		reason_find(agent, &monitor->reason, &reason);
 	status = license_report_json(report, type, reason.code ? &reason : NULL,
 				     clock_now());
 	if (!status)
@@ -364,6 +356,8 @@ static int turn(struct monitor *monitor, struct error *err)
 		(void)sd_notify(0, "WATCHDOG=1");
 	if (marks & MARK_CHANGING)
 		(void)is_changing(monitor);
+	if (marks)
+		monitor->reason.until = 0;
 	if (marks & MARK_STATE)
 		reload_state(monitor);
 	if (marks & MARK_LOOK)

@@ -5,22 +5,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/reason.h"
 #include "steps/announce.h"
 #include "steps/gridd.h"
-#include "steps/gridd_log.h"
 #include "steps/poll.h"
 
 #define SMI_TIMEOUT_S 30
-
-static void find_reason(struct license_reason *reason)
-{
-	struct gridd_state state = { 0 };
-	struct error ignored = ERROR_INIT;
-
-	if (gridd_look(&state, &ignored) < 0 ||
-	    gridd_log_read(state.started, reason, &ignored) < 0)
-		*reason = (struct license_reason){ 0 };
-}
 
 static int publish(struct agent *agent, struct error *err)
 {
@@ -31,8 +21,9 @@ static int publish(struct agent *agent, struct error *err)
 	struct license_reason reason = { 0 };
 	cleanup_json struct json *status = NULL;
 
-	if (!licensed)
-		find_reason(&reason);
+	/* Of a driver that is silent nothing of the license is known. */
+	if (!licensed && report->count > 0)
+		reason_find(agent, NULL, &reason);
 	status = license_report_json(report->count ? report : NULL, type,
 				     reason.code ? &reason : NULL, clock_now());
 	if (!status)

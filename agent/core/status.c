@@ -5,11 +5,9 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "core/licensing.h"
+#include "core/reason.h"
 #include "model/metrics.h"
 #include "steps/detect.h"
-#include "steps/gridd.h"
-#include "steps/gridd_log.h"
 
 /* Every GPU of the bus must be in the report: one that is missing is not licensed. */
 static int look_once(struct agent *agent, struct error *err)
@@ -50,17 +48,14 @@ static int look(struct agent *agent, unsigned wait_s, struct error *err)
 	return 0;
 }
 
-static void find_reason(const struct error *error, struct license_reason *reason,
+static void find_reason(struct agent *agent, struct license_reason *reason,
 			struct error *err)
 {
-	struct gridd_state state = { 0 };
-	struct error ignored = ERROR_INIT;
-
-	if (error->code != ERROR_UNLICENSED || gridd_look(&state, &ignored) < 0 ||
-	    gridd_log_read(state.started, reason, &ignored) < 0 || !reason->code)
+	reason_find(agent, NULL, reason);
+	if (!reason->code)
 		return;
 	(void)error_prefix(err, "%s", reason->message);
-	(void)error_hint(err, "%s", reason->hint ? reason->hint : "");
+	(void)error_hint(err, "%s", reason->hint);
 }
 
 /* What came before the driver, and so is not its to tell: the last run knows. */
@@ -100,7 +95,7 @@ int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
 
 	result = look(agent, wait_s, &found);
 	if (result < 0 && !found.hint[0] && found.code == ERROR_UNLICENSED)
-		find_reason(&found, &reason, &found);
+		find_reason(agent, &reason, &found);
 	if (result < 0 && !reason.code)
 		tell_last_run(agent, &found);
 	*ret_report = license_report_json(agent->license.count ? &agent->license : NULL,

@@ -83,6 +83,26 @@ void doctor_decide(const struct doctor_facts *facts, struct doctor_causes *ret_c
 	*ret_causes = causes;
 }
 
+bool doctor_reason(const struct doctor_facts *facts, struct license_reason *ret_reason)
+{
+	struct doctor_causes causes = { 0 };
+	const struct doctor_cause *first = &causes.list[0];
+
+	doctor_license_judge(facts, &causes);
+	put_certain_first(&causes);
+	if (causes.count > 0 && first->certain &&
+	    !(facts->reason.code && strcmp(first->code, facts->reason.code) == 0)) {
+		ret_reason->code = first->code;
+		(void)text_copy(ret_reason->message, sizeof(ret_reason->message),
+				first->message);
+		(void)text_copy(ret_reason->hint, sizeof(ret_reason->hint), first->hint);
+		return true;
+	}
+	if (facts->reason.code)
+		*ret_reason = facts->reason;
+	return facts->reason.code != NULL;
+}
+
 struct json *doctor_causes_json(const struct doctor_causes *causes)
 {
 	cleanup_json struct json *list = json_build("[]");

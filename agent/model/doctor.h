@@ -109,6 +109,12 @@ struct doctor_causes {
  */
 void doctor_decide(const struct doctor_facts *facts, struct doctor_causes *ret_causes);
 
+/*
+ * Why the driver shows no license, by what is known of daemon, token and gridd.conf: the
+ * first certain cause, else what the daemon's journal says. False: neither.
+ */
+bool doctor_reason(const struct doctor_facts *facts, struct license_reason *ret_reason);
+
 /* What the command ends with: by the first cause. */
 enum error_code doctor_status(const struct doctor_facts *facts,
 			      const struct doctor_causes *causes);

@@ -39,7 +39,7 @@ static void add_reason(const struct doctor_facts *facts, const char *code, bool 
 	struct doctor_cause *cause = doctor_rules_add(causes, code, certain);
 
 	say(cause, "nvidia-gridd says: %s", facts->reason.message);
-	advise(cause, "%s", facts->reason.hint ? facts->reason.hint : "");
+	advise(cause, "%s", facts->reason.hint);
 }
 
 static void check_missing(const struct doctor_facts *facts, struct doctor_causes *causes)

@@ -125,6 +125,16 @@ bool license_needed(const struct license_gpu *gpu, int feature_type)
 	       strncasecmp(gpu->virtualization, "Host ", 5) != 0;
 }
 
+bool license_has_vgpu(const struct license_report *report)
+{
+	for (size_t i = 0; i < report->count; i++) {
+		if (license_needed(&report->gpus[i], 0))
+			return true;
+	}
+
+	return false;
+}
+
 bool license_held(const struct license_gpu *gpu)
 {
 	for (size_t i = 0; i < gpu->feature_count; i++) {
@@ -249,9 +259,9 @@ static struct json *reason_json(const struct license_reason *reason)
 {
 	if (!reason || !reason->code)
 		return json_build("n");
-	return json_build("{s:s, s:o, s:s?}", "code", reason->code, "message",
+	return json_build("{s:s, s:o, s:o}", "code", reason->code, "message",
 			  json_text(reason->message, strlen(reason->message)), "hint",
-			  reason->hint);
+			  text_json(reason->hint));
 }
 
 struct json *license_report_json(const struct license_report *report, int feature_type,

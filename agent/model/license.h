@@ -71,12 +71,14 @@ bool license_needed(const struct license_gpu *gpu, int feature_type);
  */
 bool license_held(const struct license_gpu *gpu);
 bool license_all_held(const struct license_report *report, int feature_type);
+/* Whether the driver takes some GPU for a vGPU. */
+bool license_has_vgpu(const struct license_report *report);
 const char *license_state_name(enum license_state state);
 
 struct license_reason {
 	const char *code; /* of the contract, static; NULL: none */
-	char message[256];
-	const char *hint; /* static */
+	char message[320];
+	char hint[320]; /* "": none */
 };
 
 /* The contract's `status` object; `report` NULL: nothing could be read. */

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	while (span_next_line(&rest, &line)) {
 		cause_read_line(line, &reason);
-		if (reason.code && !reason.hint)
+		if (reason.code && !reason.hint[0])
 			abort();
 	}
 	return 0;

@@ -116,7 +116,7 @@ static void the_daemons_lines_tell_the_cause(void **state)
 		assert_int_equal(strncmp(reason.message, cases[i].message,
 					 strlen(cases[i].message)),
 				 0);
-		assert_true(reason.hint && reason.hint[0]);
+		assert_true(reason.hint[0]);
 	}
 }
 

@@ -46,7 +46,7 @@ static void complain(struct doctor_facts *facts, const char *code)
 {
 	facts->reason.code = code;
 	strcpy(facts->reason.message, "Failed to acquire license");
-	facts->reason.hint = "do so";
+	strcpy(facts->reason.hint, "do so");
 }
 
 static void no_gpu(struct doctor_facts *f)
@@ -467,9 +467,46 @@ static void the_clock_s_cause_says_by_how_much(void **state)
 	assert_non_null(strstr(causes.list[0].message, "7200 s behind"));
 }
 
+/* As the status knows them: nobody was asked over the network. */
+static const char *reason_of(struct doctor_facts facts)
+{
+	static struct license_reason reason;
+
+	facts.server = DOCTOR_SERVER_UNASKED;
+	facts.clock_known = false;
+	reason = (struct license_reason){ 0 };
+	return doctor_reason(&facts, &reason) ? reason.code : "";
+}
+
+static void the_reason_is_what_is_certain_or_what_the_daemon_says(void **state)
+{
+	struct doctor_facts facts = unlicensed();
+
+	(void)state;
+	assert_string_equal(reason_of(facts), "");
+	complain(&facts, "unknown");
+	assert_string_equal(reason_of(facts), "unknown");
+	complain(&facts, "pool_empty");
+	assert_string_equal(reason_of(facts), "pool_empty");
+	facts.token_end = NOW - DAY;
+	assert_string_equal(reason_of(facts), "token_expired");
+
+	facts = unlicensed();
+	gridd_stopped(&facts);
+	assert_string_equal(reason_of(facts), "gridd_stopped");
+	facts = unlicensed();
+	strcpy(facts.feature_type, "0");
+	assert_string_equal(reason_of(facts), "feature_type");
+	/* It runs, and will not at the next boot: that explains nothing. */
+	facts = unlicensed();
+	facts.unit_enabled = DOCTOR_NO;
+	assert_string_equal(reason_of(facts), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_reason_is_what_is_certain_or_what_the_daemon_says),
 		cmocka_unit_test(each_finding_names_its_cause_first),
 		cmocka_unit_test(
 			while_all_is_licensed_no_cause_is_certain_and_the_status_is_0),
