@@ -7,6 +7,7 @@
 #include "base/macro.h"
 
 #define IDENTIFIER "SYSLOG_IDENTIFIER=nvidia-gridd"
+#define ROOT "_UID=0"
 #define UNIT "_SYSTEMD_UNIT=nvidia-gridd.service"
 #define ENTRIES_MAX 2000 /* the newest ones; a daemon that runs for months logs more */
 
@@ -15,11 +16,16 @@ static void journal_done(sd_journal **journal)
 	sd_journal_close(*journal);
 }
 
-/* Either of both: started by hand it has no unit, and builds differ in the identifier. */
+/*
+ * Either of both: started by hand it has no unit, and builds differ in the identifier.
+ * That everybody can give himself, what begins with "_" is journald's own.
+ */
 static int select_daemon(sd_journal *journal)
 {
 	int r = sd_journal_add_match(journal, IDENTIFIER, 0);
 
+	if (r >= 0)
+		r = sd_journal_add_match(journal, ROOT, 0);
 	if (r >= 0)
 		r = sd_journal_add_disjunction(journal);
 	if (r >= 0)
