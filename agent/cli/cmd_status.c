@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/cmd.h"
+#include "cli/screen.h"
 #include "core/status.h"
 
 #define WATCH_INTERVAL_S 2
@@ -17,6 +18,11 @@
 struct row {
 	char cells[COLUMNS][CELL];
 	const char *state;
+};
+
+struct table {
+	int widths[COLUMNS];
+	FILE *out;
 };
 
 static void say_left(int64_t seconds, char *text, size_t size)
@@ -81,22 +87,23 @@ static void fill_row(const struct json *gpu, const struct json *feature, struct 
 	row->state = cmd_word(feature, "state");
 }
 
-static void print_row(const struct row *row, const int *widths)
+static void print_row(const struct row *row, struct table *table)
 {
 	const char *colour = "", *end = "";
+	const int *widths = table->widths;
 
 	if (row->state[0] && log_has_colour(STDOUT_FILENO)) {
 		colour = strcmp(row->state, "licensed") == 0 ? "\033[32m" : "\033[31m";
 		end = "\033[0m";
 	}
-	(void)printf("%-*s  %-*s  %-*s  %s%-*s%s  %s\n", widths[0], row->cells[0],
-		     widths[1], row->cells[1], widths[2], row->cells[2], colour,
-		     widths[3], row->cells[3], end, row->cells[4]);
+	(void)fprintf(table->out, "%-*s  %-*s  %-*s  %s%-*s%s  %s\n", widths[0],
+		      row->cells[0], widths[1], row->cells[1], widths[2], row->cells[2],
+		      colour, widths[3], row->cells[3], end, row->cells[4]);
 }
 
 /* Every row of the table in turn; a GPU without a license section has one, too. */
-static void each_row(const struct json *report, int *widths,
-		     void (*each)(const struct row *row, int *widths))
+static void each_row(const struct json *report, struct table *table,
+		     void (*each)(const struct row *row, struct table *table))
 {
 	const struct json *gpus = json_get(report, "gpus");
 
@@ -109,60 +116,62 @@ static void each_row(const struct json *report, int *widths,
 			struct row row;
 
 			fill_row(gpu, count ? json_at(features, k) : NULL, &row);
-			each(&row, widths);
+			each(&row, table);
 		}
 	}
 }
 
-static void measure(const struct row *row, int *widths)
+static void measure(const struct row *row, struct table *table)
 {
 	for (size_t i = 0; i < COLUMNS; i++) {
 		int width = (int)strlen(row->cells[i]);
 
-		if (width > widths[i])
-			widths[i] = width;
+		if (width > table->widths[i])
+			table->widths[i] = width;
 	}
 }
 
-static void print_measured(const struct row *row, int *widths)
-{
-	print_row(row, widths);
-}
-
-static void print_table(const struct json *report)
+static void print_table(const struct json *report, FILE *out)
 {
 	static const struct row heading = {
 		{ "GPU", "NAME", "PRODUCT", "LICENSE", "EXPIRES" }, ""
 	};
-	int widths[COLUMNS] = { 0 };
+	struct table table = { .out = out };
 
 	if (json_count(json_get(report, "gpus")) == 0)
 		return;
-	(void)printf("Driver %s\n", cmd_word(report, "driver_version"));
-	measure(&heading, widths);
-	each_row(report, widths, measure);
-	print_row(&heading, widths);
-	each_row(report, widths, print_measured);
+	(void)fprintf(out, "Driver %s\n", cmd_word(report, "driver_version"));
+	measure(&heading, &table);
+	each_row(report, &table, measure);
+	print_row(&heading, &table);
+	each_row(report, &table, print_row);
+}
+
+static void print(const struct json *report, bool prometheus, FILE *out)
+{
+	if (prometheus)
+		(void)fputs(cmd_word(report, "metrics"), out);
+	else
+		print_table(report, out);
 }
 
 CMD_PRINT(cmd_status_print)
 {
-	if (args->prometheus)
-		(void)fputs(cmd_word(report, "metrics"), stdout);
-	else
-		print_table(report);
+	print(report, args->prometheus, stdout);
 }
 
 /*
- * One look of many. What is wrong is part of what is shown, as long as the next look may
- * find it mended.
+ * One look of many, as text that the caller frees. What is wrong is part of what is
+ * shown, as long as the next look may find it mended.
  */
-static int show(struct agent *agent, const struct args *args, struct error *err)
+static int look(struct agent *agent, const struct args *args, char **ret_text,
+		struct error *err)
 {
-	bool redraw = isatty(STDOUT_FILENO);
 	cleanup_json struct json *report = NULL;
 	struct error now = ERROR_INIT;
 	char time[CLOCK_TEXT_SIZE];
+	size_t size;
+	FILE *out;
 	int result = args->prometheus ? status_metrics(agent, 0, &report, &now)
 				      : status_read(agent, 0, &report, &now);
 
@@ -170,27 +179,47 @@ static int show(struct agent *agent, const struct args *args, struct error *err)
 		*err = now;
 		return -1;
 	}
-	if (redraw)
-		(void)fputs("\033[H\033[2J", stdout);
+	out = open_memstream(ret_text, &size);
+	if (!out)
+		return error_set_errno(err, errno, "showing the status");
 	if (!args->prometheus)
-		(void)printf("%s\n", clock_text(clock_now(), time, sizeof(time)));
+		(void)fprintf(out, "%s\n", clock_text(clock_now(), time, sizeof(time)));
 	if (report)
-		cmd_status_print(report, args);
+		print(report, args->prometheus, out);
 	if (result < 0 && !args->prometheus)
-		(void)printf("%s\n%s%s", now.text, now.hint, now.hint[0] ? "\n" : "");
-	if (!redraw)
-		(void)putchar('\n');
-	if (fflush(stdout) != 0)
+		(void)fprintf(out, "%s\n%s%s", now.text, now.hint,
+			      now.hint[0] ? "\n" : "");
+	if (fclose(out) != 0)
+		return error_set_errno(err, errno, "showing the status");
+	return 0;
+}
+
+/* Elsewhere than on a terminal, one block of lines for each look. */
+static int show(struct agent *agent, const struct args *args, struct screen *screen,
+		struct error *err)
+{
+	cleanup_free char *text = NULL;
+
+	if (look(agent, args, &text, err) < 0)
+		return -1;
+	if (screen)
+		return screen_draw(screen, text, err);
+	if (printf("%s\n", text) < 0 || fflush(stdout) != 0)
 		return error_set_errno(err, errno, "writing to standard output");
 	return 0;
 }
 
 static int watch(struct agent *agent, const struct args *args, struct error *err)
 {
+	struct screen screen = { 0 };
+	bool redraw = screen_is_there();
+
 	agent->look.stays = true;
-	while (show(agent, args, err) == 0 &&
+	while (show(agent, args, redraw ? &screen : NULL, err) == 0 &&
 	       clock_sleep(WATCH_INTERVAL_S, agent->runner.cancel_fd, err) == 0)
 		;
+	if (redraw)
+		(void)putchar('\n'); /* the cursor is behind the last frame */
 	return -1;
 }
 

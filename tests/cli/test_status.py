@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The license of every GPU, out of reports that real drivers printed; and drivers that do not answer."""
 
+import fcntl
 import os
+import pty
 import re
 import shutil
 import signal
+import struct
+import termios
 import time
 
 import parts
@@ -150,6 +154,39 @@ class Watches(Status):
         self.assertEqual(process.returncode, -signal.SIGINT)
         self.assertEqual(out.count(b"GRID A100-4C"), 2, out)
         self.assertNotIn(b"\033", out)
+
+    def on_terminal(self, rows, seconds):
+        """What a terminal of so many rows gets until Ctrl-C is pressed."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 200, 0, 0))
+        process = self.program.start("status", "--watch", sysfs=vgpu(), stdout=theirs, env={"TERM": "xterm"})
+        os.close(theirs)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        self.assertEqual(process.returncode, -signal.SIGINT)
+        out = b""
+        try:
+            while part := os.read(ours, 65536):
+                out += part
+        except OSError:
+            pass  # the other end is closed
+        os.close(ours)
+        return out
+
+    def test_a_terminal_is_drawn_over_and_left_on_a_new_line(self):
+        self.prints("510-vgpu-licensed.txt")
+        out = self.on_terminal(20, 2.6)
+        self.assertEqual((out.count(b"\033[2J"), out.count(b"\033[H"), out.count(b"GRID A100-4C")), (1, 2, 2), out)
+        self.assertNotIn(b"\033[?25l", out)
+        self.assertTrue(out.endswith(b"\n"), out)
+
+    def test_a_low_terminal_does_not_scroll(self):
+        self.prints("510-vgpu-licensed.txt")
+        out = self.on_terminal(3, 0.8)
+        self.assertIn(b"\n...", out)
+        self.assertNotIn(b"GRID A100-4C", out)
+        self.assertEqual(out.count(b"\n"), 3, out)  # two within the frame, one at the end
 
     def test_an_old_report_is_never_shown_as_new(self):
         self.prints("510-vgpu-licensed.txt")
