@@ -86,6 +86,9 @@ def package(folder):
     return f"{folder}/{PACKAGE}"
 
 
+# For a shell. `cloud-init status --wait` was seen to end before there was a result.
+UNTIL_DONE = "timeout 200 sh -c 'until [ -e /run/cloud-init/result.json ]; do sleep 0.5; done'"
+
 # A tenant's own, that would replace the vendor's where both say the same.
 USER_DATA = """#cloud-config
 runcmd:

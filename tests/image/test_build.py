@@ -36,10 +36,10 @@ part status; vgpu-guest-agent --json status; echo "status $?"
 part modules; lsmod
 part driver; cat /proc/driver/nvidia/version
 part journal; journalctl --no-pager -o cat -u vgpu-guest-agent
-part datasource; cloud-init status --wait >/dev/null; cat /run/cloud-init/result.json
+part datasource; UNTIL_DONE; cat /run/cloud-init/result.json
 part tenant; cat /root/tenant-runcmd /root/tenant-file
 exit 0
-"""
+""".replace("UNTIL_DONE", cloud.UNTIL_DONE)
 
 
 def timed(image, *arguments, **variables):
@@ -88,7 +88,7 @@ def claim_the_tools_that_only_the_build_needed_are_gone(images, _):
 def licensed_by_itself(image, prepared, **documents):
     with dib.container(image, prepared, **documents) as guest:
         cloud.wait_licensed(guest)
-        source = guest.exec(["sh", "-c", "cloud-init status --wait >/dev/null; cat /run/cloud-init/result.json"]).stdout.decode()
+        source = guest.exec(["sh", "-c", f"{cloud.UNTIL_DONE}; cat /run/cloud-init/result.json"], timeout=240).stdout.decode()
         need("DataSourceConfigDrive" in source, source)
         return guest.journal("-u", "vgpu-guest-agent")
 

@@ -77,7 +77,7 @@ def claim_the_documents_are_what_nova_and_cloud_init_take(guest):
 
 def tenant_is_served(guest):
     """The tenant's own commands ran and the boot ended, whatever became of ours."""
-    done = guest.exec(["cloud-init", "status", "--wait", "--long"])
+    done = guest.exec(["sh", "-c", f"{cloud.UNTIL_DONE}; cloud-init status --long"], timeout=240)
     for path, text in (("/root/tenant-runcmd", "ran\n"), ("/root/tenant-file", "written")):
         seen = guest.exec(["cat", path]).stdout.decode()
         need(seen == text, f"{path}: {seen!r}\n{done.stdout.decode()}")
