@@ -6,8 +6,9 @@
 #include <strings.h>
 
 #define MARK "[redacted]"
-#define JWT_LEAST 10 /* "eyJ" and so much of base64 is a token's beginning */
-#define KEY_LEAST 48 /* longer than any name, shorter than any key in base64 */
+#define JWT_LEAST 10  /* "eyJ" and so much of base64 is a token's beginning */
+#define LABEL_MOST 64 /* of the first line of a key in PEM */
+#define KEY_LEAST 48  /* longer than any name, shorter than any key in base64 */
 
 struct writer {
 	char *text;
@@ -76,8 +77,13 @@ static size_t value_at(struct span text)
 /* "password": "x", Password=x, Authorization: Basic x. How much of it is the name. */
 static size_t secret_name(struct span text)
 {
-	static const char *const names[] = { "authorization", "password", "passwd",
-					     "secret", "credential" };
+	static const char *const names[] = { "authorization",
+					     "password",
+					     "passwd",
+					     "secret",
+					     "credential",
+					     "x-auth-token",
+					     "x-aws-ec2-metadata-token" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		size_t n = strlen(names[i]);
@@ -100,6 +106,67 @@ static size_t secret_name(struct span text)
 		return n;
 	}
 	return 0;
+}
+
+/* A private key in PEM, up to its last line: '/' cuts its lines into short runs. */
+static size_t pem_at(struct span text)
+{
+	static const char begin[] = "-----BEGIN ", end[] = "-----END";
+	struct span label = { text.at, text.len < LABEL_MOST ? text.len : LABEL_MOST };
+	const char *found;
+
+	if (!span_starts(text, begin) ||
+	    !memmem(label.at, label.len, "PRIVATE KEY-----", strlen("PRIVATE KEY-----")))
+		return 0;
+	found = memmem(text.at, text.len, end, strlen(end));
+	return found ? (size_t)(found - text.at) : text.len;
+}
+
+static size_t blanks_at(struct span text)
+{
+	size_t n = 0;
+
+	while (n < text.len && isspace((unsigned char)text.at[n]))
+		n++;
+	return n;
+}
+
+static size_t word_at(struct span text)
+{
+	size_t n = 0;
+
+	while (n < text.len && !isspace((unsigned char)text.at[n]))
+		n++;
+	return n;
+}
+
+/* Of netrc, "login NAME password SECRET": how much stands before the secret. */
+static size_t netrc_at(struct span text)
+{
+	static const char *const words[] = { "login", NULL, "password" };
+	size_t done = 0;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct span rest = { text.at + done, text.len - done };
+		size_t n, blanks;
+
+		if (words[i] && !span_starts(rest, words[i]))
+			return 0;
+		n = words[i] ? strlen(words[i]) : word_at(rest);
+		blanks = blanks_at((struct span){ rest.at + n, rest.len - n });
+		if (blanks == 0)
+			return 0;
+		done += n + blanks;
+	}
+	return done;
+}
+
+/* The name goes with it: it may be a token. */
+static size_t take_netrc(struct span text, size_t before, struct writer *writer)
+{
+	put(writer, text.at, strlen("login "));
+	mark(writer);
+	return before + word_at((struct span){ text.at + before, text.len - before });
 }
 
 static size_t take_value(struct span text, size_t name, struct writer *writer)
@@ -126,7 +193,7 @@ static size_t take_run(struct span text, struct writer *writer)
 	for (; n < run.len; n++) {
 		struct span rest = { text.at + n, text.len - n };
 
-		if (n > 0 && secret_name(rest) > 0)
+		if (n > 0 && (secret_name(rest) > 0 || pem_at(rest) > 0))
 			break;
 		/* A token may be glued to what stands before it. */
 		if (is_token(rest)) {
@@ -207,9 +274,14 @@ char *redact_text(struct span text)
 	if (!writer.text)
 		return NULL;
 	while (text.len > 0) {
-		size_t name = secret_name(text), n;
+		size_t name = secret_name(text), netrc = netrc_at(text);
+		size_t n = pem_at(text);
 
-		if (name > 0) {
+		if (n > 0) {
+			mark(&writer);
+		} else if (netrc > 0) {
+			n = take_netrc(text, netrc, &writer);
+		} else if (name > 0) {
 			n = take_value(text, name, &writer);
 		} else if (span_starts(text, "://")) {
 			n = take_url(text, &writer);

@@ -9,8 +9,8 @@
 #include "base/span.h"
 
 /*
- * Tokens and other long keys, user name and query of URLs, what follows "password=" and
- * the like become "[redacted]"; a JSON text stays one. Bytes that are no text become '?'.
- * NULL: no memory. The caller frees it.
+ * Tokens, private keys and other long keys, user name and query of URLs, netrc's logins,
+ * what follows "password=" and the like become "[redacted]"; a JSON text stays one. Bytes
+ * that are no text become '?'. NULL: no memory. The caller frees it.
  */
 char *redact_text(struct span text);
