@@ -78,6 +78,29 @@ static int refuse_foreign(struct agent *agent, const char *version, bool fits,
 			  packaged ? "with the package manager" : "nvidia-uninstall");
 }
 
+/* Who keeps an old signed index can show it for ever: the serial only goes up. */
+static int judge_serial(struct agent *agent, struct error *err)
+{
+	struct state_index *last = &agent->state.index;
+	int64_t serial = agent->repository.index->serial;
+	char shown[SETTINGS_URL_MAX], repository[sizeof(last->repository)];
+
+	(void)settings_redact(agent->settings.driver.repository, shown, sizeof(shown));
+	if (!text_copy(repository, sizeof(repository), shown))
+		return 0; /* too long to be remembered */
+	if (strcmp(repository, last->repository) == 0 && serial < last->serial) {
+		(void)error_set(err, ERROR_INTEGRITY,
+				INDEX_FILE " has the serial %lld, it had %lld before: "
+					   "this is an old one",
+				(long long)serial, (long long)last->serial);
+		return error_hint(err, "publish the last one, or one that was made with "
+				       "--previous of it");
+	}
+	(void)text_copy(last->repository, sizeof(last->repository), repository);
+	last->serial = serial;
+	return 0;
+}
+
 int decide_list(struct agent *agent, struct error *err)
 {
 	if (!agent->settings.driver.repository[0])
@@ -92,6 +115,10 @@ int decide_list(struct agent *agent, struct error *err)
 			       : &agent->root,
 		       &agent->channel, &agent->repository, err) < 0)
 		return -1;
+	if (agent->repository.index_signed && judge_serial(agent, err) < 0) {
+		repository_done(&agent->repository);
+		return -1;
+	}
 	for (size_t i = 0; i < agent->repository.warning_count; i++)
 		log_line(LOG_LEVEL_WARNING, "warning: match: %s",
 			 agent->repository.warnings[i]);

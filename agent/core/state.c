@@ -40,6 +40,20 @@ static struct json *driver_json(const struct state_driver *driver)
 			  "path", driver->path, "open", driver->open);
 }
 
+static void read_last_index(const struct json *json, struct state_index *index)
+{
+	read_text(json, "repository", index->repository, sizeof(index->repository));
+	index->serial = json_get_int(json, "serial", 0);
+}
+
+static struct json *last_index_json(const struct state_index *index)
+{
+	if (!index->repository[0])
+		return json_build("n");
+	return json_build("{s:s, s:I}", "repository", index->repository, "serial",
+			  index->serial);
+}
+
 struct copy {
 	struct json *steps;
 	bool failed;
@@ -87,6 +101,7 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 	read_driver(json_get(json, "driver"), &ret_state->driver);
 	read_driver(json_get(json, "installing"), &ret_state->installing);
 	ret_state->installing_failed = json_get_bool(json, "installing_failed", false);
+	read_last_index(json_get(json, "index"), &ret_state->index);
 	if (json_kind(json_get(json, "trouble")) == JSON_KIND_OBJECT)
 		ret_state->trouble = json_take(json, "trouble");
 	if (json_kind(json_get(json, "critical")) == JSON_KIND_ARRAY)
@@ -102,11 +117,12 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 int state_save(const struct root *root, const struct state *state, struct error *err)
 {
 	cleanup_json struct json *json =
-		json_build("{s:i, s:o, s:o, s:b, s:O, s:O?, s:O*}", "schema", 1, "driver",
-			   driver_json(&state->driver), "installing",
+		json_build("{s:i, s:o, s:o, s:b, s:o, s:O, s:O?, s:O*}", "schema", 1,
+			   "driver", driver_json(&state->driver), "installing",
 			   driver_json(&state->installing), "installing_failed",
-			   state->installing_failed, "steps", state->steps, "trouble",
-			   state->trouble, "critical", state->critical);
+			   state->installing_failed, "index",
+			   last_index_json(&state->index), "steps", state->steps,
+			   "trouble", state->trouble, "critical", state->critical);
 	cleanup_free char *text = json ? json_print(json) : NULL;
 
 	if (!text)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -28,11 +29,18 @@ struct state_driver {
 	bool open;                   /* the open kernel modules */
 };
 
+/* The last signed index that was believed. */
+struct state_index {
+	char repository[512]; /* without credentials; "" for none */
+	int64_t serial;
+};
+
 struct state {
 	struct state_driver driver; /* put there by us, and nvidia-smi answered */
 	/* The system is being changed to this one: finish it, or put `driver` back. */
 	struct state_driver installing;
 	bool installing_failed; /* it was tried to its end and does not work */
+	struct state_index index;
 	struct json *steps;    /* name -> {"outcome","detail","began","seconds","time"} */
 	struct json *trouble;  /* of the last run, see state_end(); NULL: none */
 	struct json *critical; /* names of what the last change waited for; NULL: none */

@@ -254,6 +254,19 @@ class Indexes(Plans):
         self.error(6, "match", "no signature over", "plan", sysfs=vgpu(), sets={**self.repository.sets, **self.key()}, hint="index_key")
         self.chosen("branch", parts.GUEST)
 
+    def test_a_signed_index_that_is_older_than_the_last_one(self):
+        sets = {**self.repository.sets, **self.key(), "driver.prerequisites": "never"}
+        self.repository.put(RUNS[0], b"not it")
+        for serial in (7, 8, 8):
+            self.sign(parts.index(parts.run_entry(RUNS[0], 1000), serial=serial))
+            self.error(6, "fetch", "expected were 1000", "run", sysfs=vgpu(), sets=sets)
+        self.sign(parts.index(parts.run_entry(RUNS[0], 1000), serial=7))
+        self.error(6, "match", "this is an old one", "plan", sysfs=vgpu(), sets=sets, hint="--previous")
+        self.error(6, "match", "this is an old one", "run", sysfs=vgpu(), sets=sets)
+        other = self.use(Repository(tls=False))
+        self.sign(parts.index(parts.run_entry(RUNS[0], 1000), serial=7), repository=other)
+        self.plan(sets={**other.sets, **self.key()})
+
     def test_with_a_key_there_must_be_an_index(self):
         self.repository.name(RUNS[0])
         self.error(6, "match", "has no vgpu-index.json", "plan", sysfs=vgpu(), sets={**self.repository.sets, **self.key()})
