@@ -21,9 +21,9 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--rounds", type=int, default=2 if os.environ.get("VGPU_ALL") == "1" else 0)
 parser.add_argument("--seed", type=int, default=random.randrange(10000), help="of an earlier run, to have its moments again")
 options = parser.parse_args()
-BOOT_SECONDS = 500
+BOOT_SECONDS = 900
 WAIT = """
-until [ -e /run/vgpu-guest-agent/licensed ] || [ $(cut -d. -f1 /proc/uptime) -gt 400 ]; do sleep 1; done
+until [ -e /run/vgpu-guest-agent/licensed ] || [ $(cut -d. -f1 /proc/uptime) -gt 800 ]; do sleep 1; done
 cut -d' ' -f1 /proc/uptime
 vgpu-guest-agent status
 status=$?

@@ -26,10 +26,10 @@ OURS = json.dumps({"vgpu_guest_agent": {"client_token": TOKEN}})
 # Of the documentation's recipe what this distribution has.
 BESIDE = ["cloud-init", "disable-nouveau", "dkms"]
 BUILD_TOOLS = ["cmake", "libcurl4-openssl-dev", "libconfig-dev"]
-BOOT_SECONDS = 600
+BOOT_SECONDS = 1000
 BOOT = """
 part() { echo "=== $1"; }
-until [ -e /run/vgpu-guest-agent/licensed ] || [ $(cut -d. -f1 /proc/uptime) -gt 480 ]; do sleep 2; done
+until [ -e /run/vgpu-guest-agent/licensed ] || [ $(cut -d. -f1 /proc/uptime) -gt 800 ]; do sleep 2; done
 part uptime; cat /proc/uptime
 part cmdline; cat /proc/cmdline
 part status; vgpu-guest-agent --json status; echo "status $?"
