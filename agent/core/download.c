@@ -70,13 +70,14 @@ static struct json *report_json(struct agent *agent, const char *path, double se
 {
 	const struct fetch_result *file = &agent->package;
 	const struct package *package = &agent->match.package;
-	bool member = agent->content.member.name[0] != '\0';
+	/* A local bundle was hashed, and its member is what was taken out. */
+	bool inside = agent->content.kind == PACKAGE_BUNDLE;
 
 	return json_build("{s:i, s:o, s:s, s:s, s:I, s:s, s:s, s:I, s:f}", "schema", 1,
 			  "path", json_text(path, strlen(path)), "version",
 			  package->version, "kind", package_kind_name(package->kind),
 			  "size",
-			  (int64_t)(member ? agent->content.member.size : file->size),
+			  (int64_t)(inside ? agent->content.member.size : file->size),
 			  "sha256", package->sha256, "integrity",
 			  fetch_integrity_name(file->integrity), "bytes_transferred",
 			  (int64_t)file->bytes_transferred, "seconds", seconds);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "core/decide.h"
 #include "core/place.h"
@@ -115,12 +116,41 @@ static const struct index_file *indexed(const struct agent *agent)
 		       : index_find(agent->repository.index, agent->match.package.name);
 }
 
+static struct member_wish member_wish(const struct agent *agent)
+{
+	const char *package = agent->settings.driver.package;
+	bool any = strcmp(package, "auto") == 0;
+
+	return (struct member_wish){
+		.bundle = agent->match.package.name,
+		.arch = agent->os.arch,
+		.kinds = { strcmp(package, "deb") == 0   ? PACKAGE_DEB
+			   : strcmp(package, "rpm") == 0 ? PACKAGE_RPM
+							 : PACKAGE_RUN,
+			   any ? decide_os_kind(agent) : PACKAGE_NONE, PACKAGE_NONE },
+	};
+}
+
+/* A pin is of the whole bundle: what the index says is compared after that. */
+static const struct index_member *entry_of(const struct agent *agent,
+					   const struct member_wish *wish)
+{
+	const struct repository *repository = &agent->repository;
+	const struct index_file *file = indexed(agent);
+
+	if (!file || agent->settings.driver.sha256[0] ||
+	    (!repository->index_signed && !repository->index_verified))
+		return NULL;
+	return index_choose(file, wish);
+}
+
 int driver_fetch_input(struct agent *agent, char *url, size_t size,
 		       struct fetch_input *ret_input, struct error *err)
 {
 	struct settings_driver *driver = &agent->settings.driver;
 	struct package *package = &agent->match.package;
 	bool by_url = agent->match.rule == MATCH_URL, has_entry = indexed(agent);
+	struct member_wish wish;
 
 	if (by_url ? !text_copy(url, size, driver->url)
 		   : !driver_file_url(driver->repository, package->name, url, size))
@@ -136,6 +166,7 @@ int driver_fetch_input(struct agent *agent, char *url, size_t size,
 	if (driver->sha256[0])
 		(void)text_copy(package->sha256, sizeof(package->sha256), driver->sha256);
 
+	wish = member_wish(agent);
 	*ret_input = (struct fetch_input){
 		.url = url,
 		.package = package,
@@ -144,6 +175,8 @@ int driver_fetch_input(struct agent *agent, char *url, size_t size,
 		.index_verified = has_entry && agent->repository.index_verified,
 		.manifest_verified = !by_url && agent->repository.verified &&
 				     agent->repository.source == REPOSITORY_MANIFEST,
+		.entry = entry_of(agent, &wish),
+		.wish = wish,
 		.root = agent->settings.driver_layer == SETTINGS_COMMAND ? &agent->caller
 									 : &agent->root,
 		.settings = &agent->settings,
@@ -183,6 +216,9 @@ int driver_fetch(struct agent *agent, struct outcome *outcome, struct error *err
 
 	if (agent->package.bytes_transferred > 0)
 		outcome->kind = OUTCOME_CHANGED;
+	if (agent->package.why[0])
+		log_line(LOG_LEVEL_NOTICE, "fetch      the whole bundle was fetched: %s",
+			 agent->package.why);
 	if (agent->package.integrity == FETCH_NONE)
 		(void)text_copy(outcome->warning, sizeof(outcome->warning),
 				"nothing vouches for this file (driver.integrity is "
@@ -197,21 +233,18 @@ int driver_fetch(struct agent *agent, struct outcome *outcome, struct error *err
 
 static struct unpack_input unpack_input(struct agent *agent)
 {
-	const char *package = agent->settings.driver.package;
-	bool any = strcmp(package, "auto") == 0;
-
-	return (struct unpack_input){
+	const struct member_wish wish = member_wish(agent);
+	struct unpack_input input = {
 		.fd = agent->package.fd,
 		.name = agent->match.package.name,
 		.arch = agent->os.arch,
-		.wanted = { strcmp(package, "deb") == 0   ? PACKAGE_DEB
-			    : strcmp(package, "rpm") == 0 ? PACKAGE_RPM
-							  : PACKAGE_RUN,
-			    any ? decide_os_kind(agent) : PACKAGE_NONE, PACKAGE_NONE },
 		.root = &agent->root,
 		.channel = &agent->channel,
 		.runner = &agent->runner,
 	};
+
+	memcpy(input.wanted, wish.kinds, sizeof(input.wanted));
+	return input;
 }
 
 /* What the file itself says wins over its name, and must not contradict the host. */
@@ -252,12 +285,13 @@ static int judge_index(const struct agent *agent, struct error *err)
 	const struct member *member = &content->member;
 	const struct index_file *file = indexed(agent);
 	const struct index_member *entry;
+	bool bundle = member->name[0] != '\0';
 
 	if (!file)
 		return 0;
-	if (content->kind != file->kind)
+	if ((bundle ? PACKAGE_BUNDLE : content->kind) != file->kind)
 		return contradicts(agent, "it is of another kind", err);
-	if (content->kind != PACKAGE_BUNDLE)
+	if (!bundle)
 		return content->version[0] && strcmp(content->version, file->version) != 0
 			       ? contradicts(agent, "it is of another version", err)
 			       : 0;
@@ -291,24 +325,32 @@ static struct span base_of(const char *path)
 	return span_of(slash ? slash + 1 : path);
 }
 
+/* The file that was fetched is what is installed. */
+static void take_as_it_is(struct agent *agent)
+{
+	agent->match.package.kind = agent->content.kind;
+	(void)text_copy(agent->package_path, sizeof(agent->package_path),
+			agent->package.path);
+	(void)text_copy(agent->match.package.sha256, sizeof(agent->match.package.sha256),
+			agent->package.sha256);
+}
+
 /* The file that is installed: of a bundle its member. */
 static int take_out(struct agent *agent, struct error *err)
 {
 	struct unpack_input input = unpack_input(agent);
 	struct unpack_content *content = &agent->content;
 
-	if (unpack_inspect(&input, content, err) < 0 || judge_index(agent, err) < 0 ||
-	    judge_content(agent, err) < 0)
+	if (agent->package.member.name[0])
+		unpack_content_of(&agent->package.member, content);
+	else if (unpack_inspect(&input, content, err) < 0)
+		return -1;
+	if (judge_index(agent, err) < 0 || judge_content(agent, err) < 0)
 		return -1;
 
-	agent->match.package.kind = content->kind;
 	if (content->kind != PACKAGE_BUNDLE) {
-		(void)text_copy(agent->package_path, sizeof(agent->package_path),
-				agent->package.path);
-		(void)text_copy(agent->match.package.sha256,
-				sizeof(agent->match.package.sha256),
-				agent->package.sha256);
-		return 0;
+		take_as_it_is(agent);
+		return judge_member(agent, err);
 	}
 	agent->match.package.kind = content->member.kind;
 	input.root = cache_root(agent);

@@ -54,35 +54,62 @@ static struct json *kind_json(const struct match *match)
 			  package_kind_name(kind == PACKAGE_BUNDLE ? PACKAGE_RUN : kind));
 }
 
+/* Of a member without an index nobody has asked the server yet how large it is. */
+static struct json *bytes_json(const struct plan *plan, enum transfer transfer)
+{
+	const struct index_member *entry = plan->input.entry;
+	uint64_t bytes = transfer == TRANSFER_WHOLE ? plan->agent->match.package.size
+			 : entry                    ? entry->compressed_size
+						    : 0;
+
+	if (transfer == TRANSFER_LOCAL)
+		return json_build("i", 0);
+	return bytes ? json_build("I", (int64_t)bytes) : json_build("n");
+}
+
+static int add_transfer(const struct plan *plan, struct json *driver)
+{
+	const struct fetch_input *input = &plan->input;
+	bool known = input->url != NULL;
+	enum transfer transfer = known ? fetch_transfer(input) : TRANSFER_LOCAL;
+
+	if (json_set(driver, "member",
+		     known && input->entry ? text_or_null(input->entry->name)
+					   : json_build("n")) < 0 ||
+	    json_set(driver, "integrity",
+		     known ? json_build("s", fetch_integrity_name(fetch_foresee(input)))
+			   : json_build("n")) < 0 ||
+	    json_set(driver, "transfer",
+		     known ? json_build("s", transfer_name(transfer)) : json_build("n")) <
+		    0)
+		return -1;
+	return json_set(driver, "bytes", bytes_json(plan, transfer));
+}
+
 static struct json *driver_json(struct plan *plan)
 {
 	const struct match *match = &plan->agent->match;
 	const struct package *package = &match->package;
 	bool fetched = match->rule != MATCH_INSTALLED;
-	bool local = fetched && text_starts(plan->url, "file://");
 	char shown[SETTINGS_URL_MAX];
+	struct json *driver;
 
 	if (match->rule == MATCH_NONE)
 		return json_build("n");
 
 	(void)settings_redact(plan->url, shown, sizeof(shown));
-	return json_build(
-		"{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
-		text_or_null(package->version), "kind", kind_json(match), "rule",
-		match_rule_name(match->rule), "url", text_or_null(fetched ? shown : ""),
-		"member", json_build("n"), "size",
-		package->size ? json_build("I", (int64_t)package->size) : json_build("n"),
-		"sha256", text_or_null(package->sha256), "integrity",
-		fetched && plan->input.url
-			? json_build("s",
-				     fetch_integrity_name(fetch_foresee(&plan->input)))
-			: json_build("n"),
-		"transfer",
-		!fetched ? json_build("n") : json_build("s", local ? "local" : "whole"),
-		"bytes",
-		!fetched || local ? json_build("i", 0)
-		: package->size   ? json_build("I", (int64_t)package->size)
-				  : json_build("n"));
+	driver = json_build("{s:o, s:o, s:s, s:o, s:o, s:o}", "version",
+			    text_or_null(package->version), "kind", kind_json(match),
+			    "rule", match_rule_name(match->rule), "url",
+			    text_or_null(fetched ? shown : ""), "size",
+			    package->size ? json_build("I", (int64_t)package->size)
+					  : json_build("n"),
+			    "sha256", text_or_null(package->sha256));
+	if (driver && add_transfer(plan, driver) < 0) {
+		json_free(driver);
+		return NULL;
+	}
+	return driver;
 }
 
 static struct json *kernels_json(const struct agent *agent)

@@ -369,3 +369,25 @@ const struct index_member *index_find_member(const struct index_file *file,
 	}
 	return NULL;
 }
+
+const struct index_member *index_choose(const struct index_file *file,
+					const struct member_wish *wish)
+{
+	for (size_t i = 0; i < MEMBER_WISHES && wish->kinds[i] != PACKAGE_NONE; i++) {
+		const struct index_member *found = NULL;
+		size_t count = 0;
+
+		for (size_t j = 0; j < file->member_count; j++) {
+			const struct index_member *member = &file->members[j];
+
+			if (member->kind != wish->kinds[i] ||
+			    !member_fits_arch(member->arch, wish->arch))
+				continue;
+			found = member;
+			count++;
+		}
+		if (count > 0)
+			return count == 1 ? found : NULL;
+	}
+	return NULL;
+}

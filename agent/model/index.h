@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/member.h"
 #include "model/package.h"
 
 #define INDEX_FILE "vgpu-index.json"
@@ -78,6 +79,10 @@ static inline void index_cleanup_(struct index **index)
 const struct index_file *index_find(const struct index *index, const char *name);
 const struct index_member *index_find_member(const struct index_file *file,
 					     const char *name);
+
+/* The one that is wished for, as member_choose(): NULL when there is none, or two. */
+const struct index_member *index_choose(const struct index_file *file,
+					const struct member_wish *wish);
 
 /* The document again, without what was skipped. NULL: no memory. */
 struct json *index_json(const struct index *index);

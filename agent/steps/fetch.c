@@ -4,12 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "base/text.h"
+#include "steps/fetch_cache.h"
+#include "steps/fetch_member.h"
 
-#define SIZE_UNKNOWN_MAX (8ull << 30) /* bundles are 1 to 2 GiB */
-#define PARTIAL ".partial"
 #define NAMES_MAX 10000
 
 const char *fetch_integrity_name(enum fetch_integrity integrity)
@@ -32,7 +31,7 @@ static bool is_local(const struct fetch_input *input)
 	return text_starts(input->url, "file://");
 }
 
-static enum fetch_integrity vouch(const struct fetch_input *input, bool https)
+enum fetch_integrity fetch_vouch(const struct fetch_input *input, bool https)
 {
 	if (input->pinned)
 		return FETCH_SHA256_PIN;
@@ -49,11 +48,11 @@ static enum fetch_integrity vouch(const struct fetch_input *input, bool https)
 
 enum fetch_integrity fetch_foresee(const struct fetch_input *input)
 {
-	return vouch(input, text_starts(input->url, "https://"));
+	return fetch_vouch(input, text_starts(input->url, "https://"));
 }
 
-static int refuse(const struct fetch_input *input, enum fetch_integrity integrity,
-		  struct error *err)
+int fetch_judge(const struct fetch_input *input, enum fetch_integrity integrity,
+		struct error *err)
 {
 	char shown[SETTINGS_URL_MAX];
 
@@ -70,7 +69,7 @@ static int refuse(const struct fetch_input *input, enum fetch_integrity integrit
 
 int fetch_check(const struct fetch_input *input, struct error *err)
 {
-	return refuse(input, fetch_foresee(input), err);
+	return fetch_judge(input, fetch_foresee(input), err);
 }
 
 static const char *suffix(const struct fetch_input *input)
@@ -86,47 +85,27 @@ static const char *suffix(const struct fetch_input *input)
 				      : package_kind_name(kind);
 }
 
+enum transfer fetch_transfer(const struct fetch_input *input)
+{
+	const struct transfer_facts facts = {
+		.local = is_local(input),
+		.bundle = strcmp(suffix(input), "zip") == 0,
+		.pinned = input->pinned,
+		.indexed = input->entry != NULL,
+		.summed = input->package->sha256[0] &&
+			  (input->manifest_verified || input->index_signed ||
+			   input->index_verified),
+		.https = text_starts(input->url, "https://"),
+		.warn = strcmp(input->settings->driver.integrity, "warn") == 0,
+	};
+
+	return transfer_decide(&facts);
+}
+
 static bool final_path(const struct fetch_input *input, const char *sha256, char *path,
 		       size_t size)
 {
 	return text_format(path, size, FETCH_CACHE "/%s.%s", sha256, suffix(input));
-}
-
-/* The worker's answer to fetch and copy is foreign too: a hash is a hash or nothing. */
-static int read_answer(const struct json *answer, struct fetch_result *result,
-		       struct error *err)
-{
-	const char *sha256 = json_get_string(answer, "sha256");
-	int64_t size = json_get_int(answer, "size", -1);
-
-	if (!sha256 || strspn(sha256, "0123456789abcdef") != 64 || sha256[64] || size < 0)
-		return error_set(err, ERROR_INTERNAL, "the worker's answer has no hash");
-	(void)text_copy(result->sha256, sizeof(result->sha256), sha256);
-	result->size = (uint64_t)size;
-	result->bytes_transferred =
-		(uint64_t)json_get_int(answer, "bytes_transferred", 0);
-	return 0;
-}
-
-/* Hashes `input_fd`, into `output_fd` where that is not -1. */
-static int copy(int input_fd, int output_fd, const struct package *package,
-		const struct channel *channel, struct fetch_result *result,
-		struct error *err)
-{
-	int fds[2] = { input_fd, output_fd };
-	cleanup_json struct json *answer = NULL;
-	cleanup_json struct json *request =
-		json_build("{s:s, s:i}", "job", "copy", "input", CHANNEL_FIRST_FILE);
-
-	if (!request ||
-	    (output_fd >= 0 &&
-	     json_set(request, "output", json_build("i", CHANNEL_FIRST_FILE + 1)) < 0) ||
-	    (package->sha256[0] &&
-	     json_set(request, "sha256", json_build("s", package->sha256)) < 0))
-		return error_set_errno(err, ENOMEM, "asking the worker");
-	if (channel_call(channel, request, fds, output_fd >= 0 ? 2 : 1, &answer, err) < 0)
-		return -1;
-	return read_answer(answer, result, err);
 }
 
 /*
@@ -146,7 +125,7 @@ static int take_cached(const struct fetch_input *input, const struct root *root,
 	fd = root_open_at(root, result->path, O_RDONLY | O_NOFOLLOW, 0, &why);
 	if (fd < 0)
 		return 0;
-	if (copy(fd, -1, input->package, channel, result, &why) < 0) {
+	if (fetch_cache_hash(fd, -1, input->package->sha256, channel, result, &why) < 0) {
 		if (why.interrupted) {
 			*err = why;
 			return -1;
@@ -160,27 +139,6 @@ static int take_cached(const struct fetch_input *input, const struct root *root,
 	return 1;
 }
 
-static int check_room(const struct root *root, uint64_t need, struct error *err)
-{
-	cleanup_fd int fd =
-		root_open_at(root, FETCH_CACHE, O_RDONLY | O_DIRECTORY, 0, err);
-	struct statvfs fs;
-	uint64_t have;
-
-	if (fd < 0)
-		return -1;
-	if (fstatvfs(fd, &fs) < 0)
-		return error_set_errno(err, errno, "asking for room in " FETCH_CACHE);
-	have = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if (have >= need)
-		return 0;
-	(void)error_set(err, ERROR_PREREQUISITES,
-			FETCH_CACHE ": %llu MiB free, the download needs %llu MiB",
-			(unsigned long long)(have >> 20),
-			(unsigned long long)(need >> 20) + 1);
-	return error_hint(err, "make room on that file system");
-}
-
 static int ask_for_download(const struct fetch_input *input,
 			    const struct transport *transport, int output_fd,
 			    const struct channel *channel, struct json **ret_answer,
@@ -189,7 +147,7 @@ static int ask_for_download(const struct fetch_input *input,
 	const struct package *package = input->package;
 	int fds[TRANSPORT_FDS_MAX + 1];
 	int number = CHANNEL_FIRST_FILE + (int)transport->fd_count;
-	uint64_t limit = package->size ? package->size : SIZE_UNKNOWN_MAX;
+	uint64_t limit = package->size ? package->size : FETCH_SIZE_MAX;
 	cleanup_json struct json *request = json_build(
 		"{s:s, s:s, s:i, s:I, s:O}", "job", "fetch", "url", input->url, "output",
 		number, "max_size", (int64_t)limit, "http", transport->http);
@@ -210,18 +168,8 @@ static int ask_for_download(const struct fetch_input *input,
 /* Only what can be resumed is kept: named by the hash that it will have. */
 static void partial_path(const struct fetch_input *input, char *path, size_t size)
 {
-	(void)text_format(path, size, FETCH_CACHE "/%s" PARTIAL,
+	(void)text_format(path, size, FETCH_CACHE "/%s" FETCH_PARTIAL,
 			  input->package->sha256[0] ? input->package->sha256 : "unnamed");
-}
-
-static int open_partial(const struct root *root, const char *path, bool keep,
-			struct error *err)
-{
-	int flags = O_RDWR | O_CREAT | O_NOFOLLOW | (keep ? 0 : O_TRUNC);
-
-	if (root_mkdir(root, FETCH_CACHE, 0700, err) < 0)
-		return -1;
-	return root_open_at(root, path, flags, 0600, err);
 }
 
 static int publish(const struct fetch_input *input, const struct root *root,
@@ -253,11 +201,12 @@ static int download(const struct fetch_input *input, const struct transport *tra
 	struct stat st;
 
 	partial_path(input, partial, sizeof(partial));
-	fd = open_partial(root, partial, keep, err);
+	fd = fetch_cache_open(root, partial, keep, err);
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) == 0 && input->package->size > (uint64_t)st.st_size &&
-	    check_room(root, input->package->size - (uint64_t)st.st_size, err) < 0) {
+	    fetch_cache_room(root, input->package->size - (uint64_t)st.st_size, err) <
+		    0) {
 		drop_partial(root, partial, fd, keep);
 		return -1;
 	}
@@ -265,10 +214,10 @@ static int download(const struct fetch_input *input, const struct transport *tra
 		drop_partial(root, partial, fd, keep && err->code != ERROR_INTEGRITY);
 		return -1;
 	}
-	if (read_answer(answer, result, err) < 0)
+	if (fetch_cache_answer(answer, result, err) < 0)
 		return -1;
-	result->integrity = vouch(input, json_get_bool(answer, "verified", false));
-	if (refuse(input, result->integrity, err) < 0 ||
+	result->integrity = fetch_vouch(input, json_get_bool(answer, "verified", false));
+	if (fetch_judge(input, result->integrity, err) < 0 ||
 	    publish(input, root, partial, result, err) < 0) {
 		root_discard(root, partial);
 		return -1;
@@ -328,25 +277,49 @@ static int take_local(const struct fetch_input *input, const struct root *root,
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return error_set(err, ERROR_USAGE, "%s is no regular file", path);
 
-	result->integrity = vouch(input, false);
+	result->integrity = fetch_vouch(input, false);
 	if (strcmp(suffix(input), "zip") == 0) {
 		result->path[0] = '\0';
-		if (copy(fd, -1, input->package, channel, result, err) < 0)
+		if (fetch_cache_hash(fd, -1, input->package->sha256, channel, result,
+				     err) < 0)
 			return -1;
 		result->fd = take_fd(fd);
 		return 0;
 	}
 
-	(void)text_copy(partial, sizeof(partial), FETCH_CACHE "/local" PARTIAL);
-	out = open_partial(root, partial, false, err);
-	if (out < 0 || check_room(root, (uint64_t)st.st_size, err) < 0)
+	(void)text_copy(partial, sizeof(partial), FETCH_CACHE "/local" FETCH_PARTIAL);
+	out = fetch_cache_open(root, partial, false, err);
+	if (out < 0 || fetch_cache_room(root, (uint64_t)st.st_size, err) < 0)
 		return -1;
-	if (copy(fd, out, input->package, channel, result, err) < 0 ||
+	if (fetch_cache_hash(fd, out, input->package->sha256, channel, result, err) < 0 ||
 	    publish(input, root, partial, result, err) < 0) {
 		root_discard(root, partial);
 		return -1;
 	}
 	result->fd = take_fd(out);
+	return 0;
+}
+
+/* From a server: what the cache has, of a bundle its member, else the file itself. */
+static int take_remote(const struct fetch_input *input, const struct transport *transport,
+		       const struct root *root, const struct channel *channel,
+		       struct fetch_result *result, struct error *err)
+{
+	bool bundle = strcmp(suffix(input), "zip") == 0;
+	uint64_t spent = 0;
+	int done = bundle ? fetch_member_cached(input, root, channel, result, err) : 0;
+
+	if (done == 0)
+		done = take_cached(input, root, channel, result, err);
+	if (done == 0 && bundle) {
+		done = fetch_member(input, transport, root, channel, result, err);
+		spent = result->bytes_transferred;
+	}
+	if (done != 0)
+		return done;
+	if (download(input, transport, root, channel, result, err) < 0)
+		return -1;
+	result->bytes_transferred += spent;
 	return 0;
 }
 
@@ -359,13 +332,9 @@ int fetch_file(const struct fetch_input *input, const struct transport *transpor
 
 	if (fetch_check(input, err) < 0)
 		return -1;
-	if (is_local(input)) {
-		done = take_local(input, root, channel, &result, err);
-	} else {
-		done = take_cached(input, root, channel, &result, err);
-		if (done == 0)
-			done = download(input, transport, root, channel, &result, err);
-	}
+	done = is_local(input)
+		       ? take_local(input, root, channel, &result, err)
+		       : take_remote(input, transport, root, channel, &result, err);
 	if (done < 0) {
 		fetch_result_done(&result);
 		return -1;

@@ -2,15 +2,19 @@
 #pragma once
 
 /*
- * Brings the chosen file into the cache, named by its SHA-256, verified.
+ * Brings the chosen file into the cache, named by its SHA-256, verified. Of a bundle on a
+ * server it is the member that comes, unpacked on its way, whole or not at all.
  */
 
 #include <stdint.h>
 
 #include "base/channel.h"
 #include "base/root.h"
+#include "model/index.h"
+#include "model/member.h"
 #include "model/package.h"
 #include "model/settings.h"
+#include "model/transfer.h"
 #include "model/transport.h"
 
 #define FETCH_CACHE "/var/cache/vgpu-guest-agent"
@@ -32,6 +36,10 @@ struct fetch_input {
 	bool index_signed;             /* size and sha256 come from a signed index, */
 	bool index_verified;           /* or from one over https with a verified peer */
 	bool manifest_verified; /* the manifest came over https with a verified peer */
+	const struct index_member *entry; /* what the index says of the bundle's member:
+					     only where something vouches for the index;
+					     NULL: nothing */
+	struct member_wish wish;          /* of a bundle */
 	const struct root
 		*root; /* where a file:// lies: the caller's files are outside */
 	const struct settings *settings;
@@ -40,6 +48,9 @@ struct fetch_input {
 struct fetch_result {
 	char path[PACKAGE_NAME_MAX]; /* in the cache, inside the root; "" for a local
 					bundle */
+	struct member member;        /* the file is this one of the bundle; name "": it
+					is what the URL names */
+	char why[192];               /* what was tried first in vain; or "" */
 	int fd;                      /* open for reading, what was hashed */
 	uint64_t size;
 	char sha256[PACKAGE_SHA256_SIZE];
@@ -53,17 +64,29 @@ struct fetch_result {
 enum fetch_integrity fetch_foresee(const struct fetch_input *input);
 const char *fetch_integrity_name(enum fetch_integrity integrity);
 
+/* The way the bytes will take, the same. */
+enum transfer fetch_transfer(const struct fetch_input *input);
+
 /*
  * ERROR_INTEGRITY, with the three ways out as the hint, when nothing vouches for the file
  * and driver.integrity is "require": before the download.
  */
 must_check int fetch_check(const struct fetch_input *input, struct error *err);
 
+/* What vouches for bytes that came: `https` over https alone, with a verified peer. */
+enum fetch_integrity fetch_vouch(const struct fetch_input *input, bool https);
+
+/* fetch_check() of what vouches in the end. */
+must_check int fetch_judge(const struct fetch_input *input,
+			   enum fetch_integrity integrity, struct error *err);
+
 /*
  * `root` has the cache. A local bundle is only hashed: it is unpacked where it lies.
  * A cached file is hashed again before it is trusted. A partial file is named by the
- * expected SHA-256, resumed, and discarded when it is bad. ERROR_PREREQUISITES before the
- * download when the disk has no room.
+ * expected SHA-256, resumed, and discarded when it is bad: the member's where the index
+ * has one; else a member begins anew in each process. A bundle that cannot be read in one
+ * pass lies in the cache whole. ERROR_PREREQUISITES before the download when the disk
+ * has no room.
  */
 must_check int fetch_file(const struct fetch_input *input,
 			  const struct transport *transport, const struct root *root,

@@ -65,6 +65,13 @@ static int ask_tool(const struct unpack_input *input, struct unpack_content *con
 	return 0;
 }
 
+static void take_words(struct unpack_content *content)
+{
+	(void)text_copy(content->version, sizeof(content->version),
+			content->member.version);
+	(void)text_copy(content->arch, sizeof(content->arch), content->member.arch);
+}
+
 /* The one member of the first wanted kind that there is for this guest. */
 static int choose_member(const struct unpack_input *input, const struct json *members,
 			 struct unpack_content *content, struct error *err)
@@ -74,10 +81,14 @@ static int choose_member(const struct unpack_input *input, const struct json *me
 	memcpy(wish.kinds, input->wanted, sizeof(wish.kinds));
 	if (member_choose(members, &wish, &content->member, err) < 0)
 		return -1;
-	(void)text_copy(content->version, sizeof(content->version),
-			content->member.version);
-	(void)text_copy(content->arch, sizeof(content->arch), content->member.arch);
+	take_words(content);
 	return 0;
+}
+
+void unpack_content_of(const struct member *member, struct unpack_content *ret_content)
+{
+	*ret_content = (struct unpack_content){ .kind = member->kind, .member = *member };
+	take_words(ret_content);
 }
 
 static int check_arch(const struct unpack_input *input,

@@ -36,6 +36,9 @@ struct unpack_input {
 must_check int unpack_inspect(const struct unpack_input *input,
 			      struct unpack_content *ret_content, struct error *err);
 
+/* Of a member that was taken out of its bundle on the way: what the bundle says of it. */
+void unpack_content_of(const struct member *member, struct unpack_content *ret_content);
+
 /*
  * The member to a file of ours in the cache, named by its SHA-256 and its kind. It is
  * there whole or not at all, and is unpacked anew each time.

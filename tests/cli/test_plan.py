@@ -310,6 +310,19 @@ class Repositories(Plans):
         self.assertTrue(shapes.sha256(driver["sha256"]))
         self.assertEqual(self.repository.asked(RUNS[0]), [])
 
+    def test_the_way_of_a_bundle_and_its_bytes(self):
+        url = {"driver.repository": None, "driver.url": "https://h.example/" + parts.BUNDLE}
+        self.repository.add(parts.BUNDLE, b"x" * 12345)
+        for sets, said in (({}, ("whole", 12345, "manifest-tls")), (url, ("member", None, "tls")),
+                           ({**url, "driver.sha256": "a" * 64}, ("whole", None, "sha256-pin")),
+                           ({**url, "driver.url": url["driver.url"].replace("s:", ":"), "driver.integrity": "warn"},
+                            ("member", None, "none")),
+                           ({**url, "driver.url": f"file://{self.write('a.zip', b'')}"}, ("local", 0, "local-file"))):
+            with self.subTest(said):
+                driver = self.plan(sets=sets)["driver"]
+                self.assertEqual((driver["transfer"], driver["bytes"], driver["integrity"]), said)
+                self.assertIsNone(driver["member"])
+
     def test_integrity(self):
         url = {"driver.repository": None}
         for sets, integrity in (({**url, "driver.url": "https://h.example/a.run"}, "tls"),

@@ -98,6 +98,28 @@ static void what_is_not_there_is_not_found(void **state)
 	assert_null(index_find_member(index_find(index, BUNDLE), RUN));
 }
 
+static void the_member_that_is_wished_for_is_chosen_like_in_a_bundle(void **state)
+{
+	struct index_member members[] = {
+		{ .name = "a.deb", .kind = PACKAGE_DEB, .arch = "x86_64" },
+		{ .name = "b.run", .kind = PACKAGE_RUN, .arch = "aarch64" },
+		{ .name = "c.run", .kind = PACKAGE_RUN, .arch = "x86_64" },
+		{ .name = "d.run", .kind = PACKAGE_RUN, .arch = "x86_64" },
+	};
+	struct index_file file = { .member_count = 3, .members = members };
+	struct member_wish wish = { .arch = "x86_64",
+				    .kinds = { PACKAGE_RUN, PACKAGE_DEB } };
+
+	(void)state;
+	assert_ptr_equal(index_choose(&file, &wish), &members[2]);
+	file.member_count = 4; /* two that fit */
+	assert_null(index_choose(&file, &wish));
+	file.member_count = 2;
+	assert_ptr_equal(index_choose(&file, &wish), &members[0]);
+	wish.kinds[1] = PACKAGE_NONE;
+	assert_null(index_choose(&file, &wish));
+}
+
 static void a_printed_index_is_the_same(void **state)
 {
 	cleanup_index struct index *index = index_of(LOOSE "," FILE_OF(MEMBER), MODULES);
@@ -345,6 +367,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_index_tells_what_its_files_hold),
 		cmocka_unit_test(what_is_not_there_is_not_found),
+		cmocka_unit_test(
+			the_member_that_is_wished_for_is_chosen_like_in_a_bundle),
 		cmocka_unit_test(a_printed_index_is_the_same),
 		cmocka_unit_test(keys_of_later_versions_are_passed_over),
 		cmocka_unit_test(a_sha256_is_kept_in_lower_case),
