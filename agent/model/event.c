@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-#define DAY_S 86400
+#define DAY_S INT64_C(86400)
 
 static struct event *add(struct event *events, size_t *count, enum event_kind kind)
 {

@@ -121,9 +121,7 @@ void announce_change(const struct root *root, bool begins)
 {
 	struct error ignored = ERROR_INIT;
 
-	if (!begins)
-		root_discard(root, ANNOUNCE_CHANGING);
-	else if (root_mkdir(root, ANNOUNCE_DIR, 0755, &ignored) == 0 &&
-		 file_write_atomic(root, ANNOUNCE_CHANGING, "", 0, 0644, &ignored) < 0)
+	if (!begins || root_mkdir(root, ANNOUNCE_DIR, 0755, &ignored) < 0 ||
+	    file_write_atomic(root, ANNOUNCE_CHANGING, "", 0, 0644, &ignored) < 0)
 		root_discard(root, ANNOUNCE_CHANGING);
 }

@@ -138,7 +138,7 @@ static int check(const struct bundle *bundle, const struct bundle_member *member
 	unsigned char head[BUNDLE_LOCAL_SIZE + BUNDLE_NAME_MAX] = { 0 };
 	const char *why = why_not(member);
 	struct error unreadable = ERROR_INIT;
-	size_t size;
+	size_t size = 0;
 
 	if (why)
 		return bundle_file_refuse(member->name, why, err);

@@ -75,7 +75,7 @@ static void assert_hello(const struct zip *zip)
 	for (size_t piece = 1; piece <= zip->size; piece++) {
 		cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 		struct error err = ERROR_INIT;
-		struct member member;
+		struct member member = { .kind = PACKAGE_NONE };
 
 		if (read_in_pieces(zip, piece, &memory, &member, &err) < 0)
 			fail_msg("pieces of %zu: %s", piece, err.text);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/run.h"
 #include "support/cmocka.h"
 
 #define BYTES_MAX 16384
@@ -141,24 +142,30 @@ static void sum(struct made *made, size_t at)
 
 static void tar_itself_reads_what_was_written(void **state)
 {
-	char path[] = "/tmp/vgpu-tar-XXXXXX", command[96], text[256] = "";
+	char path[] = "/tmp/vgpu-tar-XXXXXX", program[64];
+	const char *argv[] = { NULL, "--numeric-owner", "-tvf", path, NULL };
+	const struct run run = { .argv = argv, .timeout_s = 20, .output_limit = 4096 };
+	cleanup(run_result_done) struct run_result result = { .output = NULL };
+	struct runner runner = run_runner(-1);
+	struct root root = ROOT_INIT;
+	struct error err = ERROR_INIT;
 	int fd = mkstemp(path);
 	struct made made;
-	FILE *pipe;
 
 	(void)state;
 	make(&made);
+	assert_int_equal(root_open("/", &root, &err), 0);
+	argv[0] = run_find(&root, "tar", program, sizeof(program));
+	assert_non_null(argv[0]);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, made.bytes, made.size), made.size);
-	(void)snprintf(command, sizeof(command), "tar --numeric-owner -tvf %s", path);
 
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	assert_true(fread(text, 1, sizeof(text) - 1, pipe) > 0);
-	assert_int_equal(pclose(pipe), 0);
+	assert_int_equal(run_command(&runner, &root, &run, &result, &err), 0);
 
-	assert_non_null(strstr(text, "-rw-r--r-- 0/0"));
-	assert_non_null(strstr(text, "1970-01-01 00:00 manifest.json"));
+	assert_int_equal(result.status, 0);
+	assert_non_null(strstr(result.output, "-rw-r--r-- 0/0"));
+	assert_non_null(strstr(result.output, "1970-01-01 00:00 manifest.json"));
+	root_close(&root);
 	(void)close(fd);
 	(void)unlink(path);
 }
