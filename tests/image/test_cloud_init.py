@@ -129,6 +129,13 @@ def anew(guest):
     scene_ready(guest)
 
 
+def unit_says(guest, unit, words):
+    deadline = time.monotonic() + 60
+    while words not in guest.journal("--unit", unit):
+        need(time.monotonic() < deadline, guest.journal("--unit", unit))
+        time.sleep(0.5)
+
+
 def claim_a_package_with_another_checksum_is_not_installed(guest):
     anew(guest)
     with tempfile.TemporaryDirectory() as folder:
@@ -137,11 +144,8 @@ def claim_a_package_with_another_checksum_is_not_installed(guest):
     guest.boot(tied=True)
     tenant_is_served(guest)
     words = f"the SHA-256 {sha256}, vendor-data says {NIL}"
-    deadline = time.monotonic() + 60
     unit = "vgpu-guest-agent-setup.service"
-    while time.monotonic() < deadline and words not in guest.journal("--unit", unit):
-        time.sleep(0.5)
-    need(words in guest.journal("--unit", unit), guest.journal("--unit", unit))
+    unit_says(guest, unit, words)
     # nspawn's console is a pipe, to which the journal copies nothing.
     said = guest.exec(["systemctl", "show", "--property=StandardError", unit]).stdout
     need(said == b"StandardError=journal+console\n", said)
@@ -193,13 +197,11 @@ def claim_bad_vendor_data_does_not_stop_the_boot_and_is_named(guest):
         guest.boot(tied=True)
         if text.endswith("}"):  # of a source with a damaged document cloud-init 22.4 takes nothing at all
             tenant_is_served(guest)
-        done = scene.agent(guest, "--set", "license.wait=8", "run")
+        done = scene.agent(guest, "--set", f"license.wait={8 if status else 60}", "run")
         need(done.returncode == status and words in done.stderr.decode(), f"{text[:20]}: {scene.words(done)}")
         if status == 4:  # the unit of each boot says it, too; its standard error goes to the serial console
             guest.exec(["systemctl", "start", "vgpu-guest-agent.service"])
-            time.sleep(3)
-            said = guest.journal("--unit", "vgpu-guest-agent.service")
-            need(words in said, said)
+            unit_says(guest, "vgpu-guest-agent.service", words)
         said = scene.agent(guest, "status")
         need((said.returncode == 0) == (status == 0) and afterwards in said.stderr.decode(), scene.words(said))
         unit = guest.exec(["systemctl", "show", "--property=StandardError", "vgpu-guest-agent.service"]).stdout
