@@ -2,6 +2,7 @@
 #include "core/status.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -58,22 +59,22 @@ static void find_reason(struct agent *agent, struct license_reason *reason,
 	(void)error_hint(err, "%s", reason->hint);
 }
 
-/* What came before the driver, and so is not its to tell: the last run knows. */
-static void tell_last_run(const struct agent *agent, struct error *err)
+/* What came before the driver, and so is not its to tell: the last run knows. Why there
+ * is no license is known anew; why there is no token, say, only that run knew. */
+static void tell_last_run(const struct agent *agent, bool reason, struct error *err)
 {
 	const struct json *trouble = agent->state.trouble;
 	const char *step = json_get_string(trouble, "step");
 	const char *message = json_get_string(trouble, "message");
 	const char *hint = json_get_string(trouble, "hint");
-	char text[sizeof(err->text)];
+	struct error found = *err;
 
-	if (!step || !message || err->interrupted)
+	if (!step || !message || err->interrupted ||
+	    (reason && strcmp(step, "license") == 0))
 		return;
-	(void)text_copy(text, sizeof(text), err->text);
-	(void)error_set(err, err->code, "%.160s; the last run ended in %s: %s", text,
-			step, message);
-	if (hint && hint[0])
-		(void)error_hint(err, "%s", hint);
+	(void)error_set(err, found.code, "%.160s; the last run ended in %s: %s",
+			found.text, step, message);
+	(void)error_hint(err, "%s", hint && hint[0] ? hint : found.hint);
 }
 
 int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
@@ -96,8 +97,8 @@ int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
 	result = look(agent, wait_s, &found);
 	if (result < 0 && !found.hint[0] && found.code == ERROR_UNLICENSED)
 		find_reason(agent, &reason, &found);
-	if (result < 0 && !reason.code)
-		tell_last_run(agent, &found);
+	if (result < 0)
+		tell_last_run(agent, reason.code != NULL, &found);
 	*ret_report = license_report_json(agent->license.count ? &agent->license : NULL,
 					  agent->settings.license.feature_type,
 					  reason.code ? &reason : NULL, clock_now());
