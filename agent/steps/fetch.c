@@ -337,6 +337,10 @@ int fetch_file(const struct fetch_input *input, const struct transport *transpor
 		       : take_remote(input, transport, root, channel, &result, err);
 	if (done < 0) {
 		fetch_result_done(&result);
+		if (err->errnum == ENOSPC || err->errnum == EDQUOT) {
+			(void)error_prefix(err, FETCH_CACHE);
+			(void)error_hint(err, "make room on that file system");
+		}
 		return -1;
 	}
 	result.bytes_transferred = is_local(input) ? 0 : result.bytes_transferred;
