@@ -19,7 +19,7 @@ struct transfer_facts {
 	bool bundle;  /* the URL names a .zip */
 	bool pinned;  /* driver.sha256 is set */
 	bool indexed; /* an index that something vouches for has the member's SHA-256 */
-	bool summed;  /* such an index or such a manifest has the bundle's */
+	bool summed;  /* such an index has the bundle's alone */
 	bool https;   /* the peer is verified then */
 	bool warn;    /* driver.integrity is "warn" */
 };
@@ -29,9 +29,9 @@ struct transfer_facts {
  * - a pin is of the whole bundle and meant against its server: nothing that the server
  *   says stands in for it, its index neither;
  * - else the index's SHA-256 of the member is enough;
- * - else a SHA-256 of the bundle that somebody vouches for is checked, on the whole;
- * - else TLS vouches for a part as it does for the whole, and with "warn" CRC-32 guards
- *   against damage, which is as much as was asked for.
+ * - else a SHA-256 of the bundle that a signature may cover is checked, on the whole;
+ * - else TLS vouches for a part as it does for the whole, and for a manifest beside it no
+ *   better; with "warn" CRC-32 guards against damage, which is as much as was asked for.
  */
 enum transfer transfer_decide(const struct transfer_facts *facts);
 

@@ -93,8 +93,7 @@ enum transfer fetch_transfer(const struct fetch_input *input)
 		.pinned = input->pinned,
 		.indexed = input->entry != NULL,
 		.summed = input->package->sha256[0] &&
-			  (input->manifest_verified || input->index_signed ||
-			   input->index_verified),
+			  (input->index_signed || input->index_verified),
 		.https = text_starts(input->url, "https://"),
 		.warn = strcmp(input->settings->driver.integrity, "warn") == 0,
 	};

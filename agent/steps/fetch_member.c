@@ -88,11 +88,25 @@ static struct json *entry_json(const struct index_member *entry)
 }
 
 /*
+ * Of a bundle that was not hashed, and of whose member no index speaks, the connection
+ * alone vouches for the bytes; a manifest that came the same way says which file it is.
+ */
+static enum fetch_integrity vouch(const struct fetch_input *input, bool hashed,
+				  bool verified)
+{
+	if (!hashed && !input->entry && !verified)
+		return FETCH_NONE;
+	return fetch_vouch(input, verified);
+}
+
+/*
  * A note counts for the same bundle and the same wish. Of a bundle that was not hashed
  * itself it says less than a pin or a manifest asks for.
  */
-static bool note_fits(const struct fetch_input *input, const struct json *note)
+static bool note_fits(const struct fetch_input *input, const struct json *note,
+		      enum fetch_integrity *ret_integrity)
 {
+	bool hashed = json_get_bool(note, "hashed", false);
 	const char *sha256 = input->package->sha256;
 	char shown[SETTINGS_URL_MAX];
 	cleanup_json struct json *wish = member_wish_json(&input->wish);
@@ -101,14 +115,12 @@ static bool note_fits(const struct fetch_input *input, const struct json *note)
 	if (!wish || !same_json(json_get(note, "wish"), wish) || !sha256[0] ||
 	    strcmp(sha256, string_or_empty(note, "bundle_sha256")) != 0)
 		return false;
-	if (!json_get_bool(note, "hashed", false) &&
-	    (fetch_transfer(input) != TRANSFER_MEMBER ||
-	     strcmp(settings_redact(input->url, shown, sizeof(shown)),
-		    string_or_empty(note, "url")) != 0))
+	if (!hashed && (fetch_transfer(input) != TRANSFER_MEMBER ||
+			strcmp(settings_redact(input->url, shown, sizeof(shown)),
+			       string_or_empty(note, "url")) != 0))
 		return false;
-	return fetch_judge(input,
-			   fetch_vouch(input, json_get_bool(note, "verified", false)),
-			   &ignored) == 0;
+	*ret_integrity = vouch(input, hashed, json_get_bool(note, "verified", false));
+	return fetch_judge(input, *ret_integrity, &ignored) == 0;
 }
 
 static int read_note(const struct fetch_input *input, const struct root *root,
@@ -121,13 +133,12 @@ static int read_note(const struct fetch_input *input, const struct root *root,
 	if (file_read(root, NOTE, NOTE_MAX, &text, &size, err) < 0 ||
 	    json_parse(text, size, &note, err) < 0)
 		return -1;
-	if (!note_fits(input, note))
+	if (!note_fits(input, note, &result->integrity))
 		return error_set(err, ERROR_INTEGRITY, "the note is of another bundle");
 	if (read_member(input, json_take(note, "member"), &result->member, err) < 0)
 		return -1;
 	if (!package_sha256(span_of(string_or_empty(note, "sha256")), result->sha256))
 		return error_set(err, ERROR_INTEGRITY, "the note has no hash");
-	result->integrity = fetch_vouch(input, json_get_bool(note, "verified", false));
 	return 0;
 }
 
@@ -283,7 +294,8 @@ static int read_answer(const struct fetch_input *input, struct json *answer,
 			by_entry ? entry_json(input->entry) : json_take(answer, "member"),
 			&result->member, err) < 0)
 		return -1;
-	result->integrity = fetch_vouch(input, json_get_bool(answer, "verified", false));
+	result->integrity = vouch(input, strcmp(transfer, "whole") == 0,
+				  json_get_bool(answer, "verified", false));
 	return fetch_judge(input, result->integrity, err) < 0 ? -1 : 1;
 }
 

@@ -69,7 +69,8 @@ class Downloads(Fetches):
     def test_the_member_of_a_bundle(self):
         bundle = driver(BUNDLE)
         self.repository.add(BUNDLE, bundle)
-        value = self.fetched(self.fetch(self.repository.sets))
+        sets = {**self.repository.sets, "driver.sha256": hashlib.sha256(bundle).hexdigest()}
+        value = self.fetched(self.fetch(sets))
         self.assertEqual(value["bytes_transferred"], len(bundle))
 
     def test_an_index_that_contradicts_the_bundle(self):

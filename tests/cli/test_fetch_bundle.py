@@ -145,16 +145,50 @@ class ByRanges(Fetches):
             self.refused(6, "")
 
 
-class Whole(Fetches):
-    """The manifest has the bundle's SHA-256."""
+class ByManifest(Fetches):
+    """The manifest came over TLS as the member does, and has the bundle's size."""
 
     def where(self):
         self.repository.add(BUNDLE, self.bundle)
         return self.repository.sets
 
+    def test_only_the_member_comes(self):
+        driver = self.json("plan", sets=self.sets, sysfs=vgpu())["driver"]
+        self.assertEqual((driver["transfer"], driver["integrity"]), ("member", "manifest-tls"))
+        value = self.fetch()
+        self.assertEqual(value["integrity"], "manifest-tls")
+        self.assertLess(value["bytes_transferred"], len(DATA) + 20_000)
+
+    def test_without_ranges_the_whole_is_the_manifests(self):
+        self.assertEqual(self.fetch(always(fault.ignore_range()))["integrity"], "manifest-tls")
+        at = self.bundle.index(b"vgpu-kvm.run") + 1000
+        content = bytearray(self.bundle)
+        content[at] ^= 1
+        self.repository.put(BUNDLE, bytes(content))
+        self.refused(6, "SHA-256", always(fault.ignore_range()))
+
+    def test_a_bundle_of_another_size(self):
+        self.repository.put(BUNDLE, self.bundle + b"x")
+        self.refused(6, "")
+
+
+class Whole(Fetches):
+    """A pin."""
+
+    def where(self):
+        self.repository.add(BUNDLE, self.bundle)
+        return {**self.repository.sets, **self.pin}
+
+    @property
+    def pin(self):
+        return {"driver.sha256": sha256(self.bundle)}
+
+    def fetch(self, faults=(), **sets):
+        return super().fetch(faults, **self.pin, **sets)
+
     def test_the_whole_passes_by_once(self):
         value = self.fetch()
-        self.assertEqual((value["integrity"], value["bytes_transferred"]), ("manifest-tls", len(self.bundle)))
+        self.assertEqual((value["integrity"], value["bytes_transferred"]), ("sha256-pin", len(self.bundle)))
         self.assertEqual(self.ranges, [None])
 
     def test_data_descriptors(self):
@@ -169,14 +203,14 @@ class Whole(Fetches):
         self.repository.add(BUNDLE, self.bundle)
         value = self.fetch()
         self.assertGreaterEqual(value["bytes_transferred"], len(self.bundle))
-        self.assertEqual((self.ranges, value["integrity"]), ([None, None], "manifest-tls"))
+        self.assertEqual((self.ranges, value["integrity"]), ([None, None], "sha256-pin"))
         self.assertIn("cannot be read in one pass", self.last.err)
 
     def test_a_cut_is_resumed_within_the_process(self):
         self.fetch([fault.cut(1_000_000)])
         self.assertEqual(self.ranges, [None, "bytes=1000000-"])
 
-    def test_bytes_that_are_not_the_manifests(self):
+    def test_bytes_that_are_not_the_pinned(self):
         self.repository.put(BUNDLE, self.bundle[:-1] + b"x")
         self.refused(6, "")
         at = self.bundle.index(b"vgpu-kvm.run") + 1000  # of what nobody reads
@@ -203,14 +237,15 @@ class Whole(Fetches):
         self.assertEqual(self.fetch()["bytes_transferred"], len(self.bundle))
 
     def test_a_bomb(self):
-        content = bytearray(bundle(bytes(64 << 20)))
+        content = bytearray(bundle(bytes(64 << 20)))  # whose members say 1000 bytes
         for signature, name, at in ((b"PK\3\4", 30, 22), (b"PK\1\2", 46, 24)):
             start = next(i - name for i in range(len(content)) if content.startswith(MEMBER.encode(), i)
                          and content[i - name:i - name + 4] == signature)
             struct.pack_into("<I", content, start + at, 1000)
         self.repository.lines.clear()
-        self.repository.add(BUNDLE, bytes(content))
-        self.refused(6, "")
+        self.bundle = bytes(content)
+        self.repository.add(BUNDLE, self.bundle)
+        self.refused(6, "", **self.pin)
 
 
 class Indexed(Fetches):
@@ -307,11 +342,12 @@ class Cached(Case):
         sets = {**repository.sets, "driver.version": GUEST, "driver.prerequisites": "never"}
         cache = self.path("var/cache/vgpu-guest-agent")
         for transferred in (True, False):
+            repository.requests.clear()
             value = self.json(*words, status=7, sets=sets)
             done = {step["step"]: step["outcome"] for step in value["steps"]}
             self.assertEqual(done["fetch"], "changed" if transferred else "unchanged", value)
             self.assertEqual(sorted(os.listdir(cache)), sorted([sha256(parts.driver(RUN)) + ".run", "member.json"]), value)
-        self.assertEqual(len(repository.asked(BUNDLE)), 1)
+            self.assertEqual(bool(repository.asked(BUNDLE)), transferred)
 
 
 if __name__ == "__main__":
