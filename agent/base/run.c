@@ -390,6 +390,13 @@ const char *run_describe(const struct run_result *result, const struct run *run,
 	return buffer;
 }
 
+bool run_has_system(const struct root *root)
+{
+	struct stat st;
+
+	return root_stat(root, "/proc/cpuinfo", &st) && root_stat(root, "/dev/fd", &st);
+}
+
 const char *run_find(const struct root *root, const char *name, char *buffer, size_t size)
 {
 	static const char *const folders[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };

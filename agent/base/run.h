@@ -64,6 +64,9 @@ must_check int run_checked(struct runner *runner, const struct root *root,
 const char *run_describe(const struct run_result *result, const struct run *run,
 			 char *buffer, size_t size);
 
+/* Whether the root has /proc and /dev, without which a script's "<(COMMAND)" is empty. */
+bool run_has_system(const struct root *root);
+
 /* The absolute path of a program in the usual folders of the root; NULL: not there. */
 const char *run_find(const struct root *root, const char *name, char *buffer,
 		     size_t size);

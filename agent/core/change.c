@@ -8,10 +8,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/decide.h"
 #include "core/place.h"
 #include "steps/build.h"
 #include "steps/install.h"
 #include "steps/poll.h"
+#include "steps/remove.h"
 
 #define ANSWER_WAIT_S 60
 #define ANSWER_PAUSE_S 1
@@ -44,8 +46,60 @@ int change_load(struct agent *agent, bool *ret_changed, struct error *err)
 	return prove(agent, err);
 }
 
+/* Also where nothing had to be built: nvidia-installer may have undone a registration. */
+static int modules_by_dkms(struct agent *agent, bool *changed, struct error *err)
+{
+	bool ours = build_dkms_is_ours(&agent->root, agent->match.package.version);
+
+	for (size_t i = 0; i < agent->target_count; i++) {
+		struct install_dkms input = { .version = agent->match.package.version,
+					      .release = agent->targets[i].release,
+					      .log_fd = agent->log_fd };
+		bool one = false;
+
+		if (agent->target_done[i] &&
+		    (!ours || agent->match.rule == MATCH_INSTALLED))
+			continue;
+		if (install_dkms(&agent->runner, &agent->root, &input, &one, err) < 0)
+			return -1;
+		*changed |= one;
+	}
+	return 0;
+}
+
+/* Two modules of one name cannot be told apart: DKMS's go first, their sources last. */
+static int leave_dkms(struct agent *agent, bool *changed, struct error *err)
+{
+	const char *version = agent->match.package.version;
+
+	if (build_dkms_is_ours(&agent->root, version) && !agent->tree_is_whole &&
+	    build_keep_sources(&agent->runner, &agent->root, agent->tree, version,
+			       agent->open_modules, err) < 0)
+		return -1;
+	return remove_dkms(&agent->runner, &agent->root, "", agent->log_fd, changed, err);
+}
+
+int change_tidy(struct agent *agent, bool *changed, struct error *err)
+{
+	const char *version = agent->match.package.version;
+	bool by_dkms = decide_dkms(agent), sources = false, old = false;
+
+	if (remove_dkms(&agent->runner, &agent->root, by_dkms ? version : "",
+			agent->log_fd, &old, err) < 0)
+		return -1;
+	if (by_dkms && build_dkms_is_ours(&agent->root, version) &&
+	    remove_sources(&agent->root, &sources, err) < 0)
+		return -1;
+	*changed |= old || sources;
+	return 0;
+}
+
 int change_modules(struct agent *agent, bool *changed, struct error *err)
 {
+	if (decide_dkms(agent))
+		return modules_by_dkms(agent, changed, err);
+	if (leave_dkms(agent, changed, err) < 0)
+		return -1;
 	for (size_t i = 0; i < agent->target_count; i++) {
 		bool one = false;
 
@@ -126,6 +180,7 @@ static int end_change(struct agent *agent, struct error *err)
 {
 	struct state *state = &agent->state;
 	struct state_driver unneeded;
+	bool changed = false;
 
 	if (agent->putting_back) {
 		unneeded = state->installing;
@@ -146,6 +201,8 @@ static int end_change(struct agent *agent, struct error *err)
 	if (unneeded.path[0] && strcmp(unneeded.path, state->driver.path) != 0 &&
 	    root_unlink(&agent->root, unneeded.path, err) < 0)
 		return -1;
+	if (change_tidy(agent, &changed, err) < 0)
+		return -1;
 	return fetch_prune(&agent->root, NULL, err);
 }
 
@@ -157,6 +214,8 @@ static int change_by_run(struct agent *agent, struct error *err)
 			      agent->log_fd, err) < 0 ||
 	    change_modules(agent, &changed, err) < 0)
 		return -1;
+	if (decide_dkms(agent))
+		return 0;
 	return build_keep_sources(&agent->runner, &agent->root, agent->tree,
 				  agent->match.package.version, agent->open_modules, err);
 }

@@ -21,5 +21,11 @@ must_check int change_driver(struct agent *agent, struct error *err);
 /* Only the modules that were built, for the targets that lacked them. */
 must_check int change_modules(struct agent *agent, bool *ret_changed, struct error *err);
 
+/*
+ * After it works: what of ours no longer counts goes out of DKMS, with its sources; where
+ * DKMS has those of this driver, ours are not needed.
+ */
+must_check int change_tidy(struct agent *agent, bool *changed, struct error *err);
+
 /* Loads the modules, and nvidia-smi answers; nothing offline. */
 must_check int change_load(struct agent *agent, bool *ret_changed, struct error *err);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "core/decide.h"
 #include "core/licensing.h"
 #include "core/readymade.h"
 #include "steps/detect.h"
@@ -160,7 +161,8 @@ static void check_toolchain(struct checks *checks)
 		    ERROR_PREREQUISITES,
 		    may_install ? "not here; run installs them" : "not here");
 
-	if (toolchain_find(&agent->root, &kernel, &toolchain, &err) < 0 ||
+	if (toolchain_find(&agent->root, &kernel, decide_dkms(agent), &toolchain, &err) <
+		    0 ||
 	    toolchain.missing[0]) {
 		(void)text_format(detail, sizeof(detail), "missing: %s%s",
 				  err.code ? err.text : toolchain.missing,

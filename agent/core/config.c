@@ -104,14 +104,15 @@ static int take_driver(struct agent *agent, struct error *err)
 	return settings_set(&agent->settings, assignment, err);
 }
 
-/* What the contract names and this version does not do must not look as if it did. */
-static int refuse_unsupported(const struct settings_driver *driver, struct error *err)
+/* DKMS builds: both cannot be had. */
+static int refuse_contradiction(const struct settings_driver *driver, struct error *err)
 {
-	if (strcmp(driver->dkms, "yes") != 0)
+	if (strcmp(driver->dkms, "yes") != 0 || strcmp(driver->prebuilt, "only") != 0)
 		return 0;
 	(void)error_set(err, ERROR_USAGE,
-			"driver.dkms = \"yes\": this version rebuilds without DKMS");
-	return error_hint(err, "leave the key at its default");
+			"driver.dkms is \"yes\" and driver.prebuilt is \"only\": DKMS "
+			"uses no prebuilt modules");
+	return error_hint(err, "leave one of them at its default");
 }
 
 int config_assemble(struct agent *agent, const struct json *metadata,
@@ -128,7 +129,7 @@ int config_assemble(struct agent *agent, const struct json *metadata,
 	}
 	if (agent->options.driver && take_driver(agent, err) < 0)
 		return -1;
-	if (refuse_unsupported(&agent->settings.driver, err) < 0)
+	if (refuse_contradiction(&agent->settings.driver, err) < 0)
 		return -1;
 	return settings_check(&agent->settings, err);
 }

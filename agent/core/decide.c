@@ -6,7 +6,32 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "steps/build.h"
+#include "steps/install.h"
 #include "steps/match.h"
+
+bool decide_dkms(const struct agent *agent)
+{
+	const struct settings_driver *driver = &agent->settings.driver;
+	enum package_kind kind = agent->match.package.kind;
+
+	return strcmp(driver->dkms, "yes") == 0 && !(agent->job & AGENT_PREBUILD) &&
+	       kind != PACKAGE_DEB && kind != PACKAGE_RPM &&
+	       strcmp(driver->package, "deb") != 0 && strcmp(driver->package, "rpm") != 0;
+}
+
+/* With the setting modules of ours change sides; those of others are where they are. */
+static bool is_at_its_place(const struct agent *agent, const char *release,
+			    const char *version)
+{
+	char path[192];
+	struct stat st;
+
+	if (!decide_dkms(agent))
+		return !build_dkms_is_ours(&agent->root, version);
+	return !text_format(path, sizeof(path), "/lib/modules/%s/" INSTALL_MODULES,
+			    release) ||
+	       !root_stat(&agent->root, path, &st);
+}
 
 int decide_look_at_targets(struct agent *agent, const char *version, struct error *err)
 {
@@ -16,7 +41,9 @@ int decide_look_at_targets(struct agent *agent, const char *version, struct erro
 		if (i > 0 && detect_driver(&agent->runner, &agent->root,
 					   agent->targets[i].release, &there, err) < 0)
 			return -1;
-		agent->target_done[i] = version[0] && strcmp(there.version, version) == 0;
+		agent->target_done[i] =
+			version[0] && strcmp(there.version, version) == 0 &&
+			is_at_its_place(agent, agent->targets[i].release, version);
 	}
 	return 0;
 }

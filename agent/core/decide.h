@@ -25,9 +25,15 @@ must_check int decide_again(struct agent *agent, const char *version, struct err
 /* Whether a target lacks modules of `version` and no sources of it are kept. */
 bool decide_needs_package(struct agent *agent, const char *version);
 
-/* Marks the targets that have `version` already. */
+/* Marks the targets that have `version` already, from where it is wanted. */
 must_check int decide_look_at_targets(struct agent *agent, const char *version,
 				      struct error *err);
+
+/*
+ * Whether DKMS is to build the modules: driver.dkms, for a .run. What brings its own
+ * scripts brings its own DKMS.
+ */
+bool decide_dkms(const struct agent *agent);
 bool decide_targets_done(const struct agent *agent);
 
 /* The package kind that this system's own package manager installs. */

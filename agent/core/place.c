@@ -7,10 +7,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/change.h"
+#include "core/decide.h"
 #include "core/prepare.h"
 #include "core/readymade.h"
 #include "steps/build.h"
 #include "steps/install.h"
+#include "steps/remove.h"
 #include "steps/sign.h"
 #include "steps/toolchain.h"
 #include "steps/unpack.h"
@@ -52,9 +54,9 @@ static int find_toolchain(struct agent *agent, struct kernel *kernel,
 			  struct toolchain *ret_toolchain, struct error *err)
 {
 	struct toolchain_system system;
-	bool missing;
+	bool missing, dkms = decide_dkms(agent);
 
-	if (toolchain_find(&agent->root, kernel, ret_toolchain, err) < 0)
+	if (toolchain_find(&agent->root, kernel, dkms, ret_toolchain, err) < 0)
 		return -1;
 	missing = ret_toolchain->missing[0] != '\0';
 	/* Headers that have come since we looked: then only `kernel` is read anew below.
@@ -74,6 +76,7 @@ static int find_toolchain(struct agent *agent, struct kernel *kernel,
 	system = (struct toolchain_system){ .root = &agent->root,
 					    .os = &agent->os,
 					    .runner = &agent->runner,
+					    .dkms = dkms,
 					    .log_fd = agent->log_fd };
 	return toolchain_install(&system, kernel, ret_toolchain, err);
 }
@@ -89,6 +92,39 @@ static int sign(struct agent *agent, const struct kernel *kernel,
 	return sign_modules(&agent->runner, &agent->root, &key, kernel, built, err);
 }
 
+static struct build_input build_input_for(const struct agent *agent, size_t index,
+					  const struct toolchain *toolchain)
+{
+	return (struct build_input){
+		.tree = agent->tree,
+		.version = agent->match.package.version,
+		.open = agent->open_modules,
+		.kernel = &agent->targets[index],
+		.toolchain = toolchain,
+		.log_fd = agent->log_fd,
+		.log_path = agent->log_path,
+	};
+}
+
+/* Headers that were installed just now have made DKMS's own hook build already. */
+static int dkms_for(struct agent *agent, size_t index, const struct toolchain *toolchain,
+		    struct error *err)
+{
+	struct build_input input = build_input_for(agent, index, toolchain);
+	struct build_dkms_key key = { .key = agent->settings.signing.key,
+				      .cert = agent->settings.signing.cert };
+
+	if (detect_driver(&agent->runner, &agent->root, agent->targets[0].release,
+			  &agent->driver, err) < 0 ||
+	    decide_look_at_targets(agent, input.version, err) < 0)
+		return -1;
+	if (agent->target_done[index])
+		return 0;
+	log_line(LOG_LEVEL_NOTICE, "build      compiling for %s, by DKMS",
+		 input.kernel->release);
+	return build_dkms(&agent->runner, &agent->root, &input, &key, err);
+}
+
 static int compile_for(struct agent *agent, size_t index, struct error *err)
 {
 	struct kernel *kernel = &agent->targets[index];
@@ -99,16 +135,10 @@ static int compile_for(struct agent *agent, size_t index, struct error *err)
 	    find_toolchain(agent, kernel, &toolchain, err) < 0)
 		return -1;
 
+	if (decide_dkms(agent))
+		return dkms_for(agent, index, &toolchain, err);
 	log_line(LOG_LEVEL_NOTICE, "build      compiling for %s", kernel->release);
-	input = (struct build_input){
-		.tree = agent->tree,
-		.version = agent->match.package.version,
-		.open = agent->open_modules,
-		.kernel = kernel,
-		.toolchain = &toolchain,
-		.log_fd = agent->log_fd,
-		.log_path = agent->log_path,
-	};
+	input = build_input_for(agent, index, &toolchain);
 	if (build_modules(&agent->runner, &agent->root, &input, &agent->built[index],
 			  err) < 0)
 		return -1;
@@ -150,11 +180,12 @@ static void describe_build(const struct agent *agent, const struct tally *tally,
 	while (first + 1 < agent->target_count && agent->target_done[first])
 		first++;
 	(void)text_format(outcome->detail, sizeof(outcome->detail),
-			  "%s%s modules for %s%s%s%s",
+			  "%s%s modules for %s%s%s%s%s",
 			  tally->compiled == 0 ? "prebuilt " : "",
 			  agent->open_modules ? "open" : "proprietary",
 			  agent->targets[first].release,
 			  tally->compiled + tally->taken > 1 ? " and others" : "",
+			  decide_dkms(agent) ? ", by DKMS" : "",
 			  tally->why[0] ? ", compiled: " : "", tally->why);
 }
 
@@ -180,6 +211,21 @@ static int prepare_package(struct agent *agent, struct outcome *outcome,
 	(void)text_copy(outcome->detail, sizeof(outcome->detail),
 			"the package compiles its modules itself");
 	return 0;
+}
+
+/* A driver that is not the one that works must not wait in DKMS for the next kernel. */
+static int abandon(struct agent *agent, struct error *err)
+{
+	const char *works = agent->state.driver.version;
+	struct error ignored = ERROR_INIT;
+	bool changed = false;
+
+	if (!err->interrupted && decide_dkms(agent) &&
+	    strcmp(agent->match.package.version, works) != 0 &&
+	    remove_dkms(&agent->runner, &agent->root, works, agent->log_fd, &changed,
+			&ignored) < 0)
+		log_line(LOG_LEVEL_WARNING, "warning: build: %s", ignored.text);
+	return -1;
 }
 
 int place_build(struct agent *agent, struct outcome *outcome, struct error *err)
@@ -212,7 +258,7 @@ int place_build(struct agent *agent, struct outcome *outcome, struct error *err)
 		if (agent->target_done[i])
 			continue;
 		if (build_for(agent, i, &tally, err) < 0)
-			return -1;
+			return abandon(agent, err);
 	}
 	describe_build(agent, &tally, outcome);
 	return 0;
@@ -228,7 +274,7 @@ static int install_rest(struct agent *agent, struct outcome *outcome, struct err
 	if (agent->driver.grid && install_gridd_unit(&agent->root, &unit, err) < 0)
 		return -1;
 	agent->units_changed = unit;
-	if (change_load(agent, &loaded, err) < 0)
+	if (change_load(agent, &loaded, err) < 0 || change_tidy(agent, &modules, err) < 0)
 		return -1;
 
 	/* What was compiled is in place now. */

@@ -11,6 +11,7 @@
 #include "core/driver.h"
 #include "core/readymade.h"
 #include "core/survey.h"
+#include "model/dkms.h"
 #include "steps/configure.h"
 #include "steps/install.h"
 
@@ -144,6 +145,7 @@ static struct json *changes_json(struct plan *plan)
 	cleanup_json struct json *list = json_build("[]");
 	struct error ignored = ERROR_INIT;
 	struct configure_result conf;
+	bool dkms = decide_dkms(agent), any = false;
 	char path[256];
 
 	if (!list)
@@ -154,12 +156,21 @@ static struct json *changes_json(struct plan *plan)
 	for (size_t i = 0; i < agent->target_count; i++) {
 		if (agent->target_done[i] || agent->match.rule == MATCH_NONE)
 			continue;
-		(void)text_format(path, sizeof(path),
-				  "/lib/modules/%s/updates/vgpu-guest-agent/",
-				  agent->targets[i].release);
-		if (add_change(list, path, "the kernel modules") < 0)
+		(void)text_format(path, sizeof(path), "/lib/modules/%s/updates/%s/",
+				  agent->targets[i].release,
+				  dkms ? "dkms" : "vgpu-guest-agent");
+		if (add_change(list, path,
+			       dkms ? "the kernel modules, by DKMS"
+				    : "the kernel modules") < 0)
 			return NULL;
+		any = true;
 	}
+	(void)text_format(path, sizeof(path), DKMS_SOURCES "%s/",
+			  agent->match.package.version[0] ? agent->match.package.version
+							  : "VERSION");
+	if (dkms && any &&
+	    add_change(list, path, "the modules' sources, registered with DKMS") < 0)
+		return NULL;
 	if (configure_gridd(&agent->settings.license, &agent->root, true, &conf,
 			    &ignored) == 0 &&
 	    conf.changed && add_change(list, CONFIGURE_PATH, conf.detail) < 0)

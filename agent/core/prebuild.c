@@ -29,7 +29,7 @@ static int find_tools(struct agent *agent, struct toolchain *ret_toolchain,
 {
 	const struct kernel *kernel = &agent->targets[0];
 
-	if (toolchain_find(&agent->root, kernel, ret_toolchain, err) < 0)
+	if (toolchain_find(&agent->root, kernel, false, ret_toolchain, err) < 0)
 		return -1;
 	if (!ret_toolchain->missing[0])
 		return 0;

@@ -16,6 +16,7 @@ static int work(void *context, struct error *err)
 	struct toolchain_system system = { .root = &agent->root,
 					   .os = &agent->os,
 					   .runner = &agent->runner,
+					   .dkms = decide_dkms(agent),
 					   .log_fd = agent->log_fd };
 
 	for (size_t i = 0; i < agent->target_count; i++) {
@@ -37,8 +38,8 @@ static bool is_missing(const struct agent *agent, struct toolchain *ret_toolchai
 	for (size_t i = 0; i < agent->target_count; i++) {
 		if (!agent->target_done[i] &&
 		    !readymade_is_listed(agent, agent->targets[i].release) &&
-		    toolchain_find(&agent->root, &agent->targets[i], ret_toolchain,
-				   &ignored) == 0 &&
+		    toolchain_find(&agent->root, &agent->targets[i], decide_dkms(agent),
+				   ret_toolchain, &ignored) == 0 &&
 		    ret_toolchain->missing[0])
 			return true;
 	}

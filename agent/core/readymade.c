@@ -50,7 +50,7 @@ bool readymade_is_listed(const struct agent *agent, const char *release)
 	struct prebuilt found;
 	size_t at = 0;
 
-	return !is_setting(agent, "never") && !is_package(agent) &&
+	return !is_setting(agent, "never") && !is_package(agent) && !decide_dkms(agent) &&
 	       prebuilt_next(listed(agent), &wish, &at, &found);
 }
 
@@ -129,7 +129,7 @@ static int need_list(struct agent *agent, const struct kernel *kernel, struct er
 		return 0;
 	if (!is_setting(agent, "only") && kernel->headers &&
 	    place_check_secure_boot(agent, &ignored) == 0 &&
-	    toolchain_find(&agent->root, kernel, &toolchain, &ignored) == 0 &&
+	    toolchain_find(&agent->root, kernel, false, &toolchain, &ignored) == 0 &&
 	    !toolchain.missing[0])
 		return 0;
 	return decide_list(agent, err);
@@ -166,7 +166,7 @@ int readymade_take(struct agent *agent, size_t index, bool *ret_taken, char *ret
 
 	*ret_taken = false;
 	ret_why[0] = '\0';
-	if (is_setting(agent, "never"))
+	if (is_setting(agent, "never") || decide_dkms(agent))
 		return 0;
 
 	result = look(agent, index, &why);

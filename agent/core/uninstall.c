@@ -88,10 +88,13 @@ static int remove_ours(struct agent *agent, struct outcome *outcome, struct erro
 static int remove_all_modules(struct agent *agent, struct outcome *outcome,
 			      struct error *err)
 {
-	bool changed = false;
+	bool changed = false, dkms = false;
 
-	if (remove_modules(&agent->runner, &agent->root, &changed, err) < 0)
+	if (remove_dkms(&agent->runner, &agent->root, "", agent->log_fd, &dkms, err) <
+		    0 ||
+	    remove_modules(&agent->runner, &agent->root, &changed, err) < 0)
 		return -1;
+	changed |= dkms;
 	tell(outcome, changed, changed ? "removed, of every kernel" : "none of ours");
 	return 0;
 }

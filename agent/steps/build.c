@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "model/dkms.h"
 #include "model/version.h"
 
 #define COPY_S 600
@@ -22,7 +23,7 @@ struct workshop {
 	char done[160];
 };
 
-static const char *kernel_folder(bool open)
+const char *build_kernel_folder(bool open)
 {
 	return open ? "kernel-open" : "kernel";
 }
@@ -37,8 +38,8 @@ static bool is_folder(const struct root *root, const char *dir, const char *name
 }
 
 /* All that is in folder `from` into the new folder `to`. */
-static int copy_tree(struct runner *runner, const struct root *root, const char *from,
-		     const char *to, struct error *err)
+int build_copy_tree(struct runner *runner, const struct root *root, const char *from,
+		    const char *to, struct error *err)
 {
 	char source[256];
 	const char *argv[] = { "/bin/cp", "-R", "--preserve=mode,timestamps,links",
@@ -77,9 +78,9 @@ static int read_field(struct runner *runner, const struct root *root, const char
 
 /* It must be the asked driver's, for the asked kernel: insmod would be the first to say.
  */
-static int check_module(struct runner *runner, const struct root *root,
-			const struct build_input *input, const char *module,
-			struct error *err)
+int build_check_module(struct runner *runner, const struct root *root,
+		       const struct build_input *input, const char *module,
+		       struct error *err)
 {
 	const char *release = input->kernel->release;
 	char value[FIELD_MAX];
@@ -182,12 +183,12 @@ static int build_in(struct runner *runner, const struct root *root,
 	char source[256];
 
 	if (!text_format(source, sizeof(source), "%s/%s", input->tree,
-			 kernel_folder(input->open)))
+			 build_kernel_folder(input->open)))
 		return error_set(err, ERROR_INTERNAL, "%s is too long", input->tree);
-	if (copy_tree(runner, root, source, shop->work, err) < 0 ||
+	if (build_copy_tree(runner, root, source, shop->work, err) < 0 ||
 	    build_make_modules(runner, root, input, shop->work, err) < 0 ||
 	    find_modules(root, shop->work, &built, err) < 0 ||
-	    check_module(runner, root, input, built.modules[0], err) < 0 ||
+	    build_check_module(runner, root, input, built.modules[0], err) < 0 ||
 	    strip_modules(runner, root, &built, err) < 0 ||
 	    put_by(root, shop->done, &built, err) < 0)
 		return -1;
@@ -228,9 +229,9 @@ int build_modules(struct runner *runner, const struct root *root,
 		return error_set(err, ERROR_PREREQUISITES, "not installed: %s",
 				 input->toolchain->missing[0] ? input->toolchain->missing
 							      : "kernel headers");
-	if (!is_folder(root, input->tree, kernel_folder(input->open)))
+	if (!is_folder(root, input->tree, build_kernel_folder(input->open)))
 		return error_set(err, ERROR_BUILD, "the driver has no folder %s",
-				 kernel_folder(input->open));
+				 build_kernel_folder(input->open));
 	/*
 	 * Of this process alone: the compilers of a run that was killed may go on for a
 	 * while, and write to the path that they were given.
@@ -296,8 +297,8 @@ static int ask_package(struct runner *runner, const struct root *root, const cha
 int build_flavour(struct runner *runner, const struct root *root,
 		  const struct build_choice *choice, bool *ret_open, struct error *err)
 {
-	bool has_open = is_folder(root, choice->tree, kernel_folder(true));
-	bool has_closed = is_folder(root, choice->tree, kernel_folder(false));
+	bool has_open = is_folder(root, choice->tree, build_kernel_folder(true));
+	bool has_closed = is_folder(root, choice->tree, build_kernel_folder(false));
 	bool open = strcmp(choice->wanted, "open") == 0, known = false;
 
 	if (!has_open && !has_closed)
@@ -321,14 +322,29 @@ int build_flavour(struct runner *runner, const struct root *root,
 	return 0;
 }
 
+/* Whether `tree` holds sources, and of which flavour. */
+static bool is_tree(const struct root *root, const char *tree, bool *ret_open)
+{
+	*ret_open = is_folder(root, tree, build_kernel_folder(true));
+	return *ret_open || is_folder(root, tree, build_kernel_folder(false));
+}
+
+static bool kept_by_us(const struct root *root, const char *version, char *ret_tree,
+		       size_t size, bool *ret_open)
+{
+	return version_valid(span_of(version)) &&
+	       text_format(ret_tree, size, BUILD_SOURCES "/%s", version) &&
+	       is_tree(root, ret_tree, ret_open);
+}
+
 bool build_kept_sources(const struct root *root, const char *version, char *ret_tree,
 			size_t size, bool *ret_open)
 {
-	if (!version_valid(span_of(version)) ||
-	    !text_format(ret_tree, size, BUILD_SOURCES "/%s", version))
-		return false;
-	*ret_open = is_folder(root, ret_tree, kernel_folder(true));
-	return *ret_open || is_folder(root, ret_tree, kernel_folder(false));
+	if (kept_by_us(root, version, ret_tree, size, ret_open))
+		return true;
+	return build_dkms_is_ours(root, version) &&
+	       text_format(ret_tree, size, DKMS_SOURCES "%s", version) &&
+	       is_tree(root, ret_tree, ret_open);
 }
 
 /* Everything below BUILD_SOURCES but `version`. */
@@ -350,7 +366,7 @@ static int remove_others(const struct root *root, const char *version, struct er
 	return 0;
 }
 
-static int sync_tree(const struct root *root, const char *path, struct error *err)
+int build_sync_tree(const struct root *root, const char *path, struct error *err)
 {
 	cleanup_fd int fd = root_open_at(root, path, O_RDONLY | O_DIRECTORY, 0, err);
 
@@ -370,17 +386,17 @@ int build_keep_sources(struct runner *runner, const struct root *root, const cha
 
 	if (!version_valid(span_of(version)))
 		return error_set(err, ERROR_INTERNAL, "keeping sources of no version");
-	if (build_kept_sources(root, version, kept, sizeof(kept), &kept_open) &&
+	if (kept_by_us(root, version, kept, sizeof(kept), &kept_open) &&
 	    kept_open == open)
 		return remove_others(root, version, err);
 
 	(void)text_format(kept, sizeof(kept), BUILD_SOURCES "/%s", version);
-	(void)text_format(to, sizeof(to), "%s/%s", fresh, kernel_folder(open));
-	if (!text_format(from, sizeof(from), "%s/%s", tree, kernel_folder(open)))
+	(void)text_format(to, sizeof(to), "%s/%s", fresh, build_kernel_folder(open));
+	if (!text_format(from, sizeof(from), "%s/%s", tree, build_kernel_folder(open)))
 		return error_set(err, ERROR_INTERNAL, "%s is too long", tree);
 	if (root_remove_tree(root, fresh, err) < 0 ||
-	    copy_tree(runner, root, from, to, err) < 0 || sync_tree(root, to, err) < 0 ||
-	    root_remove_tree(root, kept, err) < 0 ||
+	    build_copy_tree(runner, root, from, to, err) < 0 ||
+	    build_sync_tree(root, to, err) < 0 || root_remove_tree(root, kept, err) < 0 ||
 	    root_rename(root, fresh, kept, err) < 0)
 		return -1;
 	return remove_others(root, version, err);

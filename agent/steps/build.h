@@ -34,6 +34,23 @@ must_check int build_modules(struct runner *runner, const struct root *root,
 			     struct build_result *ret_result, struct error *err);
 must_check int build_discard(const struct root *root, struct error *err);
 
+/*
+ * The same by DKMS: the sources are put where they stay (see model/dkms.h), replaced
+ * whole, registered as nvidia/VERSION and built for input->kernel; installed is nothing,
+ * and no new kernel is built for. `key`: DKMS is to sign with it from now on; "": with
+ * what it likes. ERROR_BUILD with the first errors of its make.log, ERROR_PREREQUISITES
+ * where DKMS cannot work, ERROR_INSTALL where others' sources are in the way.
+ */
+struct build_dkms_key {
+	const char *key, *cert;
+};
+must_check int build_dkms(struct runner *runner, const struct root *root,
+			  const struct build_input *input,
+			  const struct build_dkms_key *key, struct error *err);
+
+/* Whether sources of this version lie where the agent registers them with DKMS. */
+bool build_dkms_is_ours(const struct root *root, const char *version);
+
 struct build_choice {
 	const char *tree;    /* the unpacked package */
 	const char *version; /* of the driver */
@@ -54,14 +71,26 @@ must_check int build_keep_sources(struct runner *runner, const struct root *root
 				  const char *tree, const char *version, bool open,
 				  struct error *err);
 
-/* The kept sources of `version`: BUILD_SOURCES "/VERSION"; false: none. */
+/* The kept sources of `version`: BUILD_SOURCES "/VERSION", or those that DKMS builds
+ * from; false: none. */
 bool build_kept_sources(const struct root *root, const char *version, char *ret_tree,
 			size_t size, bool *ret_open);
 
 /*
- * Between the files of this room: make itself, in the folder `work`; any other command,
- * whose failure is put into words like make's; and these words.
+ * Between the files of this room: the folder of a flavour; all of one folder into a new
+ * one; what a new module must be. Then make itself, in the folder `work`, with so many
+ * compilers at once; any other command, whose failure is put into words like make's; and
+ * these words.
  */
+const char *build_kernel_folder(bool open);
+must_check int build_copy_tree(struct runner *runner, const struct root *root,
+			       const char *from, const char *to, struct error *err);
+must_check int build_sync_tree(const struct root *root, const char *path,
+			       struct error *err);
+must_check int build_check_module(struct runner *runner, const struct root *root,
+				  const struct build_input *input, const char *module,
+				  struct error *err);
+long build_make_jobs(void);
 must_check int build_make_modules(struct runner *runner, const struct root *root,
 				  const struct build_input *input, const char *work,
 				  struct error *err);

@@ -52,7 +52,7 @@ int build_make_tool(struct runner *runner, const struct root *root, const struct
 }
 
 /* Few enough compilers at once that they fit in memory. */
-static long jobs(void)
+long build_make_jobs(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
@@ -107,7 +107,7 @@ int build_make_modules(struct runner *runner, const struct root *root,
 		.log_fd = input->log_fd,
 	};
 
-	(void)text_format(count, sizeof(count), "-j%ld", jobs());
+	(void)text_format(count, sizeof(count), "-j%ld", build_make_jobs());
 	(void)text_format(uname, sizeof(uname), "KERNEL_UNAME=%s", kernel->release);
 	(void)text_format(source, sizeof(source), "SYSSRC=%s", kernel->source);
 	(void)text_format(output, sizeof(output), "SYSOUT=%s", kernel->build);

@@ -14,7 +14,6 @@
 #define DEPMOD_S 300
 #define MODINFO_S 60
 #define NAMES_MAX 256
-#define FIELD_MAX 256
 
 static const char *base_name(const char *path)
 {
@@ -71,16 +70,13 @@ static int remove_others(const struct root *root, const struct build_result *bui
 	return 0;
 }
 
-/*
- * Where modprobe would find nvidia for this kernel, by depmod's index; "" when it would
- * not. `ret_path` holds FIELD_MAX bytes.
- */
-static int find_nvidia(struct runner *runner, const struct root *root,
-		       const char *release, char *ret_path, struct error *err)
+int install_modules_ask(struct runner *runner, const struct root *root,
+			const char *release, const char *field, char *ret_value,
+			struct error *err)
 {
 	cleanup(run_result_done) struct run_result result = { 0 };
 	char program[128];
-	const char *argv[] = { program, "-k", release, "-F", "filename", "nvidia", NULL };
+	const char *argv[] = { program, "-k", release, "-F", field, "nvidia", NULL };
 	struct run run = { .argv = argv, .timeout_s = MODINFO_S, .output_limit = 4096 };
 	struct span rest, line = { "", 0 };
 
@@ -89,16 +85,16 @@ static int find_nvidia(struct runner *runner, const struct root *root,
 	if (run_command(runner, root, &run, &result, err) < 0)
 		return -1;
 
-	ret_path[0] = '\0';
+	ret_value[0] = '\0';
 	rest = (struct span){ .at = result.output, .len = result.size };
 	if (result.status == 0 && result.signal == 0 && span_next_line(&rest, &line))
-		(void)span_copy(span_trim(line), ret_path, FIELD_MAX);
-	text_sanitize(ret_path);
+		(void)span_copy(span_trim(line), ret_value, INSTALL_FIELD_MAX);
+	text_sanitize(ret_value);
 	return 0;
 }
 
-static int run_depmod(struct runner *runner, const struct root *root, const char *release,
-		      struct error *err)
+int install_modules_index(struct runner *runner, const struct root *root,
+			  const char *release, struct error *err)
 {
 	char program[128];
 	const char *argv[] = { program, release, NULL };
@@ -136,7 +132,7 @@ int install_modules(struct runner *runner, const struct root *root,
 		    const struct kernel *kernel, const struct build_result *build,
 		    bool *ret_changed, struct error *err)
 {
-	char dir[256], chosen[FIELD_MAX] = "";
+	char dir[256], chosen[INSTALL_FIELD_MAX] = "";
 	bool changed = false;
 	struct error why = ERROR_INIT;
 
@@ -145,7 +141,8 @@ int install_modules(struct runner *runner, const struct root *root,
 	if (root_mkdir(root, dir, 0755, err) < 0 ||
 	    copy_modules(root, build, dir, &changed, err) < 0 ||
 	    remove_others(root, build, dir, &changed, err) < 0 ||
-	    find_nvidia(runner, root, kernel->release, chosen, err) < 0)
+	    install_modules_ask(runner, root, kernel->release, "filename", chosen, err) <
+		    0)
 		return -1;
 	/* The index may lack what an interrupted run has copied. */
 	if (!changed && check_chosen(kernel->release, chosen, &why) == 0) {
@@ -153,8 +150,9 @@ int install_modules(struct runner *runner, const struct root *root,
 		return 0;
 	}
 
-	if (run_depmod(runner, root, kernel->release, err) < 0 ||
-	    find_nvidia(runner, root, kernel->release, chosen, err) < 0 ||
+	if (install_modules_index(runner, root, kernel->release, err) < 0 ||
+	    install_modules_ask(runner, root, kernel->release, "filename", chosen, err) <
+		    0 ||
 	    check_chosen(kernel->release, chosen, err) < 0)
 		return -1;
 	*ret_changed = true;

@@ -34,6 +34,7 @@ static const char *const wanted[] = {
 	"--no-check-for-alternate-installs",
 	"--no-rpms",
 	"--no-dkms",
+	"--no-kernel-module-source",
 	"--no-install-compat32-libs",
 	"--no-rebuild-initramfs",
 };

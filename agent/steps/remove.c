@@ -126,6 +126,12 @@ static int reload_systemd(struct runner *runner, const struct root *root,
 	return run_checked(runner, root, &run, err);
 }
 
+int remove_sources(const struct root *root, bool *ret_changed, struct error *err)
+{
+	*ret_changed = false;
+	return remove_if_there(root, SOURCES, ret_changed, err);
+}
+
 int remove_files(struct runner *runner, const struct root *root, bool *ret_changed,
 		 struct error *err)
 {

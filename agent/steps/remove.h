@@ -29,6 +29,19 @@ must_check int remove_driver(struct runner *runner, const struct root *root,
 must_check int remove_modules(struct runner *runner, const struct root *root,
 			      bool *ret_changed, struct error *err);
 
+/*
+ * All that the agent has registered with DKMS but the version `keep` ("": none stays):
+ * modules of every kernel, registration, sources. Where `keep` is "" DKMS signs as it
+ * likes again. What others registered stays.
+ */
+must_check int remove_dkms(struct runner *runner, const struct root *root,
+			   const char *keep, int log_fd, bool *ret_changed,
+			   struct error *err);
+
+/* The kept sources: DKMS has its own. */
+must_check int remove_sources(const struct root *root, bool *ret_changed,
+			      struct error *err);
+
 /* The blacklist, the kept sources, the unit where we wrote it. */
 must_check int remove_files(struct runner *runner, const struct root *root,
 			    bool *ret_changed, struct error *err);

@@ -17,6 +17,7 @@ enum part {
 	PART_COMPILER = 1 << 2,
 	PART_LINKER = 1 << 3,
 	PART_LIBC = 1 << 4,
+	PART_DKMS = 1 << 5,
 };
 
 /* The packages to ask for, with room for their names. */
@@ -158,7 +159,7 @@ static void name_part(struct toolchain *toolchain, const char *what)
 }
 
 /* Fills the toolchain; a set of enum part says what is not there. */
-static unsigned look(const struct root *root, const struct kernel *kernel,
+static unsigned look(const struct root *root, const struct kernel *kernel, bool dkms,
 		     struct toolchain *ret_toolchain)
 {
 	struct toolchain found = { .missing = "" };
@@ -189,12 +190,16 @@ static unsigned look(const struct root *root, const struct kernel *kernel,
 		missing |= PART_LIBC;
 		name_part(&found, "/usr/include/stdio.h");
 	}
+	if (dkms && !run_find(root, "dkms", words, sizeof(words))) {
+		missing |= PART_DKMS;
+		name_part(&found, "dkms");
+	}
 
 	*ret_toolchain = found;
 	return missing;
 }
 
-int toolchain_find(const struct root *root, const struct kernel *kernel,
+int toolchain_find(const struct root *root, const struct kernel *kernel, bool dkms,
 		   struct toolchain *ret_toolchain, struct error *err)
 {
 	struct kernel now = *kernel;
@@ -202,7 +207,7 @@ int toolchain_find(const struct root *root, const struct kernel *kernel,
 	if (!kernel_release_valid(span_of(kernel->release)))
 		return error_set(err, ERROR_USAGE, "a kernel cannot be called so");
 	read_kernel(root, &now);
-	(void)look(root, &now, ret_toolchain);
+	(void)look(root, &now, dkms, ret_toolchain);
 	return 0;
 }
 
@@ -240,6 +245,8 @@ static void wish_debian(struct wish *wish, const struct kernel *kernel, unsigned
 		wish_add(wish, "binutils");
 	if (missing & PART_LIBC)
 		wish_add(wish, "libc6-dev");
+	if (missing & PART_DKMS)
+		wish_add(wish, "dkms");
 }
 
 static void wish_rhel(struct wish *wish, const struct kernel *kernel, unsigned missing)
@@ -260,11 +267,17 @@ static void wish_rhel(struct wish *wish, const struct kernel *kernel, unsigned m
 		wish_add(wish, kernel->clang ? "lld" : "binutils");
 	if (missing & PART_LIBC)
 		wish_add(wish, "glibc-devel");
+	if (missing & PART_DKMS)
+		wish_add(wish, "dkms");
 }
 
 static int hint(const struct kernel *kernel, enum kernel_family family, unsigned missing,
 		struct error *err)
 {
+	if (missing & PART_DKMS && family == KERNEL_FAMILY_RHEL)
+		return error_hint(err,
+				  "dkms is in EPEL: set that repository up, or leave "
+				  "driver.dkms at \"no\"");
 	if (!(missing & PART_HEADERS))
 		return error_hint(err,
 				  "install what is missing, or give a prebuilt module "
@@ -305,7 +318,7 @@ int toolchain_install(const struct toolchain_system *system, struct kernel *kern
 	unsigned missing;
 
 	read_kernel(system->root, kernel);
-	missing = look(system->root, kernel, &toolchain);
+	missing = look(system->root, kernel, system->dkms, &toolchain);
 	/* A second round for the compiler that only the headers name. */
 	for (int round = 0; round < 2 && missing; round++) {
 		if (family == KERNEL_FAMILY_OTHER)
@@ -317,7 +330,7 @@ int toolchain_install(const struct toolchain_system *system, struct kernel *kern
 			return err->hint[0] ? -1 : hint(kernel, family, missing, err);
 		}
 		read_kernel(system->root, kernel);
-		missing = look(system->root, kernel, &toolchain);
+		missing = look(system->root, kernel, system->dkms, &toolchain);
 	}
 	if (missing) {
 		(void)error_set(err, ERROR_PREREQUISITES, "not installed: %s",

@@ -3,7 +3,8 @@
 
 /*
  * What a kernel module needs to be compiled: the exact headers of that kernel, make, ld,
- * libc's headers and the compiler that the kernel was built with.
+ * libc's headers and the compiler that the kernel was built with. Where DKMS is to
+ * do it, dkms, too.
  */
 
 #include "base/root.h"
@@ -13,13 +14,15 @@
 
 /* Looks; what is missing is no error. `kernel` is read anew where it has no headers. */
 must_check int toolchain_find(const struct root *root, const struct kernel *kernel,
-			      struct toolchain *ret_toolchain, struct error *err);
+			      bool dkms, struct toolchain *ret_toolchain,
+			      struct error *err);
 
 /* The system that gets them. */
 struct toolchain_system {
 	const struct root *root;
 	const struct os *os;
 	struct runner *runner;
+	bool dkms;
 	int log_fd; /* gets the package manager's output; 0: nowhere */
 };
 

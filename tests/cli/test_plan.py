@@ -538,6 +538,16 @@ class Checks(Plans):
         self.assertEqual(changes["/etc/nvidia/gridd.conf"], "FeatureType 0 -> 1")
         self.assertIn(f"/lib/modules/{platform.release()}/updates/vgpu-guest-agent/", changes)
 
+    def test_the_changes_by_dkms(self):
+        self.repository.name(RUNS[0])
+        write("/etc/vgpu-guest-agent/conf.d/dkms.conf", 'driver: { dkms = "yes"; };\n')
+        plan = self.plan()
+        changes = {each["path"]: each["detail"] for each in plan["changes"]}
+        self.assertIn("DKMS", changes[f"/lib/modules/{platform.release()}/updates/dkms/"])
+        self.assertIn("DKMS", changes[f"/usr/src/nvidia-{plan['driver']['version']}/"])
+        self.assertNotIn(f"/lib/modules/{platform.release()}/updates/vgpu-guest-agent/", changes)
+        self.assertIn("dkms", self.check(plan, "compiler")["detail"])
+
     def test_no_gpu_is_status_3(self):
         self.error(3, "detect", "no NVIDIA GPU", "plan", sysfs=pci())
 

@@ -155,6 +155,8 @@ class Use(Prebuilt):
         checks = {each["name"]: each["ok"] for each in plan["checks"]}
         self.assertEqual((checks["headers"], checks["compiler"]), (True, True))
         self.assertNotEqual(plan["would_fail"], 7)
+        plan = self.json("plan", "--kernel", KERNEL, sysfs=vgpu(), sets={**self.sets(), "driver.dkms": "yes"})
+        self.assertEqual(plan["kernels"], [{"release": KERNEL, "action": "build"}])
 
         value = self.json("install", "--offline", "--kernel", KERNEL, sets=self.sets(prebuilt="only"))
         self.assertEqual({each["step"]: each["detail"] for each in value["steps"]}["build"], f"prebuilt proprietary modules for {KERNEL}")

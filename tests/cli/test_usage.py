@@ -280,10 +280,9 @@ class Configuration(Case):
                 self.text(*command, status=2, sysfs=parts.vgpu())
         self.assertFalse(os.path.exists("/var/lib/vgpu-guest-agent"))
 
-    def test_what_this_version_does_not_do_is_refused(self):
-        for assignment in ("driver.dkms=yes",):
-            with self.subTest(assignment):
-                self.error(2, "config check", assignment.partition("=")[0], "config", "check", "--set", assignment)
+    def test_prebuilt_modules_alone_and_dkms_contradict_each_other(self):
+        self.text("config", "check", "--set", "driver.dkms=yes")
+        self.error(2, "config check", "driver.dkms", "config", "check", "--set", "driver.dkms=yes", "--set", "driver.prebuilt=only")
 
     def test_url_and_pin_come_from_one_layer(self):
         write(CONFIG, f'driver: {{ url = "https://pulp.example/a.run"; sha256 = "{"a" * 64}"; }};\n')

@@ -90,7 +90,8 @@ static void everything_missing_is_named(void **state)
 
 	sysroot_write(sysroot, "/boot/config-" REL, CONFIG);
 
-	assert_int_equal(toolchain_find(&sysroot->root, &kernel, &toolchain, &err), 0);
+	assert_int_equal(toolchain_find(&sysroot->root, &kernel, false, &toolchain, &err),
+			 0);
 
 	assert_string_equal(toolchain.missing,
 			    "the headers of kernel " REL
@@ -127,7 +128,8 @@ static void the_compiler_is_the_kernels_own_version(void **state)
 			sysroot_mkdir(sysroot, cases[i].gcc_folder);
 
 		assert_int_equal(
-			toolchain_find(&sysroot->root, &kernel, &toolchain, &err), 0);
+			toolchain_find(&sysroot->root, &kernel, false, &toolchain, &err),
+			0);
 		assert_string_equal(toolchain.compiler, cases[i].found);
 		assert_int_equal(toolchain.missing[0] == '\0', cases[i].found[0] != '\0');
 
@@ -281,6 +283,57 @@ static void an_unknown_system_is_told_what_is_missing(void **state)
 	assert_string_equal(script.log, "");
 }
 
+/* Where the compiler is there and DKMS is not. */
+static void dkms_comes_the_same_way_where_it_is_wanted(void **state)
+{
+	static const struct {
+		const struct os *os;
+		const char *release, *config;
+	} systems[] = { { &debian, REL, CONFIG }, { &rocky, EL9, CONFIG_EL9 } };
+	static const struct script_answer failing[] = {
+		{ .match = " install ", .status = 100, .output = "E: No dkms.\n" },
+		{ .match = "update" },
+		{ .match = "makecache" },
+		{ 0 },
+	};
+	const struct sysroot *sysroot = *state;
+
+	add_tools(sysroot);
+	add_program(sysroot, "/usr/bin/gcc");
+	add_program(sysroot, "/usr/bin/gcc-12");
+	sysroot_mkdir(sysroot, "/usr/lib/gcc/x86_64-redhat-linux/11");
+	for (size_t i = 0; i < ARRAY_SIZE(systems); i++) {
+		struct kernel kernel = kernel_of(systems[i].release);
+		struct toolchain toolchain;
+		struct error err = ERROR_INIT;
+		struct script script;
+		const struct toolchain_system system = { .root = &sysroot->root,
+							 .os = systems[i].os,
+							 .runner = &script.runner,
+							 .dkms = true };
+
+		add_headers(sysroot, systems[i].release, systems[i].config);
+		script_init(&script, failing, NULL);
+		assert_int_equal(
+			toolchain_find(&sysroot->root, &kernel, false, &toolchain, &err),
+			0);
+		assert_string_equal(toolchain.missing, "");
+		assert_int_equal(
+			toolchain_find(&sysroot->root, &kernel, true, &toolchain, &err),
+			0);
+		assert_string_equal(toolchain.missing, "dkms");
+
+		assert_int_equal(toolchain_install(&system, &kernel, &toolchain, &err),
+				 -1);
+
+		assert_int_equal(err.code, ERROR_PREREQUISITES);
+		assert_non_null(strstr(err.text, "installing dkms"));
+		assert_true(script_count(&script, " dkms") > 0);
+		assert_int_equal(strstr(err.hint, "EPEL") != NULL,
+				 systems[i].os == &rocky);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +353,9 @@ int main(void)
 						sysroot_teardown),
 		cmocka_unit_test_setup_teardown(headers_of_another_kernel_do_not_count,
 						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			dkms_comes_the_same_way_where_it_is_wanted, setup,
+			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(an_unknown_system_is_told_what_is_missing,
 						setup, sysroot_teardown),
 	};

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The part of steps/remove.h that takes back what was registered with DKMS. */
+
+#include "steps/remove.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "model/dkms.h"
+#include "model/version.h"
+
+#define SOURCES_DIR "/usr/src"
+#define SOURCES_NAME "nvidia-"
+#define FRESH SOURCES_DIR "/.vgpu-guest-agent-dkms"
+#define SIGNING "/etc/dkms/framework.conf.d/vgpu-guest-agent.conf"
+#define REMOVE_S 1800
+#define NAMES_MAX 4096
+#define CONF_MAX (64u << 10)
+
+static bool is_ours(const struct root *root, const char *sources)
+{
+	struct error ignored = ERROR_INIT;
+	cleanup_free char *conf = NULL;
+	char path[160];
+	size_t size;
+
+	return text_format(path, sizeof(path), "%s/dkms.conf", sources) &&
+	       file_read(root, path, CONF_MAX, &conf, &size, &ignored) == 0 &&
+	       dkms_conf_is_ours((struct span){ .at = conf, .len = size });
+}
+
+static int unregister(struct runner *runner, const struct root *root, const char *version,
+		      int log_fd, struct error *err)
+{
+	char program[128], entry[128], source[160];
+	const char *argv[] = { program, "remove", "-m",    "nvidia",
+			       "-v",    version,  "--all", NULL };
+	struct run run = { .argv = argv, .timeout_s = REMOVE_S, .log_fd = log_fd };
+	struct stat st;
+
+	(void)text_format(entry, sizeof(entry), DKMS_REGISTRY "/%s", version);
+	(void)text_format(source, sizeof(source), "%s/source", entry);
+	if (!root_stat(root, entry, &st))
+		return 0;
+	if (!run_find(root, "dkms", program, sizeof(program))) {
+		(void)error_set(err, ERROR_INSTALL,
+				"nvidia/%s is registered with DKMS, and dkms is not "
+				"installed any more",
+				version);
+		return error_hint(err, "install dkms, then run again");
+	}
+	/* dkms would go wrong silently. */
+	if (!run_has_system(root)) {
+		(void)error_set(err, ERROR_PREREQUISITES,
+				"DKMS needs /proc and /dev, and they are not mounted "
+				"here");
+		return error_hint(err, "mount them into the image, then run again");
+	}
+	/* What a killed run left may have no source, and is not registered then. */
+	if (root_stat(root, source, &st) && run_checked(runner, root, &run, err) < 0)
+		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
+	/* What was built by half DKMS does not see, and keeps its entry for. */
+	return root_remove_tree(root, entry, err);
+}
+
+/* The sources last: they are what tells that a registration is ours. */
+static int remove_version(struct runner *runner, const struct root *root,
+			  const char *version, int log_fd, bool *changed,
+			  struct error *err)
+{
+	char sources[128];
+
+	if (!text_format(sources, sizeof(sources), DKMS_SOURCES "%s", version) ||
+	    !is_ours(root, sources))
+		return 0;
+	if (unregister(runner, root, version, log_fd, err) < 0 ||
+	    root_remove_tree(root, sources, err) < 0)
+		return -1;
+	*changed = true;
+	return 0;
+}
+
+int remove_dkms(struct runner *runner, const struct root *root, const char *keep,
+		int log_fd, bool *ret_changed, struct error *err)
+{
+	cleanup_strv char **names = NULL;
+	bool changed = false;
+
+	if (root_list(root, SOURCES_DIR, NAMES_MAX, &names, err) < 0)
+		return -1;
+	for (char **name = names; *name; name++) {
+		struct span version = span_of(*name);
+
+		if (span_skip(&version, SOURCES_NAME) && version_valid(version) &&
+		    !span_equals(version, keep) &&
+		    remove_version(runner, root, version.at, log_fd, &changed, err) < 0)
+			return -1;
+	}
+	if (root_remove_tree(root, FRESH, err) < 0 ||
+	    (!keep[0] && root_unlink(root, SIGNING, err) < 0))
+		return -1;
+	*ret_changed = changed;
+	return 0;
+}
