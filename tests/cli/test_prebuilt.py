@@ -164,6 +164,21 @@ class Use(Prebuilt):
             self.assertEqual(read(f"{FOLDER}/updates/vgpu-guest-agent/{name}.ko"), made()[f"modules/{name}.ko"])
         self.assertEqual(os.listdir("/var/cache/vgpu-guest-agent"), [])
 
+    def test_with_a_driver_file_the_repository_is_asked_all_the_same(self):
+        self.offer()
+        sets = {**self.repository.sets, "driver.prerequisites": "never"}
+        value = self.json("install", "--offline", "--kernel", KERNEL, "--driver", driver(), sets=sets)
+        details = {each["step"]: each["detail"] for each in value["steps"]}
+        self.assertEqual(details["build"], f"prebuilt proprietary modules for {KERNEL}")
+        self.assertEqual(read(f"{FOLDER}/updates/vgpu-guest-agent/nvidia.ko"), made()["modules/nvidia.ko"])
+        self.assertEqual((len(self.repository.asked(NAME)), self.repository.asked(os.path.basename(driver()))), (1, []))
+
+    def test_with_a_driver_file_no_repository_is_asked_where_it_may_not_be_used(self):
+        self.offer()
+        self.error(7, "build", "headers", "install", "--offline", "--kernel", KERNEL, "--driver", driver(),
+                   sets={**self.repository.sets, "driver.prerequisites": "never", "driver.prebuilt": "never"})
+        self.assertEqual(self.repository.requests, [])
+
     def test_it_is_not_even_fetched_where_it_may_not_be_used(self):
         self.offer()
         plan = self.json("plan", "--kernel", KERNEL, sysfs=vgpu(), sets=self.sets(prebuilt="never"))
@@ -254,6 +269,19 @@ class Doubt(Prebuilt):
         self.repository = self.use(Repository(tls=False)).add(RUN, read(driver()))
         self.offer()
         self.refused("nothing vouches", sha256=hashlib.sha256(read(driver())).hexdigest())
+        self.assertEqual(self.repository.asked(NAME), [])
+
+    def test_an_index_page_alone_vouches_for_none(self):
+        """Its name alone is no wish of the publisher's: neither size nor SHA-256 is known. No driver is made of it either."""
+        del self.repository.files["/nvidia/PULP_MANIFEST"]
+        self.repository.put(NAME, pack(made()))
+        self.repository.put("", f'<html><a href="{NAME}">{NAME}</a> <a href="{RUN}">{RUN}</a></html>'.encode())
+        plan = self.json("plan", "--kernel", KERNEL, sysfs=vgpu(), sets=self.sets())
+        self.assertEqual((plan["kernels"][0]["action"], plan["driver"]["version"]), ("build", GUEST))
+        self.assertNotIn(NAME, [each["name"] for each in plan["candidates"] if each["accepted"]])
+        self.refused("the repository's index lists none")
+        for words in ((), ("--driver", driver())):
+            self.error(7, "build", "headers", "install", "--offline", "--kernel", KERNEL, *words, sets=self.sets())
         self.assertEqual(self.repository.asked(NAME), [])
 
     def test_what_is_listed_is_not_there(self):
