@@ -24,6 +24,7 @@ BUILD = f"/lib/modules/{KERNEL}/build"
 LOCK = "/run/lock/vgpu-guest-agent.lock"
 LOGS = "/var/log/vgpu-guest-agent"
 STATE = "/var/lib/vgpu-guest-agent/state.json"
+ALONE = {"driver.prerequisites": "never"}  # no package manager beside it, which would take seconds; one test is about that
 CHANGING = (("run",), ("install",), ("configure",), ("token", "install"))
 
 
@@ -49,7 +50,7 @@ class Jobs(Case):
         self.modinfo = read("/usr/sbin/modinfo") if os.path.exists("/usr/sbin/modinfo") else None
 
     def driver(self):
-        return {"driver.url": "file://" + os.path.join(parts.drivers(), RUN)}
+        return {"driver.url": "file://" + os.path.join(parts.drivers(), RUN), **ALONE}
 
     def names(self, value):
         return [each["step"] for each in value["steps"]]
@@ -91,23 +92,23 @@ class Deaths(Jobs):
     def test_bytes_that_are_not_the_manifests(self):
         repository = self.use(Repository()).add(RUN, b"x" * 5000)
         repository.put(RUN, b"y" * 5000)
-        self.died(6, "fetch", RUN, "run", sets=repository.sets)
+        self.died(6, "fetch", RUN, "run", sets={**repository.sets, **ALONE})
         self.assertEqual([name for _, _, names in os.walk("/var/cache/vgpu-guest-agent") for name in names], [])
 
     def test_plain_http(self):
-        self.died(6, "fetch", "nothing vouches", "run", sets={"driver.url": "http://h.example/a.run"}, hint="driver.integrity")
+        self.died(6, "fetch", "nothing vouches", "run", sets={"driver.url": "http://h.example/a.run", **ALONE}, hint="driver.integrity")
 
     def test_a_driver_of_a_later_branch_than_the_host(self):
         for name, step in ((RUN, "match"), ("renamed.run", "unpack")):
             with self.subTest(name):
                 os.symlink(os.path.join(parts.drivers(), RUN), self.path(name))
-                self.died(4, step, "later branch", "run", sets={"driver.url": f"file://{self.folder}/{name}"},
+                self.died(4, step, "later branch", "run", sets={"driver.url": f"file://{self.folder}/{name}", **ALONE},
                           sysfs=vgpu("470.63", "r470_00"))
 
     def test_headers_that_are_missing(self):
         kernel()
         value = self.died(7, "build", f"headers of kernel {KERNEL}", "run", "--kernel", KERNEL,
-                          sets={**self.driver(), "driver.prerequisites": "never"}, hint="prerequisites")
+                          sets=self.driver(), hint="prerequisites")
         self.assertEqual(self.names(value), ["detect", "metadata", "match", "fetch", "unpack", "build"])
 
     def test_headers_that_are_no_longer_to_be_had(self):
@@ -116,13 +117,13 @@ class Deaths(Jobs):
         self.addCleanup(shutil.move, "/etc/apt.away", "/etc/apt")
         self.addCleanup(remove, "/etc/apt")
         os.makedirs("/etc/apt/apt.conf.d")
-        value = self.died(7, "build", KERNEL, "run", "--kernel", KERNEL, sets=self.driver())
+        value = self.died(7, "build", KERNEL, "run", "--kernel", KERNEL, sets={**self.driver(), "driver.prerequisites": "install"})
         self.assertTrue(value["error"]["hint"])
 
     def test_a_compiler_that_is_missing(self):
         kernel("")
         write(f"{BUILD}/include/config/auto.conf", 'CONFIG_CC_VERSION_TEXT="gcc-97 (Debian 97.1.0-1) 97.1.0"\n')
-        self.died(7, "build", "gcc-97", "run", "--kernel", KERNEL, sets={**self.driver(), "driver.prerequisites": "never"})
+        self.died(7, "build", "gcc-97", "run", "--kernel", KERNEL, sets=self.driver())
 
     def test_a_disk_that_is_full(self):
         kernel("modules:\n\t@false\n")
@@ -143,7 +144,8 @@ class Deaths(Jobs):
         for path in ("/opt/elsewhere", "/opt/drivers", "/opt/sysfs"):
             self.addCleanup(remove, path)
         with mounted("/tmp", "noexec,size=4k"):
-            self.json("run", "--kernel", KERNEL, status=8, sysfs="/opt/sysfs", sets={"driver.url": f"file:///opt/drivers/{RUN}"},
+            self.json("run", "--kernel", KERNEL, status=8, sysfs="/opt/sysfs",
+                      sets={"driver.url": f"file:///opt/drivers/{RUN}", **ALONE},
                       program="/opt/elsewhere/usr/bin/vgpu-guest-agent")
 
     def test_a_build_that_fails(self):
@@ -194,8 +196,7 @@ class Deaths(Jobs):
 
     def test_for_people_one_line_per_step(self):
         kernel()
-        outcome = self.text("run", "--kernel", KERNEL, status=7, sysfs=vgpu(),
-                            sets={**self.driver(), "driver.prerequisites": "never"})
+        outcome = self.text("run", "--kernel", KERNEL, status=7, sysfs=vgpu(), sets=self.driver())
         said = [line.split()[0] for line in outcome.err.splitlines()]
         self.assertEqual([step for step in said if step in ("detect", "match", "fetch", "unpack")],
                          ["detect", "match", "fetch", "unpack"])
@@ -222,7 +223,7 @@ class Offline(Jobs):
     def test_install_below_a_root_without_a_toolchain_ends_cleanly(self):
         parts.small_system(self.folder, (KERNEL,))
         value = self.error(7, "unpack", "/var/cache/vgpu-guest-agent", "install", "--root", self.folder, "--driver", os.path.join(parts.drivers(), RUN),
-                           sets={"driver.prerequisites": "never"})
+                           sets=ALONE)
         self.last_failed(value)
         self.assertFalse(os.path.exists(self.path("usr/bin/nvidia-smi")))
         for path in OWN:
@@ -231,7 +232,7 @@ class Offline(Jobs):
     def test_install_below_a_root_without_a_kernel(self):
         parts.small_system(self.folder, ())
         self.assertIn(self.program.call("install", "--root", self.folder, "--driver", os.path.join(parts.drivers(), RUN),
-                                        sets={"driver.prerequisites": "never"}).status, (7, 9))
+                                        sets=ALONE).status, (7, 9))
 
     def test_install_below_a_root_without_a_named_driver(self):
         parts.small_system(self.folder, (KERNEL,))
@@ -246,7 +247,7 @@ class Offline(Jobs):
     def test_a_driver_is_the_callers_also_by_a_relative_name(self):
         parts.small_system(self.path("root"), (KERNEL,))
         value = self.json("install", "--root", self.path("root"), "--driver", RUN, status=7, cwd=parts.drivers(),
-                          sets={"driver.prerequisites": "never"})
+                          sets=ALONE)
         self.assertIn("unpack", self.names(value))
 
     def test_offline_steps_are_skipped(self):
@@ -335,12 +336,12 @@ class Signals(Jobs):
     def test_while_it_downloads(self):
         repository = self.use(Repository()).add(RUN, parts.driver())
         repository.faults["/nvidia/" + RUN] = [fault.stall(after=1_000_000, seconds=60)]
-        process = self.program.start("run", sysfs=vgpu(), sets={**repository.sets, "http.stall_timeout": "60"})
+        process = self.program.start("run", sysfs=vgpu(), sets={**repository.sets, **ALONE, "http.stall_timeout": "60"})
         self.until(lambda: repository.asked(RUN), "the download")
         outcome = self.stopped(process, signal.SIGINT)
         self.assertEqual(outcome.out, "")
         kernel("modules:\n\t@false\n")
-        value = self.json("run", "--kernel", KERNEL, status=8, sysfs=vgpu(), sets=repository.sets)
+        value = self.json("run", "--kernel", KERNEL, status=8, sysfs=vgpu(), sets={**repository.sets, **ALONE})
         self.assertEqual(self.names(value)[-1], "build")
 
     def test_with_json_the_object_is_still_whole(self):
