@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "support/cmocka.h"
 #include "support/sysroot.h"
 
@@ -24,24 +25,33 @@ static void prepare(const struct sysroot *sysroot, struct agent *agent)
 	agent->root = agent->sysfs = sysroot->root;
 }
 
+/* Also of the license, where nothing newer is known of it. */
 static void what_the_last_run_failed_of_is_told(void **state)
 {
+	static const char *const steps[] = { "match", "license" };
 	const struct sysroot *sysroot = *state;
-	cleanup_json struct json *report = NULL;
-	struct error err = ERROR_INIT;
-	struct agent agent;
 
-	prepare(sysroot, &agent);
-	agent.state.trouble = json_build("{s:s, s:s, s:s, s:[]}", "step", "match",
-					 "message", "no repository", "hint", "name one",
-					 "warnings");
-	assert_int_equal(status_read(&agent, 0, &report, &err), -1);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		cleanup_json struct json *report = NULL;
+		struct error err = ERROR_INIT;
+		struct agent agent;
+		char told[96];
 
-	assert_int_equal(err.code, ERROR_DRIVER);
-	assert_string_equal(err.text, "nvidia-smi is not there; the last run ended in "
-				      "match: no repository");
-	assert_string_equal(err.hint, "name one");
-	state_done(&agent.state);
+		prepare(sysroot, &agent);
+		agent.state.trouble = json_build("{s:s, s:s, s:s, s:[]}", "step",
+						 steps[i], "message", "no repository",
+						 "hint", "name one", "warnings");
+		assert_int_equal(status_read(&agent, 0, &report, &err), -1);
+
+		assert_int_equal(err.code, ERROR_DRIVER);
+		(void)text_format(told, sizeof(told),
+				  "nvidia-smi is not there; the last run ended in %s: "
+				  "no repository",
+				  steps[i]);
+		assert_string_equal(err.text, told);
+		assert_string_equal(err.hint, "name one");
+		state_done(&agent.state);
+	}
 }
 
 static void a_run_that_ended_well_has_nothing_to_tell(void **state)
