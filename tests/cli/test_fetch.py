@@ -87,6 +87,9 @@ class Downloads(Fetches):
                 self.repository.put("vgpu-index.json", parts.index({**entry, "members": [member]}))
                 if key == "sha256":
                     self.refused(6, "the index says", self.repository.sets)
+                    # With a pin the index is asked of the member in the end.
+                    pinned = {**self.repository.sets, "driver.sha256": entry["sha256"]}
+                    self.refused(6, "another SHA-256", pinned, step="unpack", hint="index")
                 else:
                     self.refused(6, "contradicts vgpu-index.json", self.repository.sets, step="unpack", hint="index")
 
