@@ -325,6 +325,13 @@ class Signals(Jobs):
                 self.stopped(self.compiling(), number)
                 self.untouched()
 
+    def test_what_is_done_is_written_down_before_the_next_step(self):
+        """A power cut lets nobody write it later."""
+        process = self.compiling()
+        steps = json.loads(read(STATE))["steps"]
+        self.stopped(process, signal.SIGTERM)
+        self.assertEqual(steps["unpack"]["outcome"], "changed")
+
     def test_while_the_metadata_service_says_nothing(self):
         service = self.use(Server())
         service.faults["/openstack/latest/vendor_data2.json"] = [fault.silence(60)]
