@@ -136,9 +136,10 @@ class World:
         return ["nsenter", f"--net={network.path(self.netns)}", *argv]
 
     def fetch(self, folder):
-        """The agent's command that brings the driver of one folder of the repository."""
+        """The agent's command that brings the driver of one folder of the repository; bundle/ with a pin, so that the whole must pass."""
+        pin = ("--set", f"driver.sha256={self.digests[self.zip]}") if folder == "bundle" else ()
         return self.inside(self.agent, "--config", f"{self.home}/agent.conf", "--sysfs", f"{self.home}/sys", "--json",
-                           "--set", f"driver.repository={SERVER}/{folder}/", "fetch", "--output", self.out)
+                           "--set", f"driver.repository={SERVER}/{folder}/", *pin, "fetch", "--output", self.out)
 
     def clean(self):
         """Empty folders, and nothing left to be written that another command made dirty."""
