@@ -79,39 +79,37 @@ static int fetch(struct agent *agent, const struct prebuilt *prebuilt,
 }
 
 static int check(struct agent *agent, const struct prebuilt *prebuilt,
-		 const struct prebuilt *manifest, const struct build_result *built,
-		 struct error *err)
+		 const struct prebuilt_content *content, struct error *err)
 {
-	const char *differs = prebuilt_differs(prebuilt, manifest);
+	const char *differs = prebuilt_differs(prebuilt, &content->manifest);
 
 	if (differs)
 		return error_set(err, ERROR_INTEGRITY,
 				 "its manifest contradicts the index in \"%s\"", differs);
-	if (prebuilt_check(&agent->runner, &agent->root, prebuilt->kernel, built, err) <
-	    0)
+	if (prebuilt_check(&agent->runner, &agent->root, prebuilt->kernel,
+			   &content->built, err) < 0)
 		return -1;
 	if (agent->offline || detect_secure_boot(&agent->root) != 1)
 		return 0;
-	return prebuilt_check_signed(&agent->runner, &agent->root, manifest->signed_by,
-				     built, err);
+	return prebuilt_check_signed(&agent->runner, &agent->root,
+				     content->manifest.signed_by, &content->built, err);
 }
 
 static int take(struct agent *agent, size_t index, const struct prebuilt *prebuilt,
 		struct error *err)
 {
 	cleanup(fetch_result_done) struct fetch_result file = FETCH_RESULT_INIT;
-	struct build_result built;
-	struct prebuilt manifest;
+	struct prebuilt_content content;
 	char dir[160];
 
 	(void)text_format(dir, sizeof(dir), BUILD_DIR "/%s", prebuilt->kernel);
 	if (fetch(agent, prebuilt, &file, err) < 0 ||
-	    prebuilt_unpack(&agent->channel, &agent->root, file.fd, dir, &manifest,
-			    &built, err) < 0 ||
-	    check(agent, prebuilt, &manifest, &built, err) < 0)
+	    prebuilt_unpack(&agent->channel, &agent->root, file.fd, dir, &content, err) <
+		    0 ||
+	    check(agent, prebuilt, &content, err) < 0)
 		return error_prefix(err, "%.160s", prebuilt->name);
 
-	agent->built[index] = built;
+	agent->built[index] = content.built;
 	return 0;
 }
 

@@ -106,7 +106,8 @@ static int add_file(struct repository *repository, const struct json *file, bool
 	const char *name = json_get_string(file, "name");
 	const char *sha256 = json_get_string(file, "sha256");
 	int64_t size = json_get_int(file, "size", 0);
-	const struct index_file *entry;
+	const struct index *index = repository->index;
+	const struct index_file *entry = NULL;
 	struct package package;
 	const char *why;
 
@@ -114,9 +115,10 @@ static int add_file(struct repository *repository, const struct json *file, bool
 		return error_set(err, ERROR_INTERNAL,
 				 "the list of the repository has an odd entry");
 
-	entry = index_find(repository->index, name);
+	if (index)
+		entry = index_find(index, name);
 	if (entry)
-		seen[entry - repository->index->files] = true;
+		seen[entry - index->files] = true;
 	if (!package_parse(span_of(name), &package, &why)) {
 		pass_over(repository, name, why);
 		return 0;

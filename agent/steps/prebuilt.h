@@ -31,14 +31,19 @@ struct prebuilt_input {
 must_check int prebuilt_pack(const struct prebuilt_input *input,
 			     struct prebuilt *prebuilt, int output, struct error *err);
 
+/* What an archive holds; judged by nobody yet. */
+struct prebuilt_content {
+	struct prebuilt manifest;
+	struct build_result built;
+};
+
 /*
- * Unpacks the archive into the folder `dir` of the root, which is made anew. What comes
- * out is judged by nobody yet. ERROR_INTEGRITY for an archive that is damaged.
+ * Unpacks the archive into the folder `dir` of the root, which is made anew.
+ * ERROR_INTEGRITY for an archive that is damaged.
  */
 must_check int prebuilt_unpack(const struct channel *channel, const struct root *root,
 			       int archive, const char *dir,
-			       struct prebuilt *ret_manifest,
-			       struct build_result *ret_built, struct error *err);
+			       struct prebuilt_content *ret_content, struct error *err);
 
 /*
  * Whether the modules are the kernel's: the same vermagic as its own modules have, and no

@@ -87,24 +87,22 @@ static int name_modules(const struct root *root, const struct json *modules,
 }
 
 int prebuilt_unpack(const struct channel *channel, const struct root *root, int archive,
-		    const char *dir, struct prebuilt *ret_manifest,
-		    struct build_result *ret_built, struct error *err)
+		    const char *dir, struct prebuilt_content *ret_content,
+		    struct error *err)
 {
 	cleanup_json struct json *answer = NULL;
-	struct build_result built = { .count = 0 };
-	struct prebuilt manifest;
+	struct prebuilt_content content = { .built = { .count = 0 } };
 
 	if (root_remove_tree(root, dir, err) < 0 ||
 	    root_mkdir(root, dir, 0700, err) < 0 ||
 	    ask(channel, root, archive, dir, &answer, err) < 0)
 		return -1;
-	if (!prebuilt_from_json(json_get(answer, "manifest"), &manifest))
+	if (!prebuilt_from_json(json_get(answer, "manifest"), &content.manifest))
 		return error_set(err, ERROR_INTEGRITY,
 				 "the archive's manifest does not say what it is for");
-	if (name_modules(root, json_get(answer, "modules"), dir, &built, err) < 0)
+	if (name_modules(root, json_get(answer, "modules"), dir, &content.built, err) < 0)
 		return -1;
 
-	*ret_manifest = manifest;
-	*ret_built = built;
+	*ret_content = content;
 	return 0;
 }

@@ -18,7 +18,7 @@
 #define SIGNATURE_MAX 8192 /* bytes of base64: an RSA key of 16384 bits needs 2732 */
 #define KEYS_MAX (1u << 20)
 
-static int get(struct http *http, const char *repository, const char *name, size_t limit,
+static int get(const struct index_place *place, const char *name, size_t limit,
 	       struct sink *sink, struct http_answer *ret_answer, struct error *err)
 {
 	char url[URL_MAX];
@@ -26,9 +26,9 @@ static int get(struct http *http, const char *repository, const char *name, size
 		.url = url, .limit = limit, .optional = true, .denied_is_absent = true
 	};
 
-	if (!text_format(url, sizeof(url), "%s%s", repository, name))
+	if (!text_format(url, sizeof(url), "%s%s", place->repository, name))
 		return error_set(err, ERROR_USAGE, "the repository's URL is too long");
-	return http_get(http, &request, sink, ret_answer, err);
+	return http_get(place->http, &request, sink, ret_answer, err);
 }
 
 static struct span bytes_of(const struct sink_memory *memory)
@@ -43,8 +43,8 @@ static int way_out(struct error *err)
 			       " beside the drivers; or clear driver.index_key");
 }
 
-static int check_signature(struct http *http, const char *repository, int keys,
-			   struct span index, struct error *err)
+static int check_signature(const struct index_place *place, struct span index,
+			   struct error *err)
 {
 	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 	unsigned char signature[BASE64_ROOM(SIGNATURE_MAX)];
@@ -52,12 +52,12 @@ static int check_signature(struct http *http, const char *repository, int keys,
 	struct http_answer answer;
 	size_t size, bad, pem_size;
 
-	(void)lseek(keys, 0, SEEK_SET); /* where the caller has written it before */
-	if (file_read_fd(keys, KEYS_MAX, &pem, &pem_size, err) < 0)
+	(void)lseek(place->keys, 0,
+		    SEEK_SET); /* where the caller has written it before */
+	if (file_read_fd(place->keys, KEYS_MAX, &pem, &pem_size, err) < 0)
 		return error_prefix(err, "driver.index_key");
 	sink_memory_begin(&memory, SIGNATURE_MAX);
-	if (get(http, repository, SIGNATURE_FILE, SIGNATURE_MAX, &memory.sink, &answer,
-		err) < 0) {
+	if (get(place, SIGNATURE_FILE, SIGNATURE_MAX, &memory.sink, &answer, err) < 0) {
 		if (err->errnum != ENOENT)
 			return -1;
 		(void)error_set(err, ERROR_INTEGRITY, INDEX_FILE " is not signed");
@@ -124,9 +124,8 @@ static int parse(struct span text, struct json *warnings, struct json **ret_json
 	return 0;
 }
 
-static int read_index(struct http *http, const char *repository, const char *sha256,
-		      int keys, struct json *warnings, struct index_fetched *index,
-		      struct error *err)
+static int read_index(const struct index_place *place, struct json *warnings,
+		      struct index_fetched *index, struct error *err)
 {
 	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 	cleanup(digest_done) struct digest digest = { .context = NULL };
@@ -135,43 +134,42 @@ static int read_index(struct http *http, const char *repository, const char *sha
 
 	sink_memory_begin(&memory, INDEX_SIZE_MAX);
 	if (digest_begin(&digest, &memory.sink, err) < 0 ||
-	    get(http, repository, INDEX_FILE, INDEX_SIZE_MAX, &digest.sink, &answer,
-		err) < 0 ||
+	    get(place, INDEX_FILE, INDEX_SIZE_MAX, &digest.sink, &answer, err) < 0 ||
 	    digest_end(&digest, actual, err) < 0)
 		return -1;
-	if (keys >= 0 &&
-	    check_signature(http, repository, keys, bytes_of(&memory), err) < 0)
+	if (place->keys >= 0 && check_signature(place, bytes_of(&memory), err) < 0)
 		return -1;
-	if (sha256[0] && strcmp(sha256, actual) != 0)
+	if (place->sha256[0] && strcmp(place->sha256, actual) != 0)
 		return error_set(err, ERROR_INTEGRITY,
 				 INDEX_FILE ": its SHA-256 is not the manifest's");
 	if (parse(bytes_of(&memory), warnings, &index->json, err) < 0)
 		return -1;
 
 	index->verified = answer.verified;
-	index->is_signed = keys >= 0;
+	index->is_signed = place->keys >= 0;
 	return 0;
 }
 
-int index_fetch(struct http *http, const char *repository, const char *sha256, int keys,
-		struct json *warnings, struct index_fetched *ret_index, struct error *err)
+int index_fetch(const struct index_place *place, struct json *warnings,
+		struct index_fetched *ret_index, struct error *err)
 {
+	bool keys = place->keys >= 0;
 	struct index_fetched index = { .json = NULL };
 	struct error why = ERROR_INIT;
 	char message[160];
 
-	if (read_index(http, repository, sha256, keys, warnings, &index, &why) == 0 ||
-	    (keys < 0 && why.errnum == ENOENT)) {
+	if (read_index(place, warnings, &index, &why) == 0 ||
+	    (!keys && why.errnum == ENOENT)) {
 		*ret_index = index;
 		return 0;
 	}
-	if (keys >= 0 && why.errnum == ENOENT) {
+	if (keys && why.errnum == ENOENT) {
 		(void)error_set(err, ERROR_INTEGRITY,
 				"the repository has no " INDEX_FILE
 				", and driver.index_key asks for a signed one");
 		return way_out(err);
 	}
-	if (keys >= 0 || why.errnum == ENOMEM) {
+	if (keys || why.errnum == ENOMEM) {
 		*err = why;
 		return -1;
 	}

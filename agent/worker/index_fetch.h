@@ -17,13 +17,17 @@ struct index_fetched {
 	bool is_signed;    /* by a key of the request's "index_keys" */
 };
 
+struct index_place {
+	struct http *http;
+	const char *repository; /* a URL that ends in a slash */
+	const char *sha256;     /* what the manifest says of the index, or "" */
+	int keys;               /* descriptor of PEM public keys; -1: none */
+};
+
 /*
- * Asks `repository` (a URL that ends in a slash) for it. `keys`: a descriptor of PEM
- * public keys; then an index that is missing, unsigned or signed by others is
- * ERROR_INTEGRITY, with the way out as its hint. -1: no keys; then none is no error and
- * one that cannot be used is appended to `warnings`. `sha256`: what the manifest says of
- * it, or "". The caller frees `json`.
+ * With keys an index that is missing, unsigned or signed by others is ERROR_INTEGRITY,
+ * with the way out as its hint. Without, none is no error, and one that cannot be used is
+ * appended to `warnings`. The caller frees `json`.
  */
-must_check int index_fetch(struct http *http, const char *repository, const char *sha256,
-			   int keys, struct json *warnings,
+must_check int index_fetch(const struct index_place *place, struct json *warnings,
 			   struct index_fetched *ret_index, struct error *err);

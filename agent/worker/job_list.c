@@ -32,6 +32,8 @@ struct listing {
 	struct sink sink;
 	struct manifest_reader reader;
 	const char *document; /* for warnings */
+	const char *source;   /* the document's kind, the contract's word */
+	bool verified;        /* it came over https from a verified peer */
 	struct json *files, *warnings;
 	size_t bytes;
 	size_t bad, more; /* lines beyond the warnings, files beyond the limits */
@@ -182,7 +184,7 @@ static int make_url(const struct json *request, const char *name, char ret_url[U
 }
 
 static int read_manifest(const struct json *request, struct http *http,
-			 struct listing *listing, bool *ret_verified, struct error *err)
+			 struct listing *listing, struct error *err)
 {
 	char url[URL_MAX];
 	struct http_request get = { .url = url, .limit = MANIFEST_MAX, .optional = true };
@@ -198,12 +200,12 @@ static int read_manifest(const struct json *request, struct http *http,
 				 MANIFEST " has more than %d lines: refused",
 				 MANIFEST_ENTRIES_MAX);
 
-	*ret_verified = answer.verified;
+	listing->verified = answer.verified;
 	return finish(listing, err);
 }
 
 static int read_page(const struct json *request, struct http *http,
-		     struct listing *listing, bool *ret_verified, struct error *err)
+		     struct listing *listing, struct error *err)
 {
 	cleanup(http_text_done) struct http_text html = { .text = NULL };
 	char url[URL_MAX];
@@ -220,7 +222,7 @@ static int read_page(const struct json *request, struct http *http,
 		return -1;
 	}
 
-	*ret_verified = html.verified;
+	listing->verified = html.verified;
 	manifest_listing(html.text, html.size, take_entry, listing);
 	return finish(listing, err);
 }
@@ -308,41 +310,45 @@ static int read_index(const struct json *request, struct http *http,
 		      struct listing *listing, struct index_fetched *ret_index,
 		      struct error *err)
 {
-	int keys = (int)json_get_int(request, "index_keys", -1);
 	char repository[URL_MAX];
+	const struct index_place place = {
+		.http = http,
+		.repository = repository,
+		.sha256 = listing->index_sha256,
+		.keys = (int)json_get_int(request, "index_keys", -1),
+	};
 
 	if (make_url(request, "", repository, err) < 0)
 		return -1;
-	return index_fetch(http, repository, listing->index_sha256, keys,
-			   listing->warnings, ret_index, err);
+	return index_fetch(&place, listing->warnings, ret_index, err);
 }
 
 /* The manifest, else a page; an index can do without either. */
 static int read_files(const struct json *request, struct http *http,
 		      struct listing *listing, struct index_fetched *index,
-		      const char **ret_source, bool *ret_verified, struct error *err)
+		      struct error *err)
 {
 	struct error none = ERROR_INIT;
 
-	*ret_source = "manifest";
-	if (read_manifest(request, http, listing, ret_verified, err) == 0)
+	listing->source = "manifest";
+	if (read_manifest(request, http, listing, err) == 0)
 		return read_index(request, http, listing, index, err);
 	if (err->errnum != ENOENT)
 		return -1;
 
-	*ret_source = "listing";
-	if (read_page(request, http, listing, ret_verified, &none) == 0)
+	listing->source = "listing";
+	if (read_page(request, http, listing, &none) == 0)
 		return read_index(request, http, listing, index, err);
 	*err = none;
 	if (none.errnum != ENOENT)
 		return -1;
 
-	*ret_source = "index";
+	listing->source = "index";
 	if (begin(listing, err) < 0 || read_index(request, http, listing, index, err) < 0)
 		return -1;
 	if (!index->json)
 		*err = none;
-	*ret_verified = false;
+	listing->verified = false;
 	return index->json ? 0 : -1;
 }
 
@@ -352,23 +358,22 @@ int job_list(const struct json *request, struct json **ret_result, struct error 
 	cleanup_json struct json *catalog = NULL, *index = NULL;
 	struct index_fetched fetched = { .json = NULL };
 	cleanup_http struct http *http = NULL;
-	bool verified = false;
-	const char *source;
 	int result;
 
 	if (http_open(json_get(request, "http"), &http, err) < 0)
 		return -1;
-	result = read_files(request, http, &listing, &fetched, &source, &verified, err);
+	result = read_files(request, http, &listing, &fetched, err);
 	index = fetched.json;
 	if (result < 0 || read_catalog(request, http, &listing, &catalog, err) < 0)
 		return -1;
 
-	*ret_result = json_build(
-		"{s:s, s:b, s:O, s:O, s:o, s:o, s:b, s:b}", "source", source, "verified",
-		(int)verified, "files", listing.files, "warnings", listing.warnings,
-		"catalog", catalog ? take_ptr(catalog) : json_build("n"), "index",
-		index ? take_ptr(index) : json_build("n"), "index_verified",
-		(int)fetched.verified, "index_signed", (int)fetched.is_signed);
+	*ret_result = json_build("{s:s, s:b, s:O, s:O, s:o, s:o, s:b, s:b}", "source",
+				 listing.source, "verified", (int)listing.verified,
+				 "files", listing.files, "warnings", listing.warnings,
+				 "catalog", catalog ? take_ptr(catalog) : json_build("n"),
+				 "index", index ? take_ptr(index) : json_build("n"),
+				 "index_verified", (int)fetched.verified, "index_signed",
+				 (int)fetched.is_signed);
 	if (!*ret_result)
 		return error_set_errno(err, ENOMEM, "reading the repository");
 	return 0;
