@@ -113,6 +113,7 @@ static void acquire(struct daemon *daemon)
 	const char *host = daemon->token.host;
 	char text[128];
 	const char *reason = refusal(daemon, text, sizeof(text));
+	const char *how;
 	struct tm when;
 
 	if (setting_is("gridd", "crash"))
@@ -130,12 +131,13 @@ static void acquire(struct daemon *daemon)
 	}
 	daemon->expiry = time(NULL) + setting_number("expiry_seconds", 86400);
 	gmtime_r(&daemon->expiry, &when);
-	say("License %s successfully. (Info: %s, %s; Expiry: %d-%d-%d %d:%d:%d GMT)",
-	    daemon->licensed ? "renewed" : "acquired", host, daemon->product,
-	    when.tm_year + 1900, when.tm_mon + 1, when.tm_mday, when.tm_hour, when.tm_min,
-	    when.tm_sec);
+	how = daemon->licensed ? "renewed" : "acquired";
 	daemon->licensed = true;
+	/* Whoever has read of the license asks nvidia-smi at once. */
 	write_state(daemon);
+	say("License %s successfully. (Info: %s, %s; Expiry: %d-%d-%d %d:%d:%d GMT)", how,
+	    host, daemon->product, when.tm_year + 1900, when.tm_mon + 1, when.tm_mday,
+	    when.tm_hour, when.tm_min, when.tm_sec);
 }
 
 static void wait_for_end(struct daemon *daemon, bool wants_license)
