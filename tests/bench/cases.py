@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import statistics
+import subprocess
 
 from lab import base, scene, servers
 
@@ -143,14 +144,14 @@ def prebuilt_for(guest, place):
     archive = f"nvidia-modules-{scene.DRIVER}-{release}-proprietary.tar.gz"
     try:
         in_guest(guest, "vgpu-guest-agent", "build-modules", "--kernel", release, "--output", f"/root/{archive}",
-                 "--set", f"driver.repository={servers.REPOSITORY_URL}")
+                 *scene.asking_for(scene.DRIVER))
         servers.publish(guest.servers, f"{guest.root}/root/{archive}")
-        _, text = measure.run([place.agent, "index", *(f"{guest.servers}/repository/{name}" for name in (place.zip, archive))])
     except measure.Failed as failure:
-        say(f"no prebuilt modules: {str(failure).splitlines()[-1]}")
+        say(f"no prebuilt modules: {' '.join(str(failure).splitlines()[-2:])}")
         return False
     with open(f"{guest.servers}/repository/vgpu-index.json", "wb") as file:
-        file.write(text)
+        subprocess.run([place.agent, "index", *(f"{guest.servers}/repository/{name}" for name in (place.zip, archive))],
+                       env=base.ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=file, check=True)
     servers.publish(guest.servers)
     return True
 
