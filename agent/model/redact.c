@@ -5,10 +5,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/macro.h"
+
 #define MARK "[redacted]"
 #define JWT_LEAST 10  /* "eyJ" and so much of base64 is a token's beginning */
 #define LABEL_MOST 64 /* of the first line of a key in PEM */
 #define KEY_LEAST 48  /* longer than any name, shorter than any key in base64 */
+#define CREDENTIAL_LEAST 8
 
 struct writer {
 	char *text;
@@ -85,7 +88,7 @@ static size_t secret_name(struct span text)
 					     "x-auth-token",
 					     "x-aws-ec2-metadata-token" };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		size_t n = strlen(names[i]);
 
 		if (text.len < n || strncasecmp(text.at, names[i], n) != 0)
@@ -146,7 +149,7 @@ static size_t netrc_at(struct span text)
 	static const char *const words[] = { "login", NULL, "password" };
 	size_t done = 0;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		struct span rest = { text.at + done, text.len - done };
 		size_t n, blanks;
 
@@ -218,6 +221,36 @@ static size_t url_at(struct span text)
 	return n;
 }
 
+/* "Bearer X" behind no header's name. "Basic authentication" is text. */
+static size_t scheme_at(struct span text)
+{
+	static const char *const schemes[] = { "Bearer ", "Basic " };
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		struct span rest = text;
+		bool small = false, other = false;
+		size_t n;
+
+		if (!span_skip(&rest, schemes[i]))
+			continue;
+		n = url_at(rest);
+		for (size_t j = 0; j < n; j++) {
+			small |= islower((unsigned char)rest.at[j]) != 0;
+			other |= isupper((unsigned char)rest.at[j]) ||
+				 isdigit((unsigned char)rest.at[j]);
+		}
+		return n >= CREDENTIAL_LEAST && small && other ? strlen(schemes[i]) : 0;
+	}
+	return 0;
+}
+
+static size_t take_scheme(struct span text, size_t scheme, struct writer *writer)
+{
+	put(writer, text.at, scheme);
+	mark(writer);
+	return scheme + url_at((struct span){ text.at + scheme, text.len - scheme });
+}
+
 /* Where the host begins: behind the last '@' before the path. 0: there is no user. */
 static size_t user_at(struct span url)
 {
@@ -275,12 +308,15 @@ char *redact_text(struct span text)
 		return NULL;
 	while (text.len > 0) {
 		size_t name = secret_name(text), netrc = netrc_at(text);
+		size_t scheme = scheme_at(text);
 		size_t n = pem_at(text);
 
 		if (n > 0) {
 			mark(&writer);
 		} else if (netrc > 0) {
 			n = take_netrc(text, netrc, &writer);
+		} else if (scheme > 0) {
+			n = take_scheme(text, scheme, &writer);
 		} else if (name > 0) {
 			n = take_value(text, name, &writer);
 		} else if (span_starts(text, "://")) {

@@ -10,7 +10,7 @@
 
 /*
  * Tokens, private keys and other long keys, user name and query of URLs, netrc's logins,
- * what follows "password=" and the like become "[redacted]"; a JSON text stays one. Bytes
- * that are no text become '?'. NULL: no memory. The caller frees it.
+ * what follows "password=", "Bearer" and the like become "[redacted]"; a JSON text stays
+ * one. Bytes that are no text become '?'. NULL: no memory. The caller frees it.
  */
 char *redact_text(struct span text);

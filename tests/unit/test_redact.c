@@ -35,6 +35,10 @@ static const struct {
 	{ "{\"password\": \"a\\\"b\", \"next\": 1}",
 	  "{\"password\": \"[redacted]\", \"next\": 1}" },
 	{ "Authorization: Basic abc\nnext", "Authorization: [redacted]\nnext" },
+	{ "sent \"Bearer a1B/c.d~e\" twice", "sent \"Bearer [redacted]\" twice" },
+	{ "Basic dXNlcjpwYXNz, next", "Basic [redacted] next" },
+	{ "Basic authentication failed", "Basic authentication failed" },
+	{ "Bearer of news", "Bearer of news" },
 	{ "ProxyPassword=x y\nFeatureType=1", "ProxyPassword=[redacted]\nFeatureType=1" },
 	{ "client_secret=abc", "client_secret=[redacted]" },
 	/* A key in PEM has lines that '/' cuts into short pieces. */
