@@ -73,6 +73,7 @@ static int add_files(struct archive *archive, struct agent *agent, struct error 
 	return 0;
 }
 
+/* Everybody can name himself as he likes: what begins with "_" is journald's own. */
 static int add_commands(struct archive *archive, struct agent *agent, struct error *err)
 {
 	static const char *const gridd[] = { "journalctl",
@@ -80,17 +81,25 @@ static int add_commands(struct archive *archive, struct agent *agent, struct err
 					     "--lines=3000",
 					     "_SYSTEMD_UNIT=nvidia-gridd.service",
 					     "+",
+					     "_UID=0",
 					     "SYSLOG_IDENTIFIER=nvidia-gridd",
 					     "+",
+					     "_PID=1",
 					     "UNIT=nvidia-gridd.service",
 					     NULL };
-	static const char *const agents[] = { "journalctl",
-					      "--no-pager",
-					      "--lines=3000",
-					      "SYSLOG_IDENTIFIER=vgpu-guest-agent",
-					      "+",
-					      "_COMM=vgpu-guest-agent",
-					      NULL };
+	static const char *const agents[] = {
+		"journalctl",
+		"--no-pager",
+		"--lines=3000",
+		"_UID=0",
+		"SYSLOG_IDENTIFIER=vgpu-guest-agent",
+		"+",
+		"_UID=0",
+		"_COMM=vgpu-guest-agent",
+		"+",
+		"_SYSTEMD_UNIT=vgpu-guest-agent-monitor.service",
+		NULL
+	};
 	static const char *const smi[] = { "nvidia-smi", "-q", NULL };
 	static const char *const kernel[] = { "dmesg", NULL };
 	static const char *const words[] = { "NVRM",       "nvidia",   "nouveau",

@@ -338,7 +338,8 @@ def claim_the_support_archive_has_all_and_no_secret(guest):
     restart(guest, gridd="pool_empty")
     with open(f"{guest.root}{TOKEN}") as file:
         jwt = file.read()
-    secrets = [*(part[:40] for part in jwt.split(".")), "hunter2pw", "robotuser", "netrcpw", "headerpw", "sigquery"]
+    secrets = [*(part[:40] for part in jwt.split(".")), "hunter2pw", "robotuser", "netrcpw", "headerpw", "sigquery",
+               "MIIEvQ/pemkey", "bearer0Secret"]
     config = f"{guest.root}/etc/vgpu-guest-agent/agent.conf"
     with open(config) as file:
         before = file.read()
@@ -347,11 +348,14 @@ def claim_the_support_archive_has_all_and_no_secret(guest):
     scene.write(guest, "/etc/vgpu-guest-agent/agent.conf", before.replace("http: {", """http: {
         netrc_file = "/etc/vgpu-guest-agent/netrc"; header_file = "/etc/vgpu-guest-agent/header";""") + """
         driver: { repository = "https://robotuser:hunter2pw@pulp.example/pulp/content/nvidia/?sig=sigquery"; };""", 0o600)
-    leak = f"{jwt} https://robotuser:hunter2pw@host/?sig=sigquery Password=hunter2pw"
-    scene.write(guest, "/var/log/vgpu-guest-agent/run-2026-01-01T00:00:00Z.log", f"leaked {leak}\n", 0o640)
+    leak = f"{jwt} Bearer bearer0Secret https://robotuser:hunter2pw@host/?sig=sigquery Password=hunter2pw"
+    pem = "-----BEGIN PRIVATE KEY-----\nMIIEvQ/pemkey\n-----END PRIVATE KEY-----"
+    scene.write(guest, "/var/log/vgpu-guest-agent/run-2026-01-01T00:00:00Z.log", f"leaked {leak}\n{pem}\n", 0o640)
     with open(f"{guest.root}{CONF}", "a") as file:
         file.write(f"# leaked {leak}\n")
     sh(guest, f"logger -t nvidia-gridd 'leaked {leak}'; logger -t vgpu-guest-agent 'leaked {leak}'")
+    for name in ("nvidia-gridd", "vgpu-guest-agent"):
+        sh(guest, f"setpriv --reuid=65534 --regid=65534 --clear-groups logger -t {name} 'said by nobody'")
     done, report = doctor(guest, "--bundle", "/root/bundle.tar.gz")
     scene.write(guest, "/etc/vgpu-guest-agent/agent.conf", before)
     need(done.returncode == 12 and report["causes"][0]["code"] == "pool_empty", scene.words(done))
@@ -361,6 +365,8 @@ def claim_the_support_archive_has_all_and_no_secret(guest):
     with tarfile.open(path, "r:gz") as tar:
         files = {os.path.basename(member.name): tar.extractfile(member).read().decode(errors="replace")
                  for member in tar if member.isfile()}
+    for name in ("journal-gridd.txt", "journal-agent.txt"):
+        need("said by nobody" not in files[name], f"{name} has what anybody may write")
     for name, content in {**files, "standard error": done.stderr.decode()}.items():
         for secret in secrets:
             need(secret not in content, f"{secret} in {name}")
