@@ -124,7 +124,8 @@ static int keep_package(struct agent *agent, struct state_driver *driver,
 		return error_set_errno(err, ENAMETOOLONG, "keeping %s", driver->path);
 	if (strcmp(kept, driver->path) == 0 || !driver->path[0])
 		return 0;
-	if (root_mkdir(&agent->root, STATE_BACKUP, 0700, err) < 0)
+	if (root_mkdir(&agent->root, STATE_DIR, 0755, err) < 0 ||
+	    root_mkdir(&agent->root, STATE_BACKUP, 0700, err) < 0)
 		return -1;
 	if (root_rename(&agent->root, driver->path, kept, err) < 0 &&
 	    (err->errnum != EXDEV ||

@@ -12,7 +12,8 @@
 
 #define DIR "/etc/nvidia"
 #define TEMPLATE CONFIGURE_PATH ".template"
-#define BACKUP_DIR "/var/lib/vgpu-guest-agent/backup"
+#define STATE_DIR "/var/lib/vgpu-guest-agent"
+#define BACKUP_DIR STATE_DIR "/backup"
 #define BACKUP_PATH BACKUP_DIR "/gridd.conf"
 #define LIMIT (1u << 20)
 
@@ -86,7 +87,8 @@ static int keep_original(const struct source *source, const struct root *root,
 
 	if (!source->exists || root_stat(root, BACKUP_PATH, &st))
 		return 0;
-	if (root_mkdir(root, BACKUP_DIR, 0755, err) < 0 ||
+	if (root_mkdir(root, STATE_DIR, 0755, err) < 0 ||
+	    root_mkdir(root, BACKUP_DIR, 0700, err) < 0 ||
 	    file_write_atomic(root, BACKUP_PATH, source->text, source->size, source->mode,
 			      err) < 0)
 		return error_prefix(err, "keeping the old %s", CONFIGURE_PATH);

@@ -12,7 +12,8 @@
 #include "support/sysroot.h"
 
 #define TEMPLATE CONFIGURE_PATH ".template"
-#define BACKUP "/var/lib/vgpu-guest-agent/backup/gridd.conf"
+#define STATE "/var/lib/vgpu-guest-agent"
+#define BACKUP STATE "/backup/gridd.conf"
 
 static const struct settings_license settings = { .feature_type = 1 };
 
@@ -65,6 +66,8 @@ static void the_existing_file_is_edited_and_kept(void **state)
 	assert_string_equal(result.detail, "FeatureType 0 -> 1");
 	sysroot_assert_text(*state, CONFIGURE_PATH, "# ours\nFeatureType=1\nX=y");
 	sysroot_assert_text(*state, BACKUP, "# ours\nFeatureType=0\nX=y");
+	assert_int_equal(mode_of(*state, STATE), S_IFDIR | 0755);
+	assert_int_equal(mode_of(*state, STATE "/backup"), S_IFDIR | 0700);
 	assert_int_equal(mode_of(*state, CONFIGURE_PATH), S_IFREG | 0644);
 }
 
