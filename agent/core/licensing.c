@@ -9,10 +9,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/reason.h"
 #include "core/rotation.h"
 #include "steps/configure.h"
 #include "steps/gridd.h"
-#include "steps/gridd_log.h"
 #include "steps/poll.h"
 #include "steps/token.h"
 
@@ -251,24 +251,27 @@ static int64_t youngest_input(const struct agent *agent)
 	return youngest;
 }
 
-/* The daemon knows better than we why it has no license. */
-static int explain(struct error *err)
+/* With the reason that `status` will give for it. */
+static int explain(struct agent *agent, struct error *err)
 {
 	struct license_reason reason = { 0 };
 	struct gridd_state state = { 0 };
 	struct error ignored = ERROR_INIT;
 
-	if (err->interrupted || err->code != ERROR_UNLICENSED ||
-	    gridd_look(&state, &ignored) < 0)
+	if (err->interrupted || err->code != ERROR_UNLICENSED)
 		return -1;
-	if (gridd_log_read(state.started, &reason, &ignored) == 0 && reason.code) {
+	reason_find(agent, NULL, &reason);
+	if (reason.code) {
 		char text[sizeof(err->text)];
 
 		memcpy(text, err->text, sizeof(text));
-		(void)error_set(err, ERROR_UNLICENSED, "%.200s: nvidia-gridd says: %s",
-				text, reason.message);
+		(void)error_set(err, ERROR_UNLICENSED, "%.200s: %s%s", text,
+				reason.by_daemon ? "nvidia-gridd says: " : "",
+				reason.message);
 		return error_hint(err, "%s", reason.hint);
 	}
+	if (gridd_look(&state, &ignored) < 0)
+		return -1;
 	if (!state.active)
 		return error_hint(err, GRIDD_UNIT " is %s: systemctl status " GRIDD_UNIT,
 				  state.detail);
@@ -299,7 +302,7 @@ int licensing_gridd(struct agent *agent, struct outcome *outcome, struct error *
 
 	if (gridd_restart(agent->units_changed || !state.exists, GRIDD_TIMEOUT_S,
 			  agent->runner.cancel_fd, err) < 0)
-		return explain(err);
+		return explain(agent, err);
 	agent->restarted = true;
 	outcome->kind = OUTCOME_CHANGED;
 	(void)text_format(outcome->detail, sizeof(outcome->detail), GRIDD_UNIT " %s",
@@ -352,7 +355,7 @@ int licensing_license(struct agent *agent, struct outcome *outcome, struct error
 	if (!was_seen_licensed(agent) &&
 	    poll_until_licensed(&agent->runner, &agent->root, &wait, &agent->license,
 				err) < 0) {
-		(void)explain(err);
+		(void)explain(agent, err);
 		rotation_undo(agent, err);
 		return -1;
 	}

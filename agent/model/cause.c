@@ -171,6 +171,7 @@ void cause_read_line(struct span line, struct license_reason *reason)
 		return;
 
 	reason->code = phrase->code;
+	reason->by_daemon = true;
 	(void)text_copy(reason->hint, sizeof(reason->hint), phrase->hint);
 	(void)span_copy(message, reason->message, sizeof(reason->message));
 	text_sanitize(reason->message);

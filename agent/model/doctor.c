@@ -92,7 +92,7 @@ bool doctor_reason(const struct doctor_facts *facts, struct license_reason *ret_
 	put_certain_first(&causes);
 	if (causes.count > 0 && first->certain &&
 	    !(facts->reason.code && strcmp(first->code, facts->reason.code) == 0)) {
-		ret_reason->code = first->code;
+		*ret_reason = (struct license_reason){ .code = first->code };
 		(void)text_copy(ret_reason->message, sizeof(ret_reason->message),
 				first->message);
 		(void)text_copy(ret_reason->hint, sizeof(ret_reason->hint), first->hint);

@@ -79,6 +79,7 @@ struct license_reason {
 	const char *code; /* of the contract, static; NULL: none */
 	char message[320];
 	char hint[320]; /* "": none */
+	bool by_daemon; /* `message` is a line of nvidia-gridd's journal */
 };
 
 /* The contract's `status` object; `report` NULL: nothing could be read. */
