@@ -116,6 +116,8 @@ static void run_command_of(struct agent *agent, const struct command *command,
 	     lock_take(&agent->root, AGENT_LOCK, args->lock_wait_s, cancel_fd, &lock,
 		       err) < 0))
 		return;
+	if (state_load(&agent->root, &agent->state, err) < 0)
+		return;
 	if (command->run(agent, args, ret_report, err) == 0)
 		*err = ERROR_INIT;
 }

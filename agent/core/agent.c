@@ -133,9 +133,9 @@ int agent_open(struct agent *agent, struct error *err)
 		return error_recode(err, ERROR_USAGE);
 	if (find_worker(agent, err) < 0)
 		return -1;
-	if (config_read(agent, err) < 0 || config_assemble(agent, NULL, NULL, err) < 0)
+	if (config_read(agent, err) < 0)
 		return -1;
-	return state_load(&agent->root, &agent->state, err);
+	return config_assemble(agent, NULL, NULL, err);
 }
 
 void agent_close(struct agent *agent)

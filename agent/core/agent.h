@@ -126,7 +126,8 @@ void agent_init(struct agent *ret_agent, const struct agent_options *options,
 		int cancel_fd);
 
 /*
- * Opens the roots, finds the worker, reads the configuration files and the state.
+ * Opens the roots, finds the worker, reads the configuration files. The state is read
+ * when the lock is held: until then another one may write it.
  * agent_close() is fine for an agent that is half open or only initialised.
  */
 must_check int agent_open(struct agent *agent, struct error *err);

@@ -297,6 +297,20 @@ class Instances(Jobs):
         self.json("run", status=3, sysfs=pci())
         self.free()
 
+    def test_who_waited_goes_by_what_the_other_has_done(self):
+        driver = {"version": "535.161.08", "kind": "run", "sha256": "", "path": "", "open": False}
+        with self.held():
+            process = self.program.start("run", "--lock-wait", "30", sysfs=pci())
+            files = f"/proc/{process.pid}/fd"
+            self.until(lambda: any(os.path.realpath(os.path.join(files, name)) == LOCK for name in os.listdir(files)),
+                       "the second one to wait")
+            write(STATE, json.dumps({"schema": 1, "driver": driver}))
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 3, (out, err))
+        state = json.loads(read(STATE))
+        self.assertEqual(state["driver"], driver)
+        self.assertEqual(state["steps"]["detect"]["outcome"], "failed")
+
     def test_a_lock_that_a_link_leads_elsewhere(self):
         remove(LOCK)
         os.symlink("/etc/hostname", LOCK)
