@@ -57,19 +57,45 @@ bool decide_targets_done(const struct agent *agent)
 	return true;
 }
 
-/* The version of the driver that is there: its module, or what we put there. */
-static const char *installed_version(const struct agent *agent)
-{
-	if (agent->state.installing.version[0])
-		return "";
-	if (agent->driver.version[0])
-		return agent->driver.version;
-	return agent->driver.tools ? agent->state.driver.version : "";
-}
-
 static bool is_ours(const struct agent *agent, const char *version)
 {
 	return strcmp(agent->state.driver.version, version) == 0;
+}
+
+/* A kernel that has our modules of before an update that was made for another one. */
+static int is_former(struct agent *agent, bool *ret_former, struct error *err)
+{
+	const char *version = agent->driver.version;
+	char path[INSTALL_FIELD_MAX] = "";
+
+	*ret_former = false;
+	if (!agent->driver.tools || !agent->state.driver.version[0] ||
+	    is_ours(agent, version))
+		return 0;
+	if (install_modules_ask(&agent->runner, &agent->root, agent->targets[0].release,
+				"filename", path, err) < 0)
+		return -1;
+	*ret_former = strstr(path, "/" INSTALL_MODULES "/") ||
+		      build_dkms_is_ours(&agent->root, version);
+	return 0;
+}
+
+/* The version of the driver that is there: its module, or what we put there. */
+static int installed_version(struct agent *agent, const char **ret_version,
+			     struct error *err)
+{
+	bool former = false;
+
+	*ret_version = "";
+	if (agent->state.installing.version[0])
+		return 0;
+	if (agent->driver.version[0] && is_former(agent, &former, err) < 0)
+		return -1;
+	if (agent->driver.version[0] && !former)
+		*ret_version = agent->driver.version;
+	else if (agent->driver.tools)
+		*ret_version = agent->state.driver.version;
+	return 0;
 }
 
 /* Somebody else's driver is adopted where it fits, and never removed. */
@@ -215,11 +241,14 @@ int decide_again(struct agent *agent, const char *version, struct error *err)
 int decide_driver(struct agent *agent, bool look_further, char *ret_warning, size_t size,
 		  struct error *err)
 {
-	const char *version = installed_version(agent);
-	bool fits = version[0] && agent->driver.tools && agent->driver.grid;
 	struct error down = ERROR_INIT;
 	struct match_input input;
-	bool reached = true;
+	const char *version;
+	bool fits, reached = true;
+
+	if (installed_version(agent, &version, err) < 0)
+		return -1;
+	fits = version[0] && agent->driver.tools && agent->driver.grid;
 
 	/* Two hosts under one guest: no driver can be right for both. */
 	if (!agent->host_unreadable && !agent->settings.driver.allow_mismatch &&

@@ -74,7 +74,7 @@ static void describe_match(const struct agent *agent, struct outcome *outcome)
 
 int driver_match(struct agent *agent, struct outcome *outcome, struct error *err)
 {
-	const char *version;
+	char version[VERSION_MAX];
 
 	if (!(agent->job & AGENT_APART) && take_up(agent, outcome))
 		return 0;
@@ -82,15 +82,12 @@ int driver_match(struct agent *agent, struct outcome *outcome, struct error *err
 	    0)
 		return -1;
 
-	version = agent->match.package.version;
+	(void)text_copy(version, sizeof(version), agent->match.package.version);
 	if (agent->match.rule == MATCH_INSTALLED && !(agent->job & AGENT_APART)) {
 		if (decide_look_at_targets(agent, version, err) < 0)
 			return -1;
 		if (decide_needs_package(agent, version) &&
-		    decide_again(agent,
-				 agent->driver.version[0] ? agent->driver.version
-							  : agent->state.driver.version,
-				 err) < 0)
+		    decide_again(agent, version, err) < 0)
 			return -1;
 	}
 	describe_match(agent, outcome);

@@ -460,6 +460,16 @@ class Installed(Jobs):
         self.assertEqual((driver["rule"], driver["version"], driver["url"], driver["integrity"]), ("installed", GUEST, None, None))
         self.assertEqual(plan["kernels"], [{"release": platform.release(), "action": "none"}])
 
+    def test_a_kernel_with_modules_of_before_our_update_gets_new_ones(self):
+        newer = "525.147.05"
+        write(STATE, json.dumps({"schema": 1, "driver": {"version": newer, "kind": "run"}}))
+        self.assertEqual(self.plan()["driver"]["version"], GUEST, "the module of others is their driver")
+        program("/usr/sbin/modinfo", f'case "$*" in *version*) echo {GUEST};; '
+                "*) echo /lib/modules/x/updates/vgpu-guest-agent/nvidia.ko;; esac\n")
+        plan = self.plan()
+        self.assertEqual((plan["driver"]["rule"], plan["driver"]["version"]), ("installed", newer))
+        self.assertEqual(plan["kernels"], [{"release": platform.release(), "action": "build"}])
+
     def test_a_repository_that_is_down_is_a_warning(self):
         self.assertEqual(self.plan(sets={"driver.repository": "https://pulp.invalid/"})["driver"]["rule"], "installed")
         self.assertRegex(self.last.err, "warning: .*pulp.invalid")
