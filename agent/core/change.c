@@ -147,6 +147,7 @@ static int begin_change(struct agent *agent, struct error *err)
 {
 	const struct package *package = &agent->match.package;
 	struct state *state = &agent->state;
+	struct state_driver given_up = state->installing;
 
 	/* Taken up again, or on the way back: it is said already. */
 	if (agent->putting_back ||
@@ -170,7 +171,12 @@ static int begin_change(struct agent *agent, struct error *err)
 		return -1;
 	(void)text_copy(agent->package_path, sizeof(agent->package_path),
 			state->installing.path);
-	return state_save(&agent->root, state, err);
+	if (state_save(&agent->root, state, err) < 0)
+		return -1;
+	if (!given_up.path[0] || strcmp(given_up.path, state->installing.path) == 0 ||
+	    strcmp(given_up.path, state->driver.path) == 0)
+		return 0;
+	return root_unlink(&agent->root, given_up.path, err);
 }
 
 /*
@@ -263,12 +269,36 @@ static int put_back(struct agent *agent, struct error *err)
 	return end_change(agent, err);
 }
 
+/* What is only missing may come: room, headers, a network. */
+static bool is_final(enum error_code code)
+{
+	return code == ERROR_BUILD || code == ERROR_INTEGRITY || code == ERROR_INSTALL ||
+	       code == ERROR_DRIVER;
+}
+
+void change_abandon(struct agent *agent, const struct error *error)
+{
+	struct state *state = &agent->state;
+	struct error err = ERROR_INIT;
+
+	if (error->interrupted || !is_final(error->code))
+		return;
+	if (agent->putting_back)
+		state->driver.path[0] = '\0'; /* the file stays, for --driver */
+	else if (agent->package_path[0] &&
+		 strcmp(agent->package_path, state->installing.path) == 0)
+		state->installing_failed = true;
+	else
+		return;
+	if (state_save(&agent->root, state, &err) < 0)
+		log_line(LOG_LEVEL_WARNING, "warning: %s", err.text);
+}
+
 /* The change failed: the state remembers, and where an old driver is kept it comes back
  * now. */
 static int give_up(struct agent *agent, struct error *err)
 {
 	struct error second = ERROR_INIT;
-	bool was_putting_back = agent->putting_back;
 	char version[VERSION_MAX];
 
 	if (err->interrupted)
@@ -279,8 +309,12 @@ static int give_up(struct agent *agent, struct error *err)
 		return -1;
 	}
 
+	if (agent->putting_back) {
+		change_abandon(agent, err);
+		return -1;
+	}
 	agent->state.installing_failed = true;
-	if (state_save(&agent->root, &agent->state, &second) < 0 || was_putting_back ||
+	if (state_save(&agent->root, &agent->state, &second) < 0 ||
 	    !is_there(agent, agent->state.driver.path))
 		return -1;
 

@@ -18,6 +18,13 @@
  */
 must_check int change_driver(struct agent *agent, struct error *err);
 
+/*
+ * After `error` in what an earlier run had left to finish. Where another try would end no
+ * better, the next run does not make it: it puts the old driver back, and where that is
+ * what failed it decides anew.
+ */
+void change_abandon(struct agent *agent, const struct error *error);
+
 /* Only the modules that were built, for the targets that lacked them. */
 must_check int change_modules(struct agent *agent, bool *ret_changed, struct error *err);
 

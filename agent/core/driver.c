@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "core/change.h"
 #include "core/decide.h"
 #include "core/place.h"
 #include "model/url.h"
@@ -33,7 +34,8 @@ static bool take_up(struct agent *agent, struct outcome *outcome)
 {
 	const struct state *state = &agent->state;
 
-	if (!state->installing.version[0])
+	/* Who names a file wants that one. */
+	if (!state->installing.version[0] || agent->options.driver)
 		return false;
 
 	if (!state->installing_failed && file_is_there(agent, state->installing.path)) {
@@ -380,7 +382,11 @@ int driver_unpack(struct agent *agent, struct outcome *outcome, struct error *er
 		return 0;
 	if (agent_need_log(agent, err) < 0)
 		return -1;
-	return place_unpack(agent, err);
+	if (place_unpack(agent, err) < 0) {
+		change_abandon(agent, err);
+		return -1;
+	}
+	return 0;
 }
 
 int driver_build(struct agent *agent, struct outcome *outcome, struct error *err)
@@ -396,7 +402,11 @@ int driver_build(struct agent *agent, struct outcome *outcome, struct error *err
 	}
 
 	outcome->kind = OUTCOME_CHANGED;
-	return place_build(agent, outcome, err);
+	if (place_build(agent, outcome, err) < 0) {
+		change_abandon(agent, err);
+		return -1;
+	}
+	return 0;
 }
 
 int driver_install(struct agent *agent, struct outcome *outcome, struct error *err)

@@ -404,6 +404,38 @@ class Places(Jobs):
         self.assertFalse(os.path.exists("/tmp/called"))
 
 
+class TakenUp(Jobs):
+    """An update was cut off, and neither its driver nor the one before it can be built here."""
+
+    def setUp(self):
+        super().setUp()
+        kernel('modules:\n\t@echo "error: boom"; exit 2\n')
+        state = {"schema": 1}
+        for key, version in (("driver", "525.60.13"), ("installing", GUEST)):
+            path = f"/var/lib/vgpu-guest-agent/backup/driver-{version}.run"
+            write(path, parts.driver())
+            state[key] = {"version": version, "kind": "run", "path": path}
+        write(STATE, json.dumps(state))
+
+    def run_again(self, *words):
+        value = self.error(8, "build", "boom", "install", "--kernel", KERNEL, *words, sysfs=vgpu(), sets=self.driver())
+        return next(each["detail"] for each in value["steps"] if each["step"] == "match")
+
+    def test_what_cannot_be_finished_is_put_back_and_then_decided_anew(self):
+        self.assertIn("finishing the installation of " + GUEST, self.run_again())
+        self.assertIn("putting 525.60.13 back", self.run_again())
+        self.assertIn('by rule "url"', self.run_again())
+
+    def test_a_driver_that_is_named_is_taken_at_once(self):
+        self.assertIn('by rule "url"', self.run_again("--driver", os.path.join(parts.drivers(), RUN)))
+
+    def test_what_is_only_missing_is_waited_for(self):
+        remove(BUILD)
+        for _ in range(2):
+            value = self.error(7, "build", "headers", "install", "--kernel", KERNEL, sysfs=vgpu(), sets=self.driver())
+            self.assertIn("finishing", next(each["detail"] for each in value["steps"] if each["step"] == "match"))
+
+
 class Rights(Jobs):
     def test_what_changes_the_system_needs_root(self):
         for words in CHANGING:
