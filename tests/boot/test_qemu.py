@@ -1,12 +1,14 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """The whole job on a real kernel in QEMU, where the modules it builds are really loaded; then in the other installed kernel."""
+import base64
 import os
 import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from lab import check, qemu, scene, servers  # noqa: E402
+from lab.base import output  # noqa: E402
 from lab.check import need  # noqa: E402
 
 check.need_root_and("qemu-system-x86_64", "mkfs.ext4", "mmdebstrap", "nginx", "ip", "cpio")
@@ -24,15 +26,32 @@ part vermagic; for module in nvidia nvidia-uvm; do modinfo -n $module; modinfo -
 part again; vgpu-guest-agent run; echo "status $?"
 part uptime; cat /proc/uptime
 """
+# The modules as an archive, and from then on neither they nor what compiles them.
+ARCHIVE = f"""
+part() {{ echo "=== $1"; }}
+release=$(uname -r)
+part made; vgpu-guest-agent build-modules --kernel $release --output /root/archive {' '.join(scene.asking_for(scene.DRIVER))}; echo "status $?"
+part archive; base64 /root/archive
+part uninstall; vgpu-guest-agent uninstall; echo "status $?"
+rm -r /usr/src/linux-headers-* /usr/bin/*gcc* /usr/bin/make
+"""
+PREBUILT = """
+part() { echo "=== $1"; }
+part run; vgpu-guest-agent --set driver.prebuilt=only run; echo "status $?"
+part modules; lsmod
+part compilers; ls /usr/bin/*gcc* /usr/bin/make /lib/modules/$(uname -r)/build/ 2>/dev/null || :
+"""
 BOOT_SECONDS = 560
 
 
-def boot(guest, release):
-    status, text = guest.boot_and_run(release, SCRIPT, BOOT_SECONDS)
+def boot(guest, release, script=SCRIPT):
+    status, text = guest.boot_and_run(release, script, BOOT_SECONDS)
     need(status == 0, text)
-    print("".join(f"# {line}\n" for line in text.splitlines()), end="", file=sys.stderr)
     parts = re.split(r"^=== (\w+)\n", text, flags=re.M)[1:]
-    return dict(zip(parts[::2], parts[1::2]))
+    seen = dict(zip(parts[::2], parts[1::2]))
+    for name, said in seen.items():
+        print("".join(f"# {line}\n" for line in [f"=== {name}", *said.splitlines()[:100]]), end="", file=sys.stderr)
+    return seen
 
 
 def claim_run_ends_licensed_on_a_real_kernel(guest):
@@ -62,6 +81,27 @@ def claim_in_the_other_kernel_run_builds_and_loads_for_it(guest):
     need(f"\n{guest.kernels[1]} " in seen["vermagic"], seen["vermagic"])
     need(scene.DRIVER in seen["proc"], seen["proc"])
     need('"licensed":true' in seen["status"].replace(" ", ""), seen["status"])
+
+
+def claim_prebuilt_modules_are_confirmed_by_a_real_kernel_and_loaded(guest):
+    if not os.environ.get("VGPU_ALL"):
+        raise check.Skip("only with VGPU_ALL")
+    seen = boot(guest, guest.kernels[0], ARCHIVE)
+    need(seen["made"].endswith("status 0\n"), seen["made"])
+    need(seen["uninstall"].endswith("status 0\n"), seen["uninstall"])
+    name = f"nvidia-modules-{scene.DRIVER}-{guest.kernels[0]}-proprietary.tar.gz"
+    with open(f"{guest.home}/{name}", "wb") as file:
+        file.write(base64.b64decode(seen["archive"]))
+    servers.publish(guest.servers, f"{guest.home}/{name}")
+    repository = f"{guest.servers}/repository"
+    index = output(f"{os.environ['VGPU_BUILD']}/agent/vgpu-guest-agent", "--quiet", "index",
+                   *(f"{repository}/{file}" for file in os.listdir(repository) if file != "PULP_MANIFEST"))
+    with open(f"{repository}/vgpu-index.json", "w") as file:
+        file.write(index)
+    seen = boot(guest, guest.kernels[0], PREBUILT)
+    need(seen["run"].endswith("status 0\n") and "prebuilt" in seen["run"], seen["run"])
+    need("\nnvidia_uvm " in seen["modules"], seen["modules"])
+    need(seen["compilers"] == "", seen["compilers"])
 
 
 with scene.bare(kind=qemu.Guest) as guest:
