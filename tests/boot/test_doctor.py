@@ -336,6 +336,7 @@ def claim_without_root_it_works_and_says_what_needs_root(guest):
 def claim_the_support_archive_has_all_and_no_secret(guest):
     heal(guest)
     restart(guest, gridd="pool_empty")
+    finds(guest, "pool_empty", 12)
     with open(f"{guest.root}{TOKEN}") as file:
         jwt = file.read()
     secrets = [*(part[:40] for part in jwt.split(".")), "hunter2pw", "robotuser", "netrcpw", "headerpw", "sigquery",
@@ -356,6 +357,7 @@ def claim_the_support_archive_has_all_and_no_secret(guest):
     sh(guest, f"logger -t nvidia-gridd 'leaked {leak}'; logger -t vgpu-guest-agent 'leaked {leak}'")
     for name in ("nvidia-gridd", "vgpu-guest-agent"):
         sh(guest, f"setpriv --reuid=65534 --regid=65534 --clear-groups logger -t {name} 'said by nobody'")
+    sh(guest, "journalctl --sync")
     done, report = doctor(guest, "--bundle", "/root/bundle.tar.gz")
     scene.write(guest, "/etc/vgpu-guest-agent/agent.conf", before)
     need(done.returncode == 12 and report["causes"][0]["code"] == "pool_empty", scene.words(done))

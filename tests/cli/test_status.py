@@ -144,28 +144,41 @@ class Metrics(Status):
         self.error(2, "status", "--prometheus", "status", "--prometheus")
 
 
+def until_shown(source, *texts):
+    """What is read from a descriptor until each text has come, in this order; the end of the file is none."""
+    out, at = b"", 0
+    for text in texts:
+        while (found := out.find(text, at)) < 0:
+            part = os.read(source, 65536)
+            if not part:
+                raise AssertionError(f"{text} did not come: {out}")
+            out += part
+        at = found + len(text)
+    return out
+
+
 class Watches(Status):
+    NAME = b"GRID A100-4C"
+
     def test_plain_blocks_until_a_signal(self):
         self.prints("510-vgpu-licensed.txt")
         process = self.program.start("status", "--watch", sysfs=vgpu())
-        time.sleep(2.6)
+        out = until_shown(process.stdout.fileno(), self.NAME, self.NAME)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        out += process.communicate(timeout=20)[0]
         self.assertEqual(process.returncode, -signal.SIGINT)
-        self.assertEqual(out.count(b"GRID A100-4C"), 2, out)
         self.assertNotIn(b"\033", out)
 
-    def on_terminal(self, rows, seconds):
-        """What a terminal of so many rows gets until Ctrl-C is pressed."""
+    def on_terminal(self, rows, *texts):
+        """What a terminal of so many rows gets when Ctrl-C is pressed after these texts."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 200, 0, 0))
         process = self.program.start("status", "--watch", sysfs=vgpu(), stdout=theirs, env={"TERM": "xterm"})
         os.close(theirs)
-        time.sleep(seconds)
+        out = until_shown(ours, *texts)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
         self.assertEqual(process.returncode, -signal.SIGINT)
-        out = b""
         try:
             while part := os.read(ours, 65536):
                 out += part
@@ -176,28 +189,27 @@ class Watches(Status):
 
     def test_a_terminal_is_drawn_over_and_left_on_a_new_line(self):
         self.prints("510-vgpu-licensed.txt")
-        out = self.on_terminal(20, 2.6)
-        self.assertEqual((out.count(b"\033[2J"), out.count(b"\033[H"), out.count(b"GRID A100-4C")), (1, 2, 2), out)
+        out = self.on_terminal(20, self.NAME, self.NAME)
+        self.assertEqual((out.count(b"\033[2J"), out.count(b"\033[H")), (1, out.count(self.NAME)), out)
         self.assertNotIn(b"\033[?25l", out)
         self.assertTrue(out.endswith(b"\n"), out)
 
     def test_a_low_terminal_does_not_scroll(self):
         self.prints("510-vgpu-licensed.txt")
-        out = self.on_terminal(3, 0.8)
-        self.assertIn(b"\n...", out)
-        self.assertNotIn(b"GRID A100-4C", out)
-        self.assertEqual(out.count(b"\n"), 3, out)  # two within the frame, one at the end
+        out = self.on_terminal(3, b"\n...")
+        self.assertNotIn(self.NAME, out)
+        self.assertEqual(out.count(b"\n"), 2 * out.count(b"\033[H") + 1, out)  # two within a frame, one at the end
 
     def test_an_old_report_is_never_shown_as_new(self):
         self.prints("510-vgpu-licensed.txt")
         process = self.program.start("status", "--watch", sysfs=vgpu())
-        time.sleep(1)
+        source = process.stdout.fileno()
+        until_shown(source, self.NAME)
         self.driver("exit 9")
-        time.sleep(2.2)
+        out = until_shown(source, b"the driver is not loaded")
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
-        self.assertEqual(out.count(b"GRID A100-4C"), 1, out)
-        self.assertIn(b"the driver is not loaded", out)
+        out += process.communicate(timeout=20)[0]
+        self.assertNotIn(self.NAME, out.partition(b"the driver is not loaded")[2], out)
 
 
 class Monitor(Status):

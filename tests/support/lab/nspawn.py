@@ -230,6 +230,7 @@ class Guest:
         return subprocess.Popen(self.argv(command), env=ENVIRONMENT, stdin=subprocess.DEVNULL, **options)
 
     def journal(self, *options):
+        self.exec(["journalctl", "--sync"])  # what was said a moment ago may still be on its way
         return self.exec(["journalctl", "--no-pager", "--boot", "--output=short-precise", *options]).stdout.decode(
             errors="replace")
 
