@@ -163,6 +163,7 @@ static void warn_once(bool *failed, int result, const struct error *err)
 	*failed = result < 0;
 }
 
+/* The journal last: who reacts to an entry reads the files. */
 static void show(struct monitor *monitor, const struct license_report *report,
 		 const struct error *why)
 {
@@ -174,7 +175,6 @@ static void show(struct monitor *monitor, const struct license_report *report,
 			: "not licensed";
 	struct error err = ERROR_INIT;
 
-	tell_all(monitor, report, why);
 	warn_once(&status_failed, publish(monitor, report, &err), &err);
 	err = ERROR_INIT;
 	if (monitor->agent->settings.monitor.metrics_file[0])
@@ -185,6 +185,7 @@ static void show(struct monitor *monitor, const struct license_report *report,
 				words);
 		(void)sd_notifyf(0, "STATUS=%s", words);
 	}
+	tell_all(monitor, report, why);
 }
 
 /* A driver that is being replaced must not be in use. */

@@ -17,7 +17,7 @@ RUN = "/run/vgpu-guest-agent"
 METRICS = f"{RUN}/vgpu.prom"
 TOKEN = "/etc/nvidia/ClientConfigToken/client_configuration_token.tok"
 CONFIGURATION = f"""http: {{ ca_file = "/etc/vgpu-guest-agent/lab-ca.pem"; }};
-license: {{ wait = 8; }};
+license: {{ wait = 12; }};
 monitor: {{ interval = 1; metrics_file = "{METRICS}"; }};
 """
 
@@ -64,7 +64,7 @@ def claim_it_starts_and_tells_of_the_license(guest):
     need(done.returncode == 0, scene.words(done))
     shell(guest, f"systemctl start {UNIT}")
     need(show(guest, UNIT, "ActiveState") == "active", shell(guest, f"systemctl status {UNIT}"))
-    need(entries(guest, "LICENSED") != [], shell(guest, f"journalctl -u {UNIT}"))
+    wait_for(guest, "entry", lambda: entries(guest, "LICENSED"))
     need(json.loads(content(guest, f"{RUN}/status.json"))["licensed"] is True, content(guest, f"{RUN}/status.json"))
     need("\nvgpu_license_licensed{" in content(guest, METRICS), shell(guest, f"journalctl -u {UNIT}; ls -la {RUN}"))
 
@@ -123,7 +123,7 @@ def claim_a_driver_that_is_silent_counts_as_no_license(guest):
     need(status["licensed"] is False and status["gpus"] == [], status)
     scene.behave(guest, license_delay=1)
     wait_for(guest, "answer", lambda: entries(guest, "ANSWERS", began))
-    wait_for(guest, "status", lambda: json.loads(content(guest, f"{RUN}/status.json"))["licensed"])
+    need(json.loads(content(guest, f"{RUN}/status.json"))["licensed"] is True, content(guest, f"{RUN}/status.json"))
 
 
 def claim_entries_are_explained(guest):
@@ -167,8 +167,10 @@ def claim_a_metrics_folder_that_is_gone_is_said_once(guest):
     began = time.time()
     scene.write(guest, "/etc/vgpu-guest-agent/agent.conf", CONFIGURATION.replace(METRICS, "/run/gone/vgpu.prom"))
     shell(guest, f"systemctl restart {UNIT}")
+    journal = f"journalctl -u {UNIT} --since=@{began:.6f} --no-pager"
+    wait_for(guest, "warning", lambda: "monitor.metrics_file" in shell(guest, journal))
     time.sleep(2.5)
-    said = shell(guest, f"journalctl -u {UNIT} --since=@{began:.6f} --no-pager")
+    said = shell(guest, f"journalctl --sync; {journal}")
     need(said.count("monitor.metrics_file") == 1, said)
     need(show(guest, UNIT, "ActiveState") == "active", said)
 
