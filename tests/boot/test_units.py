@@ -93,6 +93,7 @@ def claim_a_guest_without_gpu_boots_quietly(guest):
     need(guest.exec(["systemctl", "is-system-running"]).stdout == b"running\n", "not running")
     said = [line for line in console(guest).splitlines() if "vgpu-guest-agent" in line and "no NVIDIA" in line]
     need(not said, said)
+    guest.exec(["journalctl", "--sync"])
     loud = journal_of(guest, 0, "-u", UNIT, "-p", "warning")
     need("--" in loud and len(loud.splitlines()) <= 1, loud)
     guest.stop()
@@ -117,15 +118,14 @@ def claim_everybody_can_read_that_it_is_licensed(guest):
 
 
 def claim_the_serial_console_tells_the_story(guest):
-    text = console(guest)
     for word in ("install    changed", "license    unchanged", "compiling for", f"for {guest.kernels[0]}"):
-        need(word in text, f"no \"{word}\" on the console:\n{text[-3000:]}")
+        wait_for(guest, f"\"{word}\" on the console", lambda: word in console(guest))
 
 
 def claim_journal_entries_are_explained(guest):
     guest.exec(["journalctl", "--update-catalog"])
-    text = journal_of(guest, 0, "-u", UNIT, "-x", "VGPU_STEP=license")
-    need("Subject: vGPU: every GPU that needs a license has one" in text, text)
+    subject = "Subject: vGPU: every GPU that needs a license has one"
+    wait_for(guest, "explanation", lambda: subject in journal_of(guest, 0, "-u", UNIT, "-x", "VGPU_STEP=license"))
 
 
 def claim_a_shutdown_returns_the_license_while_the_network_is_up(guest):
@@ -190,7 +190,7 @@ def claim_a_kernel_without_headers_is_complained_about_and_not_hindered(guest):
     done = guest.exec(["/etc/kernel/postinst.d/vgpu-guest-agent", "9.9.9-bare"], merge=True)
     need(done.returncode == 0 and b"*** vgpu-guest-agent: no NVIDIA driver for kernel 9.9.9-bare yet: its headers" in done.stdout,
          scene.words(done))
-    need("9.9.9-bare" in guest.journal("-t", "vgpu-guest-agent", "-p", "warning"), "the journal says nothing")
+    wait_for(guest, "entry", lambda: "9.9.9-bare" in guest.journal("-t", "vgpu-guest-agent", "-p", "warning"))
     os.rmdir(bare)
 
 
@@ -198,8 +198,7 @@ def claim_the_hook_waits_for_a_run_that_is_at_work(guest):
     lock = "/run/lock/vgpu-guest-agent.lock"
     holder = guest.spawn(["flock", lock, "sleep", "3"])
     began = time.monotonic()
-    time.sleep(0.5)
-    need(scene.agent(guest, "configure").returncode == 15, "nobody holds the lock")
+    wait_for(guest, "holder of the lock", lambda: scene.agent(guest, "configure").returncode == 15)
     done = guest.exec(["/etc/kernel/header_postinst.d/vgpu-guest-agent", guest.kernels[0]], merge=True)
     need(done.returncode == 0 and b"***" not in done.stdout and time.monotonic() - began > 2.5, scene.words(done))
     holder.wait()
@@ -216,9 +215,9 @@ def claim_a_license_that_goes_takes_the_target_and_the_workload_with_it(guest):
     status = scene.report(guest.exec(["cat", "/run/vgpu-guest-agent/status.json"]))
     need(status["licensed"] is False and status["reason"]["code"] == "pool_empty", status)
     guest.exec(["systemctl", "start", "--no-block", TARGET])  # whoever pulls it in now waits
+    wait_for(guest, "wait", lambda: show(guest, "vgpu-licensed-wait.service", "ActiveState") == ["activating"])
     time.sleep(1.5)
     need(show(guest, TARGET, "ActiveState") == ["inactive"], "the target without a license")
-    need(show(guest, "vgpu-licensed-wait.service", "ActiveState") == ["activating"], "nobody waits")
 
 
 def claim_a_host_driver_that_changed_since_the_last_boot_is_followed(guest):
@@ -255,7 +254,7 @@ def claim_what_nobody_but_the_operator_mends_is_not(guest):
     guest.exec(["systemctl", "start", UNIT])
     wait_for(guest, "failure", lambda: show(guest, UNIT, "ActiveState") == ["failed"])
     wait_for(guest, "end of the timer", lambda: show(guest, TIMER, "ActiveState") == ["inactive"])
-    need("typo.conf" in console(guest), console(guest)[-2000:])
+    wait_for(guest, "word on the console", lambda: "typo.conf" in console(guest))
 
 
 with scene.bare() as guest:
