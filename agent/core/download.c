@@ -2,8 +2,10 @@
 #include "core/download.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -13,26 +15,48 @@
 
 #define CACHE_NAME ".vgpu-guest-agent"
 
+/* In a folder like /tmp another user may have made it first, or a link in its place. */
+static int open_private(const struct root *outer, struct root *ret_root,
+			struct error *err)
+{
+	cleanup_fd int fd = root_open_at(outer, "/" CACHE_NAME,
+					 O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, err);
+	struct stat st;
+
+	if (fd < 0)
+		return error_recode(err, ERROR_PERMISSION);
+	if (fstat(fd, &st) < 0)
+		return error_set_errno(err, errno, "looking at " CACHE_NAME);
+	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH)) {
+		(void)error_set(err, ERROR_PERMISSION,
+				"others may write into " CACHE_NAME);
+		return error_hint(err, "remove it, or name another folder with --output");
+	}
+	*ret_root = (struct root){ .fd = take_fd(fd) };
+	return 0;
+}
+
 /*
  * The download's own root: a hidden folder in the caller's, so that what is kept for a
  * resume and the finished file lie on one file system and need no root.
  */
-static int open_own_root(const char *dir, char *cache, size_t size, struct root *ret_root,
-			 struct error *err)
+static int open_own_root(const char *dir, struct root *ret_root, struct error *err)
 {
-	struct root outer = ROOT_INIT;
-	int result;
+	cleanup(root_close) struct root outer = ROOT_INIT, own = ROOT_INIT;
 
-	if (!text_format(cache, size, "%s/" CACHE_NAME, dir))
-		return error_set_errno(err, ENAMETOOLONG, "opening %s", dir);
 	if (root_open(dir, &outer, err) < 0)
 		return error_recode(err, err->code == ERROR_INTERNAL ? ERROR_USAGE
 								     : err->code);
-	result = root_mkdir(&outer, "/" CACHE_NAME FETCH_CACHE, 0700, err);
-	root_close(&outer);
-	if (result < 0)
+	if (root_mkdir(&outer, "/" CACHE_NAME, 0700, err) < 0) {
+		(void)error_prefix(err, "%s", dir);
+		return error_hint(err, "--output DIR names another folder");
+	}
+	if (open_private(&outer, &own, err) < 0 ||
+	    root_mkdir(&own, FETCH_CACHE, 0700, err) < 0)
 		return error_prefix(err, "%s", dir);
-	return root_open(cache, ret_root, err);
+	*ret_root = own;
+	own = ROOT_INIT;
+	return 0;
 }
 
 static const char *base_name(const char *path)
@@ -128,7 +152,7 @@ int download_driver(struct agent *agent, const char *dir, struct json **ret_repo
 		    struct error *err)
 {
 	struct pipeline_report report = { 0 };
-	char cache[PATH_MAX], path[PATH_MAX];
+	char path[PATH_MAX];
 	cleanup_free char *absolute = root_absolute(dir);
 	double begin = clock_monotonic();
 	int result;
@@ -138,7 +162,7 @@ int download_driver(struct agent *agent, const char *dir, struct json **ret_repo
 		return error_recode(err,
 				    errno == EACCES ? ERROR_PERMISSION : ERROR_USAGE);
 	}
-	if (open_own_root(absolute, cache, sizeof(cache), &agent->cache, err) < 0)
+	if (open_own_root(absolute, &agent->cache, err) < 0)
 		return -1;
 
 	result = pipeline_run(agent, AGENT_FETCH, &report, err);

@@ -206,7 +206,31 @@ class Downloads(Fetches):
 
     def test_a_folder_that_may_not_be_written(self):
         self.error(16, "fetch", self.folder, "fetch", "--output", self.folder, sysfs=vgpu(), nobody=True,
-                   sets=self.repository.sets)
+                   sets=self.repository.sets, hint="--output")
+
+    def test_a_folder_that_others_have_made_for_us(self):
+        self.repository.add(RUN, self.data)
+        elsewhere = self.path("elsewhere")
+        os.mkdir(elsewhere)
+        own = os.path.join(self.out, CACHE)
+
+        def link():
+            os.symlink(elsewhere, own)
+
+        def anybodys():
+            os.mkdir(own)
+            os.chmod(own, 0o777)
+
+        def anothers():
+            os.mkdir(own)
+            os.chown(own, 65534, 65534)
+
+        for make in (link, anybodys, anothers):
+            with self.subTest(make.__name__):
+                make()
+                self.refused(16, CACHE, self.repository.sets, empty=False)
+                self.assertEqual(os.listdir(elsewhere) + os.listdir(own), [])
+                remove(own)
 
     def test_names_of_a_url_stay_in_the_folder(self):
         for name in ("..", "%2e%2e", "a%2fb.run", "."):
