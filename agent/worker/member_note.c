@@ -6,6 +6,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
+#include "worker/bundle_file.h"
 #include "worker/member_take.h"
 
 #define NOTE_SIZE 200
@@ -41,8 +42,9 @@ bool member_note_read(int fd, struct member_note *ret_note)
 		    !span_to_u64(number, &numbers[i]))
 			return false;
 	}
-	if (!span_equals(rest, "\n") || numbers[2] > UINT32_MAX || numbers[5] > 7 ||
-	    numbers[6] >> numbers[5] != 0 || numbers[3] > numbers[1])
+	if (!span_equals(rest, "\n") || numbers[2] < BUNDLE_LOCAL_SIZE ||
+	    numbers[2] > UINT32_MAX || numbers[5] > 7 || numbers[6] >> numbers[5] != 0 ||
+	    numbers[3] > numbers[1])
 		return false;
 	*ret_note = (struct member_note){
 		.offset = numbers[0],

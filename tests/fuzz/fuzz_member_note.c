@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "worker/bundle_file.h"
 #include "worker/member_take.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!member_note_read(fd, &note))
 		return 0;
 
-	if (note.point.in > note.compressed_size || note.point.bits > 7)
+	if (note.point.in > note.compressed_size || note.point.bits > 7 ||
+	    note.header < BUNDLE_LOCAL_SIZE)
 		abort();
 	if (ftruncate(fd, 0) < 0)
 		return 0;
