@@ -304,7 +304,7 @@ static int take_remote(const struct fetch_input *input, const struct transport *
 		       const struct root *root, const struct channel *channel,
 		       struct fetch_result *result, struct error *err)
 {
-	bool bundle = strcmp(suffix(input), "zip") == 0;
+	bool bundle = input->wish.bundle && strcmp(suffix(input), "zip") == 0;
 	uint64_t spent = 0;
 	int done = bundle ? fetch_member_cached(input, root, channel, result, err) : 0;
 

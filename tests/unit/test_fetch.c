@@ -194,6 +194,21 @@ static void a_download_gets_its_name_when_it_is_whole(void **state)
 	scene_end(&scene);
 }
 
+/* An archive of modules has no member to wish for, whatever an index calls it. */
+static void what_is_no_bundle_is_fetched_as_it_is(void **state)
+{
+	struct scene scene;
+
+	scene_begin(&scene, *state, "", GOOD(HASH) VERIFIED);
+	scene.input.url = "https://pulp.example/modules.zip";
+	package.kind = PACKAGE_NONE;
+
+	assert_int_equal(scene_fetch(&scene), 0);
+
+	assert_taken(&scene, FETCH_CACHE "/" HASH ".zip", "fetch\n");
+	scene_end(&scene);
+}
+
 static void a_cached_file_is_hashed_again_and_taken(void **state)
 {
 	struct scene scene;
@@ -404,6 +419,7 @@ int main(void)
 		cmocka_unit_test(plain_http_is_refused_with_the_three_ways_out),
 		cmocka_unit_test(a_warning_is_enough_where_the_operator_says_so),
 		sysroot_test(a_download_gets_its_name_when_it_is_whole),
+		sysroot_test(what_is_no_bundle_is_fetched_as_it_is),
 		sysroot_test(a_cached_file_is_hashed_again_and_taken),
 		sysroot_test(a_cached_file_of_other_bytes_is_fetched_again),
 		sysroot_test(an_interruption_leaves_the_cached_file),
