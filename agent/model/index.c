@@ -282,6 +282,32 @@ static int check_modules(const struct json *modules, struct error *err)
 	return 0;
 }
 
+/* What the guests know of an archive: other keys could be of any depth. */
+static struct json *known_keys(const struct json *entry)
+{
+	static const char *const keys[] = { "name",      "version", "kernel", "vermagic",
+					    "compiler",  "flavour", "arch",   "symbols",
+					    "signed_by", "size",    "sha256" };
+	cleanup_json struct json *known = json_build("{}");
+
+	for (size_t i = 0; known && i < ARRAY_SIZE(keys); i++) {
+		const struct json *value = json_get(entry, keys[i]);
+		enum json_kind kind = json_kind(value);
+
+		if ((kind == JSON_KIND_STRING || kind == JSON_KIND_INT) &&
+		    json_set(known, keys[i], json_build("O", value)) < 0)
+			return NULL;
+	}
+	return take_ptr(known);
+}
+
+static const char *take_archive(const struct json *json, struct index_file *entry)
+{
+	const char *why = take_common(json, entry->name, &entry->size, entry->sha256);
+
+	return why ? why : text_ends(entry->name, ".tar.gz") ? NULL : "is no .tar.gz";
+}
+
 static int read_modules(struct index *index, const struct json *json, struct error *err)
 {
 	const struct json *list;
@@ -294,15 +320,13 @@ static int read_modules(struct index *index, const struct json *json, struct err
 
 	for (size_t i = 0; i < json_count(list); i++) {
 		struct index_file entry = { .kind = PACKAGE_NONE };
-		const char *why = take_common(json_at(list, i), entry.name, &entry.size,
-					      entry.sha256);
+		const char *why = take_archive(json_at(list, i), &entry);
 		char where[32];
 
 		(void)text_format(where, sizeof(where), "modules[%zu]", i);
 		if (why)
 			warn(index, where, why);
-		else if (json_append(index->modules, json_build("O", json_at(list, i))) <
-			 0)
+		else if (json_append(index->modules, known_keys(json_at(list, i))) < 0)
 			return out_of_memory(err);
 	}
 	return check_modules(index->modules, err);

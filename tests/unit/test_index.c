@@ -281,12 +281,26 @@ static void a_damaged_archive_of_modules_is_skipped(void **state)
 {
 	cleanup_index struct index *index = index_of(
 		"", MODULES ",{'name':'../x.tar.gz'," CONTENT "},{'name':'y.tar.gz',"
-			    "'size':1,'sha256':'abc'}");
+			    "'size':1,'sha256':'abc'},{'name':'y.zip'," CONTENT "}");
 
 	(void)state;
 	assert_int_equal(json_count(index->modules), 1);
-	assert_int_equal(index->warning_count, 2);
+	assert_int_equal(index->warning_count, 3);
 	assert_string_equal(index->warnings[0], "modules[1] has an unsafe name: skipped");
+	assert_string_equal(index->warnings[2], "modules[3] is no .tar.gz: skipped");
+}
+
+/* Otherwise a document that can just be read is one that can just not be read again. */
+static void of_an_archive_of_modules_only_what_is_known_is_kept(void **state)
+{
+	cleanup_index struct index *index =
+		index_of("", "{'name':'m.tar.gz'," CONTENT ",'vermagic':'6.1.0 SMP',"
+			     "'signed_by':null,'arch':['x86_64'],'later':[[[1]]]}");
+	cleanup_free char *text = json_print(index->modules);
+
+	(void)state;
+	assert_string_equal(text, "[{\"name\":\"m.tar.gz\",\"vermagic\":\"6.1.0 SMP\","
+				  "\"size\":400,\"sha256\":\"" SHA "\"}]");
 }
 
 static void more_warnings_than_anybody_reads_are_not_kept(void **state)
@@ -376,6 +390,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_member_is_skipped_alone),
 		cmocka_unit_test(a_member_may_end_where_the_bundle_does),
 		cmocka_unit_test(a_damaged_archive_of_modules_is_skipped),
+		cmocka_unit_test(of_an_archive_of_modules_only_what_is_known_is_kept),
 		cmocka_unit_test(more_warnings_than_anybody_reads_are_not_kept),
 		cmocka_unit_test(an_index_that_cannot_be_meant_is_refused),
 		cmocka_unit_test(an_index_without_lists_is_an_empty_one),
