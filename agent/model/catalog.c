@@ -284,8 +284,8 @@ enum catalog_verdict catalog_judge(const struct catalog *catalog,
 		enum catalog_verdict verdict;
 		const char *why;
 
-		if (strcasecmp(text_of(driver, "type"), "guest") != 0 ||
-		    strcmp(text_of(driver, "version"), guest_version) != 0 ||
+		if (strcmp(text_of(driver, "version"), guest_version) != 0 ||
+		    strcasecmp(text_of(driver, "type"), "guest") != 0 ||
 		    !list_names(json_get(driver, "os"), "Linux"))
 			continue;
 

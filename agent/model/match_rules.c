@@ -71,6 +71,19 @@ static void ask_catalog(const struct match_work *work, struct match_entry *entry
 	}
 }
 
+/* A version has one answer, and a repository of thousands of files may repeat it. */
+static bool take_answer(const struct match_work *work, struct match_entry *entry)
+{
+	for (const struct match_entry *known = work->entries; known < entry; known++) {
+		if (strcmp(known->package->version, entry->package->version) != 0)
+			continue;
+		entry->verdict = known->verdict;
+		entry->catalog_why = known->catalog_why;
+		return true;
+	}
+	return false;
+}
+
 int match_rules_prepare(const struct match_input *input, struct match_work *ret_work,
 			struct error *err)
 {
@@ -93,7 +106,8 @@ int match_rules_prepare(const struct match_input *input, struct match_work *ret_
 		check_usable(input, entry);
 		entry->later = work.host_branch != 0 &&
 			       version_branch(entry->package->version) > work.host_branch;
-		ask_catalog(&work, entry);
+		if (!take_answer(&work, entry))
+			ask_catalog(&work, entry);
 
 		if (entry->unusable[0])
 			continue;

@@ -70,7 +70,7 @@ static int read_value(struct reader *reader, const yaml_event_t *event, unsigned
 static int read_items(struct reader *reader, unsigned depth, struct json *array,
 		      struct error *err)
 {
-	for (;;) {
+	for (size_t count = 0;; count++) {
 		cleanup(yaml_event_delete) yaml_event_t event = { 0 };
 		struct json *item = NULL;
 
@@ -78,6 +78,9 @@ static int read_items(struct reader *reader, unsigned depth, struct json *array,
 			return -1;
 		if (event.type == YAML_SEQUENCE_END_EVENT)
 			return 0;
+		if (count == CATALOG_YAML_LIST_MAX)
+			return refuse(&event.start_mark,
+				      "a list longer than any catalog's", err);
 		if (read_value(reader, &event, depth + 1, &item, err) < 0)
 			return -1;
 		if (json_append(array, item) < 0)

@@ -14,6 +14,7 @@
 #define CATALOG_YAML_MAX (2u << 20) /* bytes; the real one has half a million */
 #define CATALOG_YAML_DEPTH_MAX 16
 #define CATALOG_YAML_NODES_MAX 200000
+#define CATALOG_YAML_LIST_MAX 4096 /* entries of any one list: each is asked of each */
 
 /*
  * {"branch":[...],"driver":[...]}: every scalar as the text that stands there (470.60

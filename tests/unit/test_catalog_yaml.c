@@ -110,6 +110,17 @@ static void a_catalog_has_its_limits(void **state)
 	assert_int_equal(catalog_yaml_read(text, sizeof(text), &json, &err), -1);
 	assert_string_equal(err.text, "it is larger than 2 MiB");
 	assert_int_equal(catalog_yaml_read(text, sizeof(text) - 1, &json, &err), -1);
+	assert_string_equal(err.text, "line 1: a list longer than any catalog's");
+
+	/* Lists of 99 values each, 200 bytes. */
+	for (size_t i = strlen("driver: ["), at = 0; i < sizeof(text) - 1; i++) {
+		text[i] = at == 198            ? ']'
+			  : at == 0            ? '['
+			  : at % 2 && at < 198 ? 'a'
+					       : ',';
+		at = at == 199 ? 0 : at + 1;
+	}
+	assert_int_equal(catalog_yaml_read(text, sizeof(text) - 1, &json, &err), -1);
 	assert_string_equal(err.text, "line 1: more values than any catalog has");
 }
 

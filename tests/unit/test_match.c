@@ -2,6 +2,7 @@
 #include "model/match.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/text.h"
 #include "support/cmocka.h"
@@ -364,6 +365,37 @@ static void every_vgpu_has_a_say_in_the_catalog(void **state)
 				",'deny':{'gpu':[{'devid':'0x2230'}]}")));
 	assert_chosen(scene, MATCH_BRANCH, RUN("535.54.03"));
 	assert_non_null(strstr(why_of(scene, RUN("535.161.07")), "denied for this GPU"));
+}
+
+/* In all that a manifest and a catalog may hold it would be hours. */
+static void the_catalog_is_asked_once_for_a_version(void **state)
+{
+	enum { FILES = 300, DRIVERS = 1000 };
+	static const char driver[] = "{'version':'535.161.08','branch':'R538_27',"
+				     "'type':'guest','os':['Linux']},";
+	static const char branches[] = "{'branch':[{'name':'R538_27','type':'host'},"
+				       "{'name':'R538_27','type':'guest'}],'driver':[";
+	static char catalog[sizeof(branches) + DRIVERS * sizeof(driver)];
+	static char names[FILES * 64];
+	struct scene *scene = *state;
+	char *at = stpcpy(catalog, branches);
+	clock_t begin;
+
+	set_host(scene, "535.161.05");
+	for (size_t i = 0; i < DRIVERS; i++)
+		at = stpcpy(at, driver);
+	(void)stpcpy(at - 1, "]}");
+	at = names;
+	for (size_t i = 0; i < FILES; i++)
+		at += sprintf(at, "%zu/" RUN("535.161.08") " ", i);
+	at[-1] = '\0';
+	set_files(scene, names, catalog);
+	begin = clock();
+
+	assert_int_equal(decide(scene), 0);
+
+	assert_int_equal(scene->match.rule, MATCH_CATALOG);
+	assert_true(clock() - begin < 5 * CLOCKS_PER_SEC);
 }
 
 static void a_named_version_is_that_or_nothing(void **state)
@@ -795,6 +827,7 @@ int main(void)
 		TEST(every_known_host_gets_its_guest),
 		TEST(the_catalog_allows_and_vetoes),
 		TEST(every_vgpu_has_a_say_in_the_catalog),
+		TEST(the_catalog_is_asked_once_for_a_version),
 		TEST(a_named_version_is_that_or_nothing),
 		TEST(a_named_version_must_not_contradict_the_host),
 		TEST(a_named_version_needs_no_host),
