@@ -36,8 +36,8 @@ static double interval_of(const struct retry *retry, enum retry_class class)
 	return growth < GROWTH_MAX ? growth : GROWTH_MAX;
 }
 
-/* Whether another try is worth it; then it is counted. */
-static bool allow(struct retry *retry, enum retry_class class, double interval)
+/* Whether another try, `mean` intervals from now, is worth it; then it is counted. */
+static bool allow(struct retry *retry, enum retry_class class, double mean)
 {
 	unsigned limit = class == RETRY_SLOW && retry->limit > SLOW_LIMIT ? SLOW_LIMIT
 									  : retry->limit;
@@ -45,7 +45,7 @@ static bool allow(struct retry *retry, enum retry_class class, double interval)
 	if (class == RETRY_BUSY) {
 		if (retry->patience >= PATIENCE * limit)
 			return false;
-		retry->patience += interval / 2; /* what is slept of it on average */
+		retry->patience += mean;
 		retry->failures = 0;
 		return true;
 	}
@@ -58,18 +58,20 @@ static bool allow(struct retry *retry, enum retry_class class, double interval)
 bool retry_next(struct retry *retry, enum retry_class class, double after_s,
 		double chance, double *ret_seconds)
 {
-	double interval = interval_of(retry, class), base_s = retry->base_ms / 1000.0;
+	double base_s = retry->base_ms / 1000.0;
+	double spread = interval_of(retry, class) * base_s;
 
 	if (!(after_s > 0))
 		after_s = 0;
 	if (after_s > AFTER_MAX_S)
 		after_s = AFTER_MAX_S;
-	if (!allow(retry, class, interval))
+	if (spread < after_s)
+		spread = after_s;
+	if (!allow(retry, class, (after_s + spread / 2) / base_s))
 		return false;
 
 	retry->grown++;
-	*ret_seconds = after_s + chance * (interval * base_s > after_s ? interval * base_s
-								       : after_s);
+	*ret_seconds = after_s + chance * spread;
 	return true;
 }
 

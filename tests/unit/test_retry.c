@@ -81,6 +81,18 @@ static void a_busy_server_is_waited_for_an_hour(void **state)
 	assert_true(tries > 40);
 }
 
+static void what_a_busy_server_asks_for_uses_up_the_patience_too(void **state)
+{
+	struct retry retry = { .limit = 8, .base_ms = 5000 };
+	double seconds, sum = 0;
+
+	(void)state;
+	while (sum < 1e6 && retry_next(&retry, RETRY_BUSY, 600, 0.5, &seconds))
+		sum += seconds;
+
+	assert_in_range((unsigned)sum, 3600, 3600 + 900);
+}
+
 static void a_server_that_answers_takes_back_the_failures(void **state)
 {
 	struct retry retry = { .limit = 2, .base_ms = 5000 };
@@ -177,6 +189,7 @@ int main(void)
 		cmocka_unit_test(
 			who_got_the_same_retry_after_comes_back_spread_over_as_long_again),
 		cmocka_unit_test(a_busy_server_is_waited_for_an_hour),
+		cmocka_unit_test(what_a_busy_server_asks_for_uses_up_the_patience_too),
 		cmocka_unit_test(a_server_that_answers_takes_back_the_failures),
 		cmocka_unit_test(a_slow_class_is_tried_twice_and_far_apart),
 		cmocka_unit_test(no_retries_means_none),
