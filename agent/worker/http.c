@@ -339,6 +339,14 @@ static int fail(struct http *http, struct http_hop *hop, CURLcode code, struct e
 		return -1;
 	}
 
+	/* libcurl shows all of it, with user and password. */
+	if (text_starts(http->reason, "Unsupported proxy")) {
+		hop->class = RETRY_NEVER;
+		(void)error_set(err, ERROR_USAGE, "the proxy's URL cannot be read");
+		return error_hint(err, "http.proxy, or the environment's http_proxy, is "
+				       "http://[user:password@]host[:port]");
+	}
+
 	text_sanitize(http->reason);
 	(void)error_set(err, ERROR_NETWORK, "%s",
 			http->reason[0] ? http->reason : curl_easy_strerror(code));

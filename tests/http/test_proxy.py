@@ -115,6 +115,15 @@ class Proxies(unittest.TestCase):
         self.assertNotIn("pa55", str(outcome.error))
         self.assertEqual(len(self.proxy.asked), 1)
 
+    def test_a_url_of_a_proxy_that_cannot_be_read_is_not_shown(self):
+        for proxy in ("http://user:pa55@[::bad/", "http://user:pa55@host:99999/", "gopher://user:pa55@host/"):
+            for options in ({"proxy": proxy}, {"environment": {"http_proxy": proxy}}):
+                with self.subTest(options):
+                    outcome = fetch(self.url, DATA, **options)
+                    self.assertEqual(outcome.error["name"], "usage")
+                    self.assertEqual(outcome.error["message"], f"{self.url}: the proxy's URL cannot be read")
+                    self.assertNotIn("pa55", str(outcome.error))
+
     def tunnel(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
