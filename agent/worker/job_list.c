@@ -287,6 +287,14 @@ static int read_own_catalog(const struct json *request, struct http *http,
 	return listing->failed ? error_set_errno(err, ENOMEM, "reading the catalog") : 0;
 }
 
+/* Where the index must be signed nothing else of the server's has a say. */
+static int skip_own_catalog(struct listing *listing, struct error *err)
+{
+	warn(listing, CATALOG " is not used: driver.index_key is set, and nobody signed "
+			      "it; driver.catalog can name it");
+	return listing->failed ? error_set_errno(err, ENOMEM, "reading the catalog") : 0;
+}
+
 /* `ret_catalog` stays NULL where there is none. */
 static int read_catalog(const struct json *request, struct http *http,
 			struct listing *listing, struct json **ret_catalog,
@@ -294,10 +302,13 @@ static int read_catalog(const struct json *request, struct http *http,
 {
 	const char *wanted = json_get_string(request, "catalog");
 	int fd = (int)json_get_int(request, "catalog_input", -1);
+	bool keys = json_get_int(request, "index_keys", -1) >= 0;
 	int result = 0;
 
 	if (fd >= 0)
 		result = read_catalog_file(fd, ret_catalog, err);
+	else if (keys && wanted && strcmp(wanted, "auto") == 0 && listing->has_catalog)
+		result = skip_own_catalog(listing, err);
 	else if (wanted && strcmp(wanted, "auto") == 0 && listing->has_catalog)
 		result = read_own_catalog(request, http, listing, ret_catalog, err);
 	else if (wanted && strcmp(wanted, "auto") != 0 && strcmp(wanted, "none") != 0)

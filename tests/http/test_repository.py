@@ -153,6 +153,18 @@ class Repository(unittest.TestCase):
         self.serve("PULP_MANIFEST", line(RUN))
         self.assertEqual(self.list("auto", [memfd(CATALOG)], catalog_input=4).result["catalog"], {"driver": [DRIVER]})
 
+    def test_with_a_key_for_the_index_one_that_the_repository_merely_has_is_not_used(self):
+        self.serve("PULP_MANIFEST", line(RUN) + line("vgpuDriverCatalog.yaml", hashlib.sha256(CATALOG).hexdigest(), len(CATALOG)))
+        self.serve("vgpuDriverCatalog.yaml", CATALOG)
+        self.serve(INDEX, index(ENTRY))
+        self.serve(INDEX + ".sig", sign(ED25519, index(ENTRY)))
+        outcome = self.list("auto", [memfd(key(*ED25519)[1])], index_keys=4)
+        self.assertIsNone(outcome.result["catalog"])
+        [warning] = outcome.result["warnings"]
+        self.assertIn("vgpuDriverCatalog.yaml is not used: driver.index_key is set", warning)
+        named = self.list(self.server.base + ROOT + "vgpuDriverCatalog.yaml", [memfd(key(*ED25519)[1])], index_keys=4)
+        self.assertEqual((named.result["catalog"], named.result["warnings"]), ({"driver": [DRIVER]}, []))
+
     # The index
 
     def signed(self, content, signature, *keys):
