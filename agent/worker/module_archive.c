@@ -126,8 +126,11 @@ static int end_member(struct tar_taker *taker, struct error *err)
 
 	if (reading->at_manifest) {
 		reading->at_manifest = false;
-		return json_parse(reading->manifest.data ? reading->manifest.data : "",
-				  reading->manifest.size, &archive->manifest, err);
+		if (json_parse(reading->manifest.data ? reading->manifest.data : "",
+			       reading->manifest.size, &archive->manifest, err) == 0)
+			return 0;
+		(void)error_prefix(err, MANIFEST);
+		return error_recode(err, ERROR_INTEGRITY);
 	}
 	file = &archive->files[archive->count - 1];
 	if (file->fd >= 0 && sink_file_end(&reading->file, err) < 0)

@@ -233,6 +233,8 @@ static void its_members_are_exactly_what_the_manifest_says(void **state)
 
 		if ((result == 0) != cases[i].good)
 			fail_msg("%s: %s", cases[i].what, err.text);
+		if (result < 0 && err.code != ERROR_INTEGRITY)
+			fail_msg("%s: %s", cases[i].what, error_code_name(err.code));
 	}
 }
 
