@@ -213,6 +213,7 @@ static int fill(struct repository *repository, const struct json *json, struct e
 	if (json_kind(index) == JSON_KIND_OBJECT &&
 	    index_from_json(index, &repository->index, err) < 0)
 		return -1;
+	repository->index_signed &= repository->index != NULL;
 	if (fill_files(repository, json_get(json, "files"), err) < 0)
 		return -1;
 	if (json_kind(catalog) == JSON_KIND_OBJECT)

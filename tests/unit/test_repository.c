@@ -82,6 +82,21 @@ static void with_index(const char *files, bool is_signed,
 		fail_msg("%s", err.text);
 }
 
+static void without_an_index_there_is_no_signed_one(void **state)
+{
+	cleanup(repository_done) struct repository repository = { 0 };
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(read_text("{\"source\":\"manifest\",\"files\":[],"
+				   "\"index\":null,\"index_signed\":true}",
+				   &repository, &err),
+			 0);
+
+	assert_null(repository.index);
+	assert_false(repository.index_signed);
+}
+
 static void what_the_index_says_of_a_file_wins_over_its_name(void **state)
 {
 	cleanup(repository_done) struct repository repository = { 0 };
@@ -196,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_workers_answer_becomes_packages),
 		cmocka_unit_test(an_index_page_gives_names_only),
+		cmocka_unit_test(without_an_index_there_is_no_signed_one),
 		cmocka_unit_test(what_the_index_says_of_a_file_wins_over_its_name),
 		cmocka_unit_test(manifest_and_index_that_contradict_each_other),
 		cmocka_unit_test(what_a_signed_index_does_not_name_is_passed_over),
