@@ -9,8 +9,7 @@ CMD_RUN(cmd_build_modules)
 	int result;
 
 	if (args->agent.kernel_count != 1 || !args->output) {
-		(void)error_set(err, ERROR_USAGE,
-				"build-modules: one --kernel and --output are needed");
+		(void)error_set(err, ERROR_USAGE, "one --kernel and --output are needed");
 		return error_hint(err, "vgpu-guest-agent build-modules --kernel REL "
 				       "--driver FILE --output FILE");
 	}

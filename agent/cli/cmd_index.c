@@ -8,7 +8,7 @@
 CMD_RUN(cmd_index)
 {
 	if (args->operand_count == 0)
-		return error_set(err, ERROR_USAGE, "index: which files?");
+		return error_set(err, ERROR_USAGE, "which files?");
 	return indexing_make(agent, args->operands, args->operand_count, args->previous,
 			     ret_report, err);
 }

@@ -299,7 +299,7 @@ int settings_read_metadata(struct settings *settings, const struct json *object,
 	*next = *settings;
 	json_each(object, walk_metadata, &walk);
 	if (walk.result < 0)
-		return error_prefix(err, "metadata");
+		return -1;
 
 	*settings = *next;
 	return 0;

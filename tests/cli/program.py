@@ -180,6 +180,7 @@ class Case(unittest.TestCase):
         value = self.json(*command, status=status, **more)
         self.assertEqual(value["error"]["step"], step, self.last)
         self.assertIn(words, value["error"]["message"], self.last)
+        self.assertFalse(value["error"]["message"].startswith(f"{step}:"), self.last)
         if hint:
             self.assertIn(hint, value["error"]["hint"] or "", self.last)
         return value

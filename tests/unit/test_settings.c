@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "support/cmocka.h"
 
 #define FILE_NAME "/etc/vgpu-guest-agent/agent.conf"
@@ -360,7 +361,8 @@ static void a_mistyped_pin_in_the_metadata_is_an_error(void **state)
 		assert_int_equal(settings_read_metadata(*state, object, warnings, &err),
 				 -1);
 		assert_int_equal(err.code, ERROR_USAGE);
-		assert_ptr_equal(strstr(err.text, "metadata: "), err.text);
+		if (!text_starts(err.text, "driver") && !text_starts(err.text, "license"))
+			fail_msg("%s: %s", cases[i], err.text);
 	}
 }
 
