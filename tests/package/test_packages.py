@@ -91,6 +91,18 @@ def claim_an_upgrade_keeps_what_the_operator_changed(guest, work):
     need("1.2" in must(guest.root, "dpkg-query", "--showformat=${Version}", "--show", "vgpu-guest-agent"), "not upgraded")
 
 
+def claim_the_hook_keeps_the_modules_of_a_kernel_that_is_upgraded(guest, work):
+    folder = f"{guest.root}/lib/modules/9.9.9-gone/updates/vgpu-guest-agent"
+    hook = "/etc/kernel/postrm.d/vgpu-guest-agent"
+    os.makedirs(folder)
+    for words in ("upgrade 6.1.2-1", "'upgrade' '6.1.2-1'", "purge"):
+        must(guest.root, "env", f"DEB_MAINT_PARAMS={words}", hook, "9.9.9-gone")
+        need(os.path.exists(folder), f"{words}: the modules are gone")
+    must(guest.root, "env", "DEB_MAINT_PARAMS=remove", hook, "9.9.9-gone")
+    need(not os.path.exists(folder), "the modules are still there")
+    shutil.rmtree(f"{guest.root}/lib/modules/9.9.9-gone")
+
+
 def claim_removal_leaves_configuration_and_driver_and_nothing_that_starts(guest, work):
     os.makedirs(f"{guest.root}/var/lib/vgpu-guest-agent/backup", exist_ok=True)
     must(guest.root, "systemctl", "enable", "vgpu-guest-agent.service")  # whoever names the service means the timer, too
@@ -100,6 +112,16 @@ def claim_removal_leaves_configuration_and_driver_and_nothing_that_starts(guest,
     left = [path for path in ours(guest.root) if not path.startswith(("/etc/vgpu-guest-agent", "/etc/kernel", "/var/"))]
     need(not left, left)
     need(os.path.exists(f"{guest.root}/var/lib/vgpu-guest-agent/backup"), "the state is gone")
+
+
+def claim_what_was_removed_and_comes_back_is_enabled_again(guest, work):
+    must(guest.root, "dpkg", "--install", "/new.deb")
+    need(os.path.islink(f"{guest.root}/{LINK}"), "the timer is not enabled")
+    must(guest.root, "systemctl", "disable", "vgpu-guest-agent.timer")
+    must(guest.root, "dpkg", "--remove", "vgpu-guest-agent")
+    must(guest.root, "dpkg", "--install", "/new.deb")
+    need(not os.path.lexists(f"{guest.root}/{LINK}"), "what the operator disabled is enabled")
+    must(guest.root, "dpkg", "--remove", "vgpu-guest-agent")
 
 
 def claim_a_hook_that_stayed_behind_harms_no_kernel(guest, work):
