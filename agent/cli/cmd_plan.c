@@ -41,17 +41,24 @@ static void print_checks(const struct json *checks)
 
 static void print_driver(const struct json *driver)
 {
+	char bytes[40] = "";
+
 	if (json_kind(driver) != JSON_KIND_OBJECT) {
 		(void)puts("Driver  none");
 		return;
 	}
+	if (json_get_int(driver, "bytes", 0) > 0)
+		(void)snprintf(bytes, sizeof(bytes), ", %.1f MiB",
+			       (double)json_get_int(driver, "bytes", 0) / 1048576.0);
 	(void)printf("Driver  %s, rule \"%s\"\n", cmd_word(driver, "version"),
 		     cmd_word(driver, "rule"));
 	if (cmd_word(driver, "url")[0])
-		(void)printf("From    %s\n        %.1f MiB, integrity: %s\n",
-			     cmd_word(driver, "url"),
-			     (double)json_get_int(driver, "size", 0) / 1048576.0,
-			     cmd_word(driver, "integrity"));
+		(void)printf(
+			"From    %s\n        %.1f MiB, integrity: %s, transfer: %s%s\n",
+			cmd_word(driver, "url"),
+			(double)json_get_int(driver, "size", 0) / 1048576.0,
+			cmd_word(driver, "integrity"), cmd_word(driver, "transfer"),
+			bytes);
 }
 
 CMD_PRINT(cmd_plan_print)

@@ -245,8 +245,11 @@ int plan_make(struct agent *agent, struct json **ret_report, struct error *err)
 	struct plan plan = { .agent = agent, .match = ERROR_INIT, .fetch = ERROR_INIT };
 	int result;
 
+	/* Of what run ends with plan has no 7: a kernel that is not there is a wrong
+	 * name. */
 	if (survey(agent, err) < 0)
-		return -1;
+		return err->code == ERROR_PREREQUISITES ? error_recode(err, ERROR_USAGE)
+							: -1;
 
 	result = decide(&plan, err);
 	*ret_report = report_json(&plan);

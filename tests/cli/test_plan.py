@@ -439,6 +439,7 @@ class Checks(Plans):
 
     def test_a_kernel_that_is_not_installed(self):
         self.repository.name(RUNS[0])
+        self.error(2, "detect", "9.9.9", "plan", "--kernel", "9.9.9", sysfs=vgpu(), sets=self.repository.sets, hint="detect")
         self.error(7, "detect", "9.9.9", "run", "--kernel", "9.9.9", sysfs=vgpu(), sets=self.repository.sets, hint="detect")
 
     def test_a_kernel_that_is_no_release(self):
