@@ -66,27 +66,56 @@ static size_t words_of(const struct args *args, const struct command *command)
 	return two ? 2 : 1;
 }
 
+/* The commands whose first word this is, as a hint: "token check", "token install". */
+static bool name_group(const char *word, struct error *err)
+{
+	char names[128] = "";
+	size_t length = 0;
+
+	for (size_t i = 0; i < command_table_size; i++) {
+		struct span first, second;
+
+		if (span_split(span_of(command_table[i].name), ' ', &first, &second) &&
+		    span_equals(first, word) && length < sizeof(names))
+			length += (size_t)snprintf(names + length, sizeof(names) - length,
+						   "%s\"%s\"", length ? " or " : "",
+						   command_table[i].name);
+	}
+	if (length)
+		(void)error_hint(err, "%s", names);
+	return length > 0;
+}
+
 static int unknown(const struct args *args, struct error *err)
 {
 	const struct command *nearest = NULL;
-	unsigned best = 4; /* farther is no typo */
+	unsigned best = (unsigned)strlen(args->operands[0]) / 2; /* more is no typo */
 	char name[64];
 
+	best = best > 3 ? 3 : best;
 	(void)text_format(name, sizeof(name), "%s%s%s", args->operands[0],
 			  args->operand_count > 1 ? " " : "",
 			  args->operand_count > 1 ? args->operands[1] : "");
 	for (size_t i = 0; i < command_table_size; i++) {
 		const char *candidate = command_table[i].name;
-		unsigned distance = text_distance(
-			strchr(candidate, ' ') ? name : args->operands[0], candidate);
+		bool two = strchr(candidate, ' ') != NULL;
+		const char *typed = two ? name : args->operands[0];
+		unsigned distance = text_distance(typed, candidate);
 
-		if (distance < best) {
+		if (two && args->operand_count < 2)
+			continue;
+		/* What was only begun is no typo at all. */
+		if (args->operand_count == 1 && text_starts(candidate, typed))
+			distance = 0;
+		if (distance <= best) {
 			best = distance;
 			nearest = &command_table[i];
 		}
 	}
 
 	(void)error_set(err, ERROR_USAGE, "no command \"%s\"", args->operands[0]);
+	if (args->operand_count == 1 && name_group(args->operands[0], err))
+		return -1;
 	if (nearest)
 		return error_hint(err, "did you mean \"%s\"?", nearest->name);
 	return error_hint(err, "\"vgpu-guest-agent --help\" lists the commands");

@@ -166,6 +166,12 @@ static bool answer_at_once(struct args *args, const struct command **command,
 		*ret_status = end_output("version");
 		return true;
 	}
+	if (args->operand_count > 0 && strcmp(args->operands[0], "help") == 0) {
+		args->operand_count--;
+		memmove(args->operands, args->operands + 1,
+			args->operand_count * sizeof(args->operands[0]));
+		args->help = true;
+	}
 	if (args->help && args->operand_count == 0) {
 		command_print_help(stdout, NULL);
 		*ret_status = end_output("help");

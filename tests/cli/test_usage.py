@@ -45,6 +45,12 @@ class CommandLine(Case):
             with self.subTest(command):
                 self.assertIn(option, self.text(*command.split(), "--help").out)
 
+    def test_help_is_a_command_too(self):
+        for words, option in (("help",), "--help"), (("help", "run"), "run --help"), (("help", "token", "check"), "token check --help"):
+            with self.subTest(words):
+                self.assertEqual(self.text(*words).out, self.text(*option.split()).out)
+        self.text("help", "nonsense", status=2)
+
     def test_usage_errors(self):
         for words, said in (((), "which command"), (("nonsense",), 'no command "nonsense"'), (("--nonsense",), "--nonsense"),
                             (("detect", "--nonsense"), "--nonsense"), (("detect", "-z"), "-z"),
