@@ -161,7 +161,7 @@ def retries(requests):
 
 
 AROUND = 3  # seconds before and after
-FEW = 10  # in a second: chance alone
+FEW = 20  # in a second: more than twice those around it may be chance
 
 
 def burst(times):
