@@ -129,11 +129,15 @@ static const char *last_component(const char *path)
 	return dot ? dot + 1 : path;
 }
 
-/* A right name in the wrong section is as near as a slip of the pen in the right one. */
+/*
+ * A right name in the wrong section is as near as a slip of the pen in the right one, and
+ * one that was only begun is no slip at all.
+ */
 static unsigned key_distance(const char *path, const char *known)
 {
-	unsigned whole = text_distance(path, known);
-	unsigned last = 1 + text_distance(last_component(path), last_component(known));
+	const char *name = last_component(path), *other = last_component(known);
+	unsigned whole = text_starts(known, path) ? 0 : text_distance(path, known);
+	unsigned last = 1 + (text_starts(other, name) ? 0 : text_distance(name, other));
 
 	return whole < last ? whole : last;
 }
@@ -148,7 +152,7 @@ const char *settings_table_nearest(const char *path)
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		unsigned distance = text_distance(path, sections[i]);
 
-		if (distance < best) {
+		if (distance > 0 && distance < best) {
 			best = distance;
 			nearest = sections[i];
 		}
