@@ -11,15 +11,16 @@
 #include "model/settings_table.h"
 
 #define KERNELS "ls /lib/modules 2>/dev/null"
+#define FILES "COMPREPLY=($(compgen -f -- \"$cur\")); compopt -o filenames"
 #define LEVELS "error warning notice info debug"
 
 /* What stands for a value of this name, by shell. */
 static const struct value {
 	const char *name, *bash, *zsh, *fish;
 } values[] = {
-	{ "FILE", "COMPREPLY=($(compgen -f -- \"$cur\"))", ":file:_files", "-r -F" },
-	{ "DIR", "COMPREPLY=($(compgen -d -- \"$cur\"))", ":folder:_files -/",
-	  "-x -a '(__fish_complete_directories)'" },
+	{ "FILE", FILES, ":file:_files", "-r -F" },
+	{ "DIR", "COMPREPLY=($(compgen -d -- \"$cur\")); compopt -o filenames",
+	  ":folder:_files -/", "-x -a '(__fish_complete_directories)'" },
 	{ "REL", "COMPREPLY=($(compgen -W \"$(" KERNELS ")\" -- \"$cur\"))",
 	  ":release:($(" KERNELS "))", "-x -a '(" KERNELS ")'" },
 	{ "LEVEL", "COMPREPLY=($(compgen -W \"" LEVELS "\" -- \"$cur\"))",
@@ -110,12 +111,32 @@ static bool put_second_words(FILE *out, struct span first)
 	return any;
 }
 
+/* --output is there twice: where the command is not asked, the one that takes a file
+ * stands for both. */
+static bool comes_again(size_t index)
+{
+	for (size_t i = index + 1; i < args_count(); i++) {
+		if (strcmp(args_at(i)->name, args_at(index)->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Every option that takes a value, as a pattern: "|--config|--root". */
+static void put_takers(FILE *out)
+{
+	for (size_t i = 0; i < args_count(); i++) {
+		if (args_at(i)->value && !comes_again(i))
+			(void)fprintf(out, "|--%s", args_at(i)->name);
+	}
+}
+
 static void put_bash_values(FILE *out)
 {
 	for (size_t i = 0; i < args_count(); i++) {
 		const struct value *value = value_of(args_at(i));
 
-		if (value)
+		if (value && !comes_again(i))
 			(void)fprintf(out, "    --%s) %s; return ;;\n", args_at(i)->name,
 				      value->bash);
 	}
@@ -149,30 +170,35 @@ void complete_bash(FILE *out)
 		    "_vgpu_guest_agent()\n{\n"
 		    "    local cur=${COMP_WORDS[COMP_CWORD]} "
 		    "prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-		    "    local word skip= command= words= options= files= keys=\"",
+		    "    local word value= skip= command= words= options= files= keys=\"",
 		    out);
 	put_keys(out);
-	(void)fputs("\"\n    COMPREPLY=()\n    case $prev in\n", out);
+	/* To bash the "=" of "--kernel=REL" is a word of its own. */
+	(void)fputs("\"\n    COMPREPLY=()\n"
+		    "    if [ \"$cur\" = = ]; then\n        cur= value=1\n"
+		    "    elif [ \"$prev\" = = ]; then\n"
+		    "        prev=${COMP_WORDS[COMP_CWORD-2]} value=1\n    fi\n"
+		    "    case $prev in\n",
+		    out);
 	put_bash_values(out);
 	(void)fputs("    esac\n"
+		    "    [ -z \"$value\" ] || return\n"
 		    "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+		    "        [ \"$word\" != = ] || { skip=1; continue; }\n"
 		    "        [ -z \"$skip\" ] || { skip=; continue; }\n"
-		    "        case $word in\n        =",
+		    "        case $word in\n        ''",
 		    out);
-	for (size_t i = 0; i < args_count(); i++) {
-		if (args_at(i)->value)
-			(void)fprintf(out, "|--%s", args_at(i)->name);
-	}
+	put_takers(out);
 	(void)fputs(") skip=1 ;;\n        -*) ;;\n"
 		    "        *) command=\"$command${command:+ }$word\" ;;\n"
-		    "        esac\n    done\n    case $command in\n",
+		    "        esac\n    done\n    [ -z \"$skip\" ] || return\n"
+		    "    case $command in\n",
 		    out);
 	put_bash_commands(out);
 	(void)fputs("    esac\n    case $cur in\n    -*) words=\"", out);
 	put_options(out, 0);
 	(void)fputs("$options\" ;;\n"
-		    "    *) [ -z \"$files\" ] || { COMPREPLY=($(compgen -f -- "
-		    "\"$cur\")); return; } ;;\n"
+		    "    *) [ -z \"$files\" ] || { " FILES "; return; } ;;\n"
 		    "    esac\n    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"
 		    "complete -F _vgpu_guest_agent vgpu-guest-agent\n",
 		    out);
@@ -268,10 +294,7 @@ void complete_zsh(FILE *out)
 		    "        [[ -z $skip ]] || { skip=; continue }\n"
 		    "        case $word in\n        ''",
 		    out);
-	for (size_t i = 0; i < args_count(); i++) {
-		if (args_at(i)->value)
-			(void)fprintf(out, "|--%s", args_at(i)->name);
-	}
+	put_takers(out);
 	(void)fputs(") skip=1 ;;\n        -*) ;;\n"
 		    "        *) command=\"$command${command:+ }$word\" ;;\n"
 		    "        esac\n    done\n    case $command in\n",

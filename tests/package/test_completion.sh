@@ -19,6 +19,7 @@ in_bash() { # LINE ending where TAB is pressed
     LINE=$1 MADE=$made bash --norc -c '
         compopt() { :; }
         . "$MADE/vgpu-guest-agent.bash"
+        LINE=${LINE//=/ = } LINE=${LINE/%= /=} # bash, too, makes a word of each =
         read -ra COMP_WORDS <<<"$LINE"
         case $LINE in *" ") COMP_WORDS+=("") ;; esac
         COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
@@ -34,6 +35,14 @@ check 'vgpu-guest-agent --json config sh' 'show'
 check 'vgpu-guest-agent --root /mnt status --wai' '--wait'
 check 'vgpu-guest-agent --log-level w' 'warning'
 check 'vgpu-guest-agent --set driver.up' 'driver.upgrade='
+check 'vgpu-guest-agent --log-level=w' 'warning'
+check 'vgpu-guest-agent --log-level=' 'error warning notice info debug'
+check 'vgpu-guest-agent --log-level=debug de' 'detect'
+check 'vgpu-guest-agent --set driver.upgrade=' ''
+check 'vgpu-guest-agent --set driver.upgrade=true status --wai' '--wait'
+check 'vgpu-guest-agent --set=driver.up' 'driver.upgrade='
+check 'vgpu-guest-agent validate --size ' ''
+check "vgpu-guest-agent build-modules --output $made/vgpu-guest-agent.f" "$made/vgpu-guest-agent.fish"
 check 'vgpu-guest-agent install --lo' '--log-level --lock-wait'
 check 'vgpu-guest-agent detect --ker' ''
 check "vgpu-guest-agent token check $made/vgpu-guest-agent.f" "$made/vgpu-guest-agent.fish"
