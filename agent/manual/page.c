@@ -149,6 +149,9 @@ static const char *type_name(const struct settings_key *key)
 static void put_key(FILE *out, const struct settings_key *key, struct span conf)
 {
 	struct span comment = comment_of(conf, key->path);
+	bool text = key->type != SETTINGS_INT && key->type != SETTINGS_BOOL &&
+		    key->type != SETTINGS_SOURCES;
+	const char *quote = text ? "\"" : ""; /* as in the file */
 
 	(void)fputs(".TP\n\\fB", out);
 	put(out, span_of(key->path));
@@ -157,7 +160,7 @@ static void put_key(FILE *out, const struct settings_key *key, struct span conf)
 		(void)fprintf(out, ", %d to %d", key->min, key->max);
 	else if (key->choices)
 		(void)fprintf(out, ": %s", key->choices);
-	(void)fprintf(out, "; default: \"%s\"%s)\n", key->initial,
+	(void)fprintf(out, "; default: %s%s%s%s)\n", quote, key->initial, quote,
 		      key->metadata ? "; also from the metadata" : "");
 	if (comment.len) {
 		put(out, comment);

@@ -87,7 +87,7 @@ static void a_key_is_explained_by_the_comment_of_its_own_section(void **state)
 	assert_int_equal(page("@KEYS@\n", conf, &text, &err), 0);
 
 	assert_non_null(strstr(text, "\\fBlicense.wait\\fR (a whole number, 0 to 86400; "
-				     "default: \"300\")\nseconds\n"));
+				     "default: 300)\nseconds\n"));
 	assert_non_null(
 		strstr(text, "also from the metadata)\n\\&.dots and \\-dashes\n"));
 	assert_null(strstr(text, "another wait"));
