@@ -46,7 +46,7 @@ const struct command command_table[] = {
 	  "check the configuration" },
 	{ "seal", cmd_seal, cmd_run_print, "", 0, ARGS_LOCK_WAIT,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
-	  "take token, identity and logs out, before a snapshot becomes an image" },
+	  "take token, trust and logs out, before a snapshot becomes an image" },
 	{ "uninstall", cmd_uninstall, cmd_run_print, "", 0, ARGS_LOCK_WAIT,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
 	  "take away what install and configure put in place" },
