@@ -18,6 +18,8 @@
 
 #define GRIDD_TIMEOUT_S 90
 #define SOURCE_INSTALLED "the installed token"
+#define HINT_GET_TOKEN \
+	"get one from the license server and run: vgpu-guest-agent token install FILE"
 
 bool licensing_is_needed(const struct agent *agent)
 {
@@ -190,9 +192,7 @@ static int no_token(struct agent *agent, struct outcome *outcome, struct error *
 		err, ERROR_TOKEN,
 		"there is no client configuration token: none in the metadata, no "
 		"license.token_file, none in " TOKEN_DIR);
-	return error_hint(err,
-			  "get one from the license server and run: vgpu-guest-agent "
-			  "token install FILE");
+	return error_hint(err, HINT_GET_TOKEN);
 }
 
 int licensing_token(struct agent *agent, struct outcome *outcome, struct error *err)
@@ -385,7 +385,8 @@ int licensing_check_missing(const char *path, struct json **ret_report, struct e
 		"not_before", "expires", "servers", "signature", "absent", "size", 0);
 	if (!*ret_report)
 		return error_set_errno(err, ENOMEM, "checking the token");
-	return error_set(err, ERROR_TOKEN, "%s: there is no token", path);
+	(void)error_set(err, ERROR_TOKEN, "%s: there is no token", path);
+	return error_hint(err, HINT_GET_TOKEN);
 }
 
 int licensing_check(struct agent *agent, struct json **ret_report, struct error *err)
@@ -410,8 +411,14 @@ int licensing_check(struct agent *agent, struct json **ret_report, struct error 
 		*ret_report = take_ptr(check);
 		return 0;
 	}
-	if (err->code == ERROR_NONE)
+	if (err->code == ERROR_NONE) {
 		(void)error_set(err, ERROR_TOKEN, "%s", warning);
+		(void)error_hint(
+			err,
+			"see whether the clock is right (date -u); else " HINT_GET_TOKEN);
+	} else {
+		(void)error_hint(err, HINT_GET_TOKEN);
+	}
 	*ret_report = take_ptr(check);
 	return error_prefix(err, "%s", source);
 }

@@ -27,6 +27,8 @@ class Check(Case):
         self.assertEqual([each["code"] for each in value["problems"]], list(problems))
         self.assertEqual(value["valid"], valid)
         self.assertEqual(value["size"], len(content))
+        if "error" in value:
+            self.assertIn("token install FILE", value["error"]["hint"] or "", content)
         return value
 
     def damaged(self, content, *problems):
