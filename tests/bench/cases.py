@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import statistics
 import subprocess
 
@@ -35,9 +36,10 @@ class Bench:
         self.path, self.rounds, self.results = path, rounds, {}
 
     def alternate(self, case, sides):
+        """Each round in another order, the same in each run: what a side leaves behind, free memory above all, meets each other side."""
         for number in range(1, self.rounds + 1):
-            for side, take in sides.items():
-                sample = take()
+            for side in random.Random(number).sample(list(sides), len(sides)):
+                sample = sides[side]()
                 self.results.setdefault((case, side), []).append(sample)
                 with open(self.path, "a") as file:
                     json.dump({"case": case, "side": side, "round": number, **sample}, file)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a command costs: wall time, CPU of its whole process tree, memory, bytes from the server; and the machine it ran on."""
+import glob
 import os
 import platform
 import re
@@ -32,6 +33,11 @@ def run(argv, cwd=None, environment=None):
     if child.returncode:
         raise Failed(f"{' '.join(argv)} ended with {child.returncode}:\n{text[-3000:].decode(errors='replace')}")
     return Sample(wall=wall, cpu=usage.ru_utime + usage.ru_stime), text
+
+
+def is_ballooned():
+    """Whether the hypervisor may take free memory away: then who writes first pays for getting it back."""
+    return bool(glob.glob("/sys/bus/virtio/drivers/virtio_balloon/virtio*"))
 
 
 def tree(pid):
