@@ -28,6 +28,8 @@ static const char *const apt_install[] = {
 	"install",
 	NULL,
 };
+/* dnf does so by itself for a file that is named. */
+static const char *const apt_replace[] = { "--allow-downgrades", "--reinstall", NULL };
 static const char *const apt_refresh[] = { "/usr/bin/apt-get", "-o", "Acquire::Retries=3",
 					   "update", NULL };
 static const char *const dpkg_repair[] = { "/usr/bin/dpkg", "--force-confold",
@@ -154,18 +156,21 @@ static int repair(const struct manager *manager, const struct run_result *failed
 int manager_install(const struct manager *manager, const char *const *packages,
 		    struct error *err)
 {
-	const char *const *command = manager->kind == MANAGER_APT ? apt_install
-								  : dnf_install;
+	static const char *const nothing[] = { NULL };
+	bool apt = manager->kind == MANAGER_APT;
+	const char *const *lists[] = { apt ? apt_install : dnf_install,
+				       apt && manager->replace ? apt_replace : nothing,
+				       packages };
 	const char *argv[ARGV_MAX];
 	size_t count = 0;
 
-	for (; command[count]; count++)
-		argv[count] = command[count];
-	for (; *packages; packages++) {
-		if (count == ARGV_MAX - 1)
-			return error_set(err, ERROR_INTERNAL,
-					 "too many packages at once");
-		argv[count++] = *packages;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		for (const char *const *word = lists[i]; *word; word++) {
+			if (count == ARGV_MAX - 1)
+				return error_set(err, ERROR_INTERNAL,
+						 "too many packages at once");
+			argv[count++] = *word;
+		}
 	}
 	argv[count] = NULL;
 

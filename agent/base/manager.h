@@ -17,7 +17,8 @@ struct manager {
 	enum manager_kind kind;
 	struct runner *runner;
 	const struct root *root;
-	int log_fd; /* gets all output; 0: nowhere */
+	int log_fd;   /* gets all output; 0: nowhere */
+	bool replace; /* also a newer version, or the same one once more */
 };
 
 #define MANAGER_PACKAGES_MAX 16

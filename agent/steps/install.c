@@ -94,6 +94,7 @@ int install_package(struct runner *runner, const struct root *root,
 		.runner = runner,
 		.root = root,
 		.log_fd = log_fd,
+		.replace = true, /* the driver before comes back this way, too */
 	};
 
 	if (kind != PACKAGE_DEB && kind != PACKAGE_RPM)

@@ -91,7 +91,8 @@ static void packages_go_through_their_manager(void **state)
 		enum package_kind kind;
 		const char *path, *command;
 	} cases[] = {
-		{ PACKAGE_DEB, "/var/cache/x.deb", " install /var/cache/x.deb\n" },
+		{ PACKAGE_DEB, "/var/cache/x.deb",
+		  " install --allow-downgrades --reinstall /var/cache/x.deb\n" },
 		{ PACKAGE_RPM, "/var/cache/x.rpm",
 		  "/usr/bin/dnf -y --setopt=install_weak_deps=False install "
 		  "/var/cache/x.rpm\n" },
