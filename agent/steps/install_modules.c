@@ -31,12 +31,15 @@ static bool is_built(const struct build_result *build, const char *name)
 	return false;
 }
 
+/* nvidia.ko, or (not `main`) all but that. */
 static int copy_modules(const struct root *root, const struct build_result *build,
-			const char *dir, bool *changed, struct error *err)
+			bool main, const char *dir, bool *changed, struct error *err)
 {
 	for (size_t i = 0; i < build->count; i++) {
 		char to[384];
 
+		if ((strcmp(base_name(build->modules[i]), "nvidia.ko") == 0) != main)
+			continue;
 		if (!text_format(to, sizeof(to), "%s/%s", dir,
 				 base_name(build->modules[i])))
 			return error_set(err, ERROR_INTERNAL, "%s is too long", dir);
@@ -138,9 +141,11 @@ int install_modules(struct runner *runner, const struct root *root,
 
 	(void)text_format(dir, sizeof(dir), "/lib/modules/%s/%s", kernel->release,
 			  INSTALL_MODULES);
+	/* The next run goes by the version of nvidia.ko: that comes last. */
 	if (root_mkdir(root, dir, 0755, err) < 0 ||
-	    copy_modules(root, build, dir, &changed, err) < 0 ||
 	    remove_others(root, build, dir, &changed, err) < 0 ||
+	    copy_modules(root, build, false, dir, &changed, err) < 0 ||
+	    copy_modules(root, build, true, dir, &changed, err) < 0 ||
 	    install_modules_ask(runner, root, kernel->release, "filename", chosen, err) <
 		    0)
 		return -1;
