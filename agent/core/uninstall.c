@@ -145,13 +145,19 @@ static int restore_token(struct agent *agent, struct outcome *outcome, struct er
 	return 0;
 }
 
-/* Last of all: it is what the next one goes by where this one is cut off. */
+/*
+ * Last of all: it is what the next one goes by where this one is cut off. The record goes
+ * before the backup, without which it would have the next one remove what came back.
+ */
 static int remove_state(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	static const char *const folders[] = { "/var/cache/vgpu-guest-agent", AGENT_LOGS,
 					       STATE_DIR };
 	bool changed = false;
 
+	if (root_stat(&agent->root, STATE_DIR, &(struct stat){ 0 }) &&
+	    root_unlink(&agent->root, STATE_PATH, err) < 0)
+		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		struct stat st;
 

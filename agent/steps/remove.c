@@ -160,13 +160,14 @@ int remove_configuration(const struct root *root, bool written, bool *ret_change
 	bool changed = false;
 	struct stat st;
 
+	/* The backup goes with the state: without it this would be taken for ours. */
 	if (root_stat(root, BACKUP "/gridd.conf", &st)) {
-		if (root_mkdir(root, "/etc/nvidia", 0755, err) < 0 ||
-		    file_copy(root, BACKUP "/gridd.conf", CONF, err) < 0 ||
-		    root_unlink(root, BACKUP "/gridd.conf", err) < 0)
+		changed = !file_same(root, BACKUP "/gridd.conf", CONF);
+		if (changed && (root_mkdir(root, "/etc/nvidia", 0755, err) < 0 ||
+				file_copy(root, BACKUP "/gridd.conf", CONF, err) < 0))
 			return -1;
 		*ret_what = "gridd.conf as it was before";
-		*ret_changed = true;
+		*ret_changed = changed;
 		return 0;
 	}
 	if (written && remove_if_there(root, CONF, &changed, err) < 0)

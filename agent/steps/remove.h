@@ -48,7 +48,8 @@ must_check int remove_files(struct runner *runner, const struct root *root,
 
 /*
  * gridd.conf as it was before the first change of ours; where there was none and
- * `written` (we wrote it) none again. `ret_what` is a static text for the report.
+ * `written` (we wrote it) none again. The backup stays, so that it can be done twice.
+ * `ret_what` is a static text for the report.
  */
 must_check int remove_configuration(const struct root *root, bool written,
 				    bool *ret_changed, const char **ret_what,

@@ -436,6 +436,27 @@ class TakenUp(Jobs):
             self.assertIn("finishing", next(each["detail"] for each in value["steps"] if each["step"] == "match"))
 
 
+class CutOff(Jobs):
+    def test_an_uninstall_that_is_repeated_leaves_what_came_back(self):
+        write(STATE, json.dumps({"schema": 1, "steps": {"configure": {"outcome": "changed", "detail": "", "time": ""}}}))
+        write("/etc/nvidia/gridd.conf", "FeatureType=1\n")
+        write("/var/lib/vgpu-guest-agent/backup/gridd.conf", "FeatureType=0\n")
+        root = self.path("root")
+        parts.small_system(root, ())
+        for path in ("/etc/nvidia", "/var/lib/vgpu-guest-agent"):
+            shutil.copytree(path, root + path)
+        subprocess.run(["mount", "--bind", STATE, root + STATE], check=True)  # so that its last step fails
+        try:
+            outcome = self.program.call("uninstall", "--root", root)
+        finally:
+            subprocess.run(["umount", root + STATE], check=True)
+        self.assertEqual(outcome.status, 1, outcome)
+        self.assertEqual(read(root + "/var/lib/vgpu-guest-agent/backup/gridd.conf"), b"FeatureType=0\n")
+        self.text("uninstall", "--root", root)
+        self.assertEqual(read(root + "/etc/nvidia/gridd.conf"), b"FeatureType=0\n")
+        self.assertFalse(os.path.exists(root + "/var/lib/vgpu-guest-agent"))
+
+
 class Rights(Jobs):
     def test_what_changes_the_system_needs_root(self):
         for words in CHANGING:
