@@ -19,6 +19,8 @@
 #include "steps/nvml.h"
 
 #define FD 3 /* of the child's end */
+#define REAP_S 1
+#define REAP_PAUSE_S 0.005
 
 /* Comes first; `count` GPUs of struct license_gpu follow. */
 struct answer {
@@ -129,12 +131,22 @@ int nvml_child_start(const char *library, struct nvml_child *ret_child, struct e
 	return 0;
 }
 
+/* One that hangs in the driver dies when the driver lets it, perhaps never. */
+static void reap(pid_t pid)
+{
+	double end = clock_monotonic() + REAP_S;
+	struct error ignored = ERROR_INIT;
+
+	while (waitpid(pid, NULL, WNOHANG) == 0 && clock_monotonic() < end &&
+	       clock_sleep(REAP_PAUSE_S, -1, &ignored) == 0)
+		;
+}
+
 void nvml_child_end(struct nvml_child *child)
 {
 	if (child->pid > 0) {
 		(void)kill(child->pid, SIGKILL);
-		while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		reap(child->pid);
 	}
 	if (child->fd >= 0)
 		(void)close(child->fd);

@@ -1,3 +1,4 @@
+/* wrap: kill */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "steps/nvml_child.h"
 
@@ -172,6 +173,33 @@ static void a_crash_after_good_answers_leaves_no_old_report(void **state)
 	assert_int_equal(report.count, 0);
 }
 
+static bool cannot_die;
+int __real_kill(pid_t pid, int number);
+int __wrap_kill(pid_t pid, int number);
+int __wrap_kill(pid_t pid, int number)
+{
+	return cannot_die ? 0 : __real_kill(pid, number);
+}
+
+/* In the driver, where no signal reaches it: it is left behind. */
+static void a_child_that_cannot_die_is_not_waited_for(void **state)
+{
+	struct nvml_child child = start("hangs");
+	struct error err = ERROR_INIT;
+	pid_t pid = child.pid;
+
+	(void)state;
+	cannot_die = true;
+	assert_int_equal(nvml_child_ask(&child, 1, -1, &report, &exact, &err), -1);
+	cannot_die = false;
+
+	assert_int_equal(err.code, ERROR_DRIVER);
+	assert_false(nvml_child_is_up(&child));
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	assert_int_equal(__real_kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void a_hang_ends_with_the_time(void **state)
 {
 	cleanup(child_done) struct nvml_child child = start("hangs");
@@ -216,6 +244,7 @@ int main(void)
 		cmocka_unit_test(a_crash_costs_only_the_child),
 		cmocka_unit_test(a_crash_after_good_answers_leaves_no_old_report),
 		cmocka_unit_test(a_hang_ends_with_the_time),
+		cmocka_unit_test(a_child_that_cannot_die_is_not_waited_for),
 		cmocka_unit_test(a_signal_ends_the_wait),
 	};
 
