@@ -14,6 +14,7 @@
 
 #define CALL_S 120
 #define UNCALL_S 60
+#define START_S 10 /* to queue it */
 #define NAMES_MAX 256
 #define VALUE_MAX 64
 
@@ -129,17 +130,29 @@ static int stop_services(struct runner *runner, const struct root *root,
 	return 0;
 }
 
-/* As it was before. A service that does not start is its own step's concern. */
+/*
+ * As it was before, also after a signal. A service that does not start is its own step's
+ * concern: nobody waits for it.
+ */
 static void start_services(struct runner *runner, const struct root *root,
 			   const struct stopped *stopped)
 {
+	int cancel_fd = runner->cancel_fd;
+
+	runner->cancel_fd = -1;
 	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
+		char program[128];
+		const char *argv[] = { program, "--no-block", "start", services[i],
+				       NULL };
+		struct run run = { .argv = argv, .timeout_s = START_S };
 		struct error ignored = ERROR_INIT;
 
 		if (stopped->active[i] &&
-		    call(runner, root, "systemctl", "start", services[i], &ignored) < 0)
+		    run_find(root, "systemctl", program, sizeof(program)) &&
+		    run_checked(runner, root, &run, &ignored) < 0)
 			continue;
 	}
+	runner->cancel_fd = cancel_fd;
 }
 
 static int refuse_in_use(const char *module, const char *words, struct error *err)

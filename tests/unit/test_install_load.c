@@ -96,13 +96,20 @@ static int load(const struct sysroot *sysroot, struct script *script, bool *ret_
 	return install_load(&script->runner, &sysroot->root, NEW, ret_changed, err);
 }
 
+/* A signal that has come must not keep them from starting. */
+static void do_start(struct script *script, const struct run *run)
+{
+	(void)run;
+	assert_int_equal(script->runner.cancel_fd, -1);
+}
+
 static const struct script_answer working[] = {
 	{ .match = "/usr/bin/rmmod ", .act = do_rmmod },
 	{ .match = "/usr/bin/modprobe ", .act = do_modprobe },
 	{ .match = "systemctl is-active nvidia-gridd.service\n" },
 	{ .match = "systemctl is-active ", .status = 3 },
 	{ .match = "systemctl stop nvidia-gridd.service\n" },
-	{ .match = "systemctl start nvidia-gridd.service\n" },
+	{ .match = "systemctl --no-block start nvidia-gridd.service\n", .act = do_start },
 	{ 0 },
 };
 
@@ -159,19 +166,21 @@ static void another_version_is_exchanged_with_its_services_stopped(void **state)
 	bool changed = false;
 
 	script_init(&script, working, *state);
+	script.runner.cancel_fd = 0;
 	add_driver(*state, OLD "\n");
 
 	if (load(*state, &script, &changed, &err) < 0)
 		fail_msg("%s", err.text);
 
 	assert_true(changed);
+	assert_int_equal(script.runner.cancel_fd, 0);
 	assert_non_null(strstr(script.log, "stop nvidia-gridd.service\n"));
-	assert_non_null(strstr(script.log,
-			       "/usr/bin/rmmod nvidia_uvm\n"
-			       "/usr/bin/rmmod nvidia\n"
-			       "/usr/bin/modprobe nvidia\n"
-			       "/usr/bin/modprobe nvidia-uvm\n"
-			       "/usr/bin/systemctl start nvidia-gridd.service"));
+	assert_non_null(strstr(
+		script.log, "/usr/bin/rmmod nvidia_uvm\n"
+			    "/usr/bin/rmmod nvidia\n"
+			    "/usr/bin/modprobe nvidia\n"
+			    "/usr/bin/modprobe nvidia-uvm\n"
+			    "/usr/bin/systemctl --no-block start nvidia-gridd.service"));
 }
 
 /* A process has the device open: nothing is unloaded, gridd runs again, status 14. */
