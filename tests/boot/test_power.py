@@ -50,6 +50,8 @@ def claim_the_disk_keeps_what_was_flushed_and_no_more_than_chance_lets(_):
             with open(f"{folder}/disk", "rb") as file:
                 seen = file.read()[::power.SECTOR].decode()
             need(seen == wanted and counts == (2, 2, 0 if kept else 1), f"{seen} instead of {wanted}, {counts}")
+        open(f"{folder}/log", "w").close()
+        need(power.after_cut(f"{folder}/disk", f"{folder}/log", lambda: True) == (0, 0, 0), "a log that was not begun")
 
 
 def claim_a_first_boot_ends_licensed(guest):

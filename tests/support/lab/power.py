@@ -23,6 +23,8 @@ def logged(disk, log):
 def requests(log):
     """The log's requests, in the order they were done: (flags, offset on the disk, offset in the log, bytes)."""
     size = os.fstat(log.fileno()).st_size
+    if size == 0:  # QEMU was killed before it began one
+        return
     magic, version, _, sector = struct.unpack("<QQQI", log.read(28))
     if magic != MAGIC or version != 1:
         raise ValueError("this is no log of writes")
