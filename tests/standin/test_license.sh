@@ -161,7 +161,8 @@ said "        License Status                                 : Licensed (Expiry:
 put_token
 echo "FeatureType=2" >"$root/etc/nvidia/gridd.conf"
 start_gridd "License acquired successfully."
-smi 0
+licensed() { "$work/tree/nvidia-smi" -q >"$work/out.txt" && grep -qF ": Licensed (Expiry: 20" "$work/out.txt"; }
+wait_until licensed || fail "the license that it told of is not shown"
 said "        License Status                                 : Licensed (Expiry: 20"
 stop_gridd
 rm -rf "${root:?}/sys/bus"
