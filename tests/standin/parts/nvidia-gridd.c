@@ -249,7 +249,6 @@ static int write_pid(pid_t pid)
 	char folder[PATH_MAX];
 	FILE *file;
 
-	mkdir(path_at(folder, STATE_FOLDER), 0755);
 	snprintf(folder, sizeof(folder), "%s", path_at(path, PID_FILE));
 	*strrchr(folder, '/') = '\0';
 	mkdir(folder, 0755);
@@ -264,6 +263,8 @@ int main(void)
 {
 	char path[PATH_MAX];
 	sigset_t signals;
+	int go[2];
+	char byte = 0;
 	pid_t pid;
 
 	openlog("nvidia-gridd", LOG_PID, LOG_DAEMON);
@@ -276,11 +277,19 @@ int main(void)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
+	mkdir(path_at(path, STATE_FOLDER), 0755);
+	if (pipe(go) < 0)
+		return 1;
 	pid = fork();
 	if (pid < 0)
 		return 1;
 	if (pid > 0)
-		return write_pid(pid) == 0 ? 0 : 1;
+		return write_pid(pid) == 0 && write(go[1], &byte, 1) == 1 ? 0 : 1;
+	/* The daemon may end at once; its pid file is there before, not after. */
+	close(go[1]);
+	if (read(go[0], &byte, 1) != 1)
+		return 1;
+	close(go[0]);
 	setsid();
 	for (int fd = 0; fd < 3; fd++) {
 		close(fd);
