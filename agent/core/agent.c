@@ -104,7 +104,6 @@ void agent_init(struct agent *ret_agent, const struct agent_options *options,
 		.cache = ROOT_INIT,
 		.log_fd = -1,
 		.command_token = -1,
-		.old_token = -1,
 		.look = LOOK_INIT,
 		.package = FETCH_RESULT_INIT,
 		.metadata = METADATA_INIT,
@@ -152,8 +151,6 @@ void agent_close(struct agent *agent)
 		(void)close(agent->log_fd);
 	if (agent->command_token >= 0)
 		(void)close(agent->command_token);
-	if (agent->old_token >= 0)
-		(void)close(agent->old_token);
 	root_close(&agent->cache);
 	root_close(&agent->sysfs);
 	root_close(&agent->root);

@@ -112,7 +112,6 @@ struct agent {
 	bool units_changed;
 	bool loaded;    /* the driver, by this run: a daemon older than that saw no GPU */
 	bool restarted; /* the daemon, by this run: what was seen before is old */
-	int old_token;  /* that the token of this run has replaced, -1: none */
 	int command_token; /* the FILE of `token install`, -1: none */
 	struct look look;  /* how the driver is asked for it */
 	struct license_report license;

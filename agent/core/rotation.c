@@ -242,7 +242,6 @@ int rotation_look(struct rotation *rotation, struct agent *agent, bool metadata,
 int rotation_begin(struct agent *agent, int fd, struct error *err)
 {
 	cleanup_free struct license_report *report = calloc(1, sizeof(*report));
-	cleanup(text_done) struct text installed = { .at = NULL };
 	cleanup_fd int old = -1;
 	struct error why = ERROR_INIT;
 	size_t count;
@@ -259,9 +258,7 @@ int rotation_begin(struct agent *agent, int fd, struct error *err)
 			*err = why;
 		return why.interrupted ? -1 : 0;
 	}
-	if (!read_installed(agent, &installed))
-		return 0;
-	return token_memory(installed.at, installed.size, &agent->old_token, err);
+	return token_keep_licensed(&agent->root, err);
 }
 
 bool rotation_refuses(const struct agent *agent, int fd)
@@ -276,21 +273,18 @@ bool rotation_refuses(const struct agent *agent, int fd)
 	       old >= 0 && !token_same(fd, old);
 }
 
-static int put_back(struct agent *agent, struct error *err)
+static int put_back(struct agent *agent, int old, int rejected, struct error *err)
 {
 	struct poll_wait wait = {
 		.wait_s = (unsigned)agent->settings.license.wait,
 		.feature_type = agent->settings.license.feature_type,
 		.expected = agent->gpus.count,
 	};
-	cleanup_fd int rejected = -1;
 	bool changed;
-	size_t count;
 
-	if (token_open_installed(&agent->root, &rejected, &count, err) < 0 ||
-	    (rejected >= 0 && token_reject(&agent->root, rejected, err) < 0) ||
-	    token_install(agent->old_token, (unsigned)agent->settings.license.token_mode,
-			  &agent->root, &changed, err) < 0 ||
+	if ((rejected >= 0 && token_reject(&agent->root, rejected, err) < 0) ||
+	    token_install(old, (unsigned)agent->settings.license.token_mode, &agent->root,
+			  &changed, err) < 0 ||
 	    gridd_restart(false, GRIDD_TIMEOUT_S, agent->runner.cancel_fd, err) < 0)
 		return -1;
 	return poll_until_licensed(&agent->runner, &agent->root, &wait, &agent->license,
@@ -299,15 +293,20 @@ static int put_back(struct agent *agent, struct error *err)
 
 void rotation_undo(struct agent *agent, struct error *err)
 {
+	cleanup_fd int old = -1, rejected = -1;
 	struct error why = ERROR_INIT;
 	char text[256];
+	size_t count;
 
-	if (agent->old_token < 0 || err->interrupted || err->code != ERROR_UNLICENSED)
+	if (err->interrupted || err->code != ERROR_UNLICENSED ||
+	    token_open_licensed(&agent->root, &old, &why) < 0 || old < 0 ||
+	    token_open_installed(&agent->root, &rejected, &count, &why) < 0 ||
+	    (rejected >= 0 && token_same(old, rejected)))
 		return;
 	log_line(LOG_LEVEL_NOTICE, "license    putting the token before back: %s",
 		 err->text);
 	(void)text_copy(text, sizeof(text), err->text);
-	if (put_back(agent, &why) < 0) {
+	if (put_back(agent, old, rejected, &why) < 0) {
 		(void)error_set(err, why.code,
 				"the new token did not license (%s), and the one before "
 				"does not either: %s",

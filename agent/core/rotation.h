@@ -32,8 +32,8 @@ must_check int rotation_look(struct rotation *rotation, struct agent *agent,
 			     bool metadata, struct error *err);
 
 /*
- * Of `run`, before the token `fd` replaces another one: keeps that in memory where the
- * guest is licensed with it.
+ * Of `run`, before the token `fd` replaces another one: keeps that, also for a run after
+ * one that was killed, where the guest is licensed with it.
  */
 must_check int rotation_begin(struct agent *agent, int fd, struct error *err);
 

@@ -186,10 +186,11 @@ static int bring_back(const struct root *root, bool *changed, struct error *err)
 	for (char **name = names; *name; name++) {
 		char from[512], to[512];
 
-		/* Former tokens of ours, one that was tried in vain; and ".1": displaced
-		 * twice. */
+		/* Former tokens of ours, what token_reject() and token_keep_licensed()
+		 * keep; and ".1": displaced twice. */
 		if (text_starts(*name, "client_configuration_token.tok") ||
-		    strcmp(*name, "rejected.tok") == 0 || !text_ends(*name, ".tok"))
+		    strcmp(*name, "rejected.tok") == 0 ||
+		    strcmp(*name, "licensed.tok") == 0 || !text_ends(*name, ".tok"))
 			continue;
 		if (!text_format(from, sizeof(from), BACKUP "/tokens/%s", *name) ||
 		    !text_format(to, sizeof(to), TOKEN_DIR "/%s", *name))

@@ -12,6 +12,7 @@
 #define STATE_DIR "/var/lib/vgpu-guest-agent"
 #define BACKUP_DIR STATE_DIR "/backup/tokens"
 #define REJECTED BACKUP_DIR "/rejected.tok"
+#define LICENSED BACKUP_DIR "/licensed.tok"
 #define FILES_MAX 1000 /* in the folder, and kept of one name */
 #define PATH_SIZE 512
 
@@ -270,7 +271,7 @@ bool token_same(int fd, int other)
 	       content_read(&b, other, &ignored) == 0 && content_same(&a, &b);
 }
 
-int token_reject(const struct root *root, int fd, struct error *err)
+static int keep_as(const struct root *root, const char *path, int fd, struct error *err)
 {
 	cleanup(content_done) struct content content = { 0 };
 
@@ -278,7 +279,12 @@ int token_reject(const struct root *root, int fd, struct error *err)
 	    root_mkdir(root, STATE_DIR, 0755, err) < 0 ||
 	    root_mkdir(root, BACKUP_DIR, 0700, err) < 0)
 		return -1;
-	return file_write_atomic(root, REJECTED, content.text, content.size, 0600, err);
+	return file_write_atomic(root, path, content.text, content.size, 0600, err);
+}
+
+int token_reject(const struct root *root, int fd, struct error *err)
+{
+	return keep_as(root, REJECTED, fd, err);
 }
 
 bool token_is_rejected(const struct root *root, int fd)
@@ -288,4 +294,29 @@ bool token_is_rejected(const struct root *root, int fd)
 		root_open_at(root, REJECTED, O_RDONLY | O_NONBLOCK, 0, &ignored);
 
 	return rejected >= 0 && token_same(fd, rejected);
+}
+
+int token_keep_licensed(const struct root *root, struct error *err)
+{
+	cleanup_fd int fd = -1;
+	struct stat st;
+	size_t count;
+
+	if (root_stat(root, LICENSED, &st))
+		return 0;
+	if (token_open_installed(root, &fd, &count, err) < 0)
+		return -1;
+	return fd < 0 ? 0 : keep_as(root, LICENSED, fd, err);
+}
+
+int token_open_licensed(const struct root *root, int *ret_fd, struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	*ret_fd = root_open_at(root, LICENSED, O_RDONLY | O_NONBLOCK, 0, &why);
+	if (*ret_fd < 0 && why.errnum != ENOENT) {
+		*err = why;
+		return -1;
+	}
+	return 0;
 }

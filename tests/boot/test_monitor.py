@@ -163,6 +163,19 @@ def claim_it_is_not_tried_again_by_itself(guest):
     need(b"did not license before" in done.stderr, scene.words(done))
 
 
+def claim_a_run_after_one_that_was_killed_at_the_trial_takes_the_token_back(guest):
+    good = content(guest, TOKEN)
+    say_token(guest, "--expired", "--host", "192.0.2.79")
+    shell(guest, "systemd-run --unit=trial vgpu-guest-agent run")
+    wait_for(guest, "trial", lambda: content(guest, TOKEN) == guest.token)
+    shell(guest, "systemctl kill --signal=KILL trial")
+    wait_for(guest, "end", lambda: show(guest, "trial", "ActiveState") in ("failed", "inactive"))
+    need(content(guest, TOKEN) == guest.token, "it was taken back before the kill")
+    done = scene.agent(guest, "run")
+    need(done.returncode == 12 and b"the one before is back, and licensed" in done.stderr, scene.words(done))
+    need(content(guest, TOKEN) == good, "not the token that was there")
+
+
 def claim_a_metrics_folder_that_is_gone_is_said_once(guest):
     began = time.time()
     scene.write(guest, "/etc/vgpu-guest-agent/agent.conf", CONFIGURATION.replace(METRICS, "/run/gone/vgpu.prom"))

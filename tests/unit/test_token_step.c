@@ -456,6 +456,28 @@ static void a_rejected_token_is_known_by_its_bytes(void **state)
 	assert_false(token_same(bad, good));
 }
 
+static void the_way_back_is_the_last_licensed_one(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	cleanup_fd int none = -1, kept = -1, forgotten = -1;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(token_open_licensed(&sysroot->root, &none, &err), 0);
+	assert_int_equal(none, -1);
+	sysroot_write(sysroot, TOKEN_PATH, "licensed");
+	assert_int_equal(token_keep_licensed(&sysroot->root, &err), 0);
+	sysroot_write(sysroot, TOKEN_PATH, "on trial");
+	assert_int_equal(token_keep_licensed(&sysroot->root, &err), 0);
+
+	assert_int_equal(token_open_licensed(&sysroot->root, &kept, &err), 0);
+	sysroot_assert_text(sysroot, BACKUP "/licensed.tok", "licensed");
+	assert_true(kept >= 0);
+
+	assert_int_equal(token_forget_older(&sysroot->root, &err), 0);
+	assert_int_equal(token_open_licensed(&sysroot->root, &forgotten, &err), 0);
+	assert_int_equal(forgotten, -1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
 
 int main(void)
@@ -468,6 +490,7 @@ int main(void)
 		TEST(the_token_before_it_is_kept),
 		TEST(other_tokens_are_moved_and_never_lost),
 		TEST(older_tokens_are_forgotten_but_not_that_one_was_tried),
+		TEST(the_way_back_is_the_last_licensed_one),
 		TEST(hidden_files_and_folders_of_others_stay),
 		TEST(a_linked_folder_is_followed_inside_the_root),
 		TEST(a_linked_token_becomes_a_file_and_its_target_stays),
