@@ -18,6 +18,7 @@ static int open_operand(struct agent *agent, const struct args *args)
 {
 	if (args->operand_count == 0)
 		return 0;
+	agent->command_token_path = args->operands[0];
 	agent->command_token = open(args->operands[0], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	return agent->command_token < 0 ? -1 : 0;
 }
@@ -50,13 +51,17 @@ CMD_PRINT(cmd_token_check_print)
 	const struct json *servers = json_get(report, "servers");
 	const char *expires = json_get_string(report, "expires");
 	const char *signature = json_get_string(report, "signature");
+	int64_t size = json_get_int(report, "size", 0);
 
 	(void)args;
+	/* None, or an empty one: the error has said all there is. */
+	if (size == 0)
+		return;
 	(void)printf("%s, %lld bytes\n",
 		     json_get_bool(report, "valid", false)
 			     ? "The token can be installed"
 			     : "The token cannot be installed",
-		     (long long)json_get_int(report, "size", 0));
+		     (long long)size);
 	for (size_t i = 0; i < json_count(problems); i++) {
 		const struct json *one = json_at(problems, i);
 		const char *severity = json_get_string(one, "severity");

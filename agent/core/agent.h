@@ -112,8 +112,9 @@ struct agent {
 	bool units_changed;
 	bool loaded;    /* the driver, by this run: a daemon older than that saw no GPU */
 	bool restarted; /* the daemon, by this run: what was seen before is old */
-	int command_token; /* the FILE of `token install`, -1: none */
-	struct look look;  /* how the driver is asked for it */
+	int command_token; /* of `token check FILE` and `install FILE`, -1: none */
+	const char *command_token_path; /* as it was typed */
+	struct look look;               /* how the driver is asked for it */
 	struct license_report license;
 };
 

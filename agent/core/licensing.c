@@ -96,7 +96,7 @@ int licensing_open_token(struct agent *agent, int *ret_fd, size_t *ret_count,
 	*ret_count = 1;
 
 	if (agent->command_token >= 0) {
-		*ret_source = "the command line";
+		*ret_source = agent->command_token_path;
 		return copy_token(agent->command_token, ret_fd, err);
 	}
 	if (agent->metadata.token) {

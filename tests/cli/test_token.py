@@ -54,6 +54,12 @@ class Check(Case):
         self.assertIn("dls.example", out)
         self.assertIn("expires", out)
 
+    def test_of_no_token_and_an_empty_one_the_error_says_all(self):
+        for path, reason in ((self.path("none"), "there is no token"), (self.write("empty", b""), "there is not one byte")):
+            done = self.program.call("token", "check", path)
+            self.assertEqual((done.status, done.out), (11, ""))
+            self.assertIn(f"{path}: {reason}", done.err)
+
     def test_missing(self):
         value = self.json("token", "check", self.path("none"), status=11)
         self.assertEqual([each["code"] for each in value["problems"]], ["missing"])
