@@ -11,6 +11,12 @@
 #define UNIT "_SYSTEMD_UNIT=nvidia-gridd.service"
 #define ENTRIES_MAX 2000 /* the newest ones; a daemon that runs for months logs more */
 
+/*
+ * systemd notes the time of a start once the process is made, whose first lines may be
+ * older on a busy system. What an earlier daemon said then, "Started (" takes back.
+ */
+#define START_LAG_US 1000000
+
 static void journal_done(sd_journal **journal)
 {
 	sd_journal_close(*journal);
@@ -48,7 +54,7 @@ static void read_entry(sd_journal *journal, int64_t since, const struct reader *
 	size_t size;
 
 	if (sd_journal_get_realtime_usec(journal, &time) < 0 ||
-	    (since > 0 && time < (uint64_t)since) ||
+	    (since > 0 && time + START_LAG_US < (uint64_t)since) ||
 	    sd_journal_get_data(journal, "MESSAGE", &data, &size) < 0)
 		return;
 

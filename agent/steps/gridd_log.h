@@ -10,7 +10,10 @@
 #include "base/error.h"
 #include "model/cause.h"
 
-/* `since`: microseconds since 1970, see struct gridd_state. No journal is no error. */
+/*
+ * `since`: microseconds since 1970, see struct gridd_state; the second before it counts
+ * too. No journal is no error.
+ */
 must_check int gridd_log_read(int64_t since, struct license_reason *ret_reason,
 			      struct error *err);
 
