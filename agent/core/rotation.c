@@ -293,13 +293,12 @@ static int put_back(struct agent *agent, int old, int rejected, struct error *er
 
 void rotation_undo(struct agent *agent, struct error *err)
 {
-	cleanup_fd int old = -1, rejected = -1;
+	cleanup_fd int old = token_open_licensed(&agent->root), rejected = -1;
 	struct error why = ERROR_INIT;
 	char text[256];
 	size_t count;
 
-	if (err->interrupted || err->code != ERROR_UNLICENSED ||
-	    token_open_licensed(&agent->root, &old, &why) < 0 || old < 0 ||
+	if (err->interrupted || err->code != ERROR_UNLICENSED || old < 0 ||
 	    token_open_installed(&agent->root, &rejected, &count, &why) < 0 ||
 	    (rejected >= 0 && token_same(old, rejected)))
 		return;

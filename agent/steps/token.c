@@ -309,14 +309,9 @@ int token_keep_licensed(const struct root *root, struct error *err)
 	return fd < 0 ? 0 : keep_as(root, LICENSED, fd, err);
 }
 
-int token_open_licensed(const struct root *root, int *ret_fd, struct error *err)
+int token_open_licensed(const struct root *root)
 {
-	struct error why = ERROR_INIT;
+	struct error ignored = ERROR_INIT;
 
-	*ret_fd = root_open_at(root, LICENSED, O_RDONLY | O_NONBLOCK, 0, &why);
-	if (*ret_fd < 0 && why.errnum != ENOENT) {
-		*err = why;
-		return -1;
-	}
-	return 0;
+	return root_open_at(root, LICENSED, O_RDONLY | O_NONBLOCK, 0, &ignored);
 }

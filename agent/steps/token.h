@@ -49,8 +49,7 @@ bool token_is_rejected(const struct root *root, int fd);
 /*
  * The way back, also for a run after one that was killed: the installed token, with which
  * the guest is licensed, is kept before another one takes its place. One that is kept
- * already stays; token_forget_older() ends it. None kept: the descriptor is -1.
+ * already stays; token_forget_older() ends it. Opened: the caller's descriptor, or -1.
  */
 must_check int token_keep_licensed(const struct root *root, struct error *err);
-must_check int token_open_licensed(const struct root *root, int *ret_fd,
-				   struct error *err);
+must_check int token_open_licensed(const struct root *root);
