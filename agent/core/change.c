@@ -258,6 +258,7 @@ static int put_back(struct agent *agent, struct error *err)
 	(void)text_copy(agent->match.package.version,
 			sizeof(agent->match.package.version), old->version);
 	(void)text_copy(agent->package_path, sizeof(agent->package_path), old->path);
+	agent->open_modules = old->open;
 	memset(agent->target_done, 0, sizeof(agent->target_done));
 	memset(agent->built, 0, sizeof(agent->built));
 

@@ -10,6 +10,7 @@
 #include "core/decide.h"
 #include "core/prepare.h"
 #include "core/readymade.h"
+#include "model/prebuilt.h"
 #include "steps/build.h"
 #include "steps/install.h"
 #include "steps/remove.h"
@@ -240,9 +241,13 @@ int place_build(struct agent *agent, struct outcome *outcome, struct error *err)
 		return prepare_package(agent, outcome, err);
 
 	if (agent->tree_is_whole) {
+		/* The driver before worked with its own flavour, whatever is set now. */
+		const char *wanted = agent->putting_back
+					     ? prebuilt_flavour(agent->open_modules)
+					     : driver->kernel_module;
 		struct build_choice choice = { .tree = agent->tree,
 					       .version = version,
-					       .wanted = driver->kernel_module };
+					       .wanted = wanted };
 
 		if (build_flavour(&agent->runner, &agent->root, &choice,
 				  &agent->open_modules, err) < 0)

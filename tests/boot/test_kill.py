@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Killed, ended, cut off from power at many moments: the next run always ends Licensed, and an update never leaves a guest without a
 driver. With VGPU_ALL the moments are four times as dense."""
+import glob
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from lab import check, scene, servers  # noqa: E402
+from lab.base import output  # noqa: E402
 from lab.check import need  # noqa: E402
 
 check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip")
@@ -153,11 +155,19 @@ def claim_an_update_killed_at_any_moment_is_finished_or_put_back(_):
     need(status["driver_version"] == NEWER and status["licensed"], status)
 
 
+def flavour():
+    """The license of the module that the guest's kernel would load: NVIDIA's own, or that of the open ones."""
+    module, = glob.glob(f"{guest.root}/usr/lib/modules/{guest.kernels[0]}/updates/vgpu-guest-agent/nvidia.ko")
+    return output("modinfo", "-F", "license", module).strip()
+
+
 def claim_an_update_whose_installer_dies_leaves_a_driver_that_works(_):
     renew()
     must_become_licensed("before the update")
-    done = scene.agent(guest, "--json", "run", *scene.asking_for(DYING))
+    before = flavour()
+    done = scene.agent(guest, "--json", "run", *scene.asking_for(DYING), "--set", "driver.kernel_module=open")
     need(done.returncode == 9, scene.words(done))
+    need(flavour() == before, f"the way back built modules of the license {flavour()}, before it was {before}")
     must_become_licensed("after the installer died")
     status = scene.report(scene.agent(guest, "--json", "status"))
     need(status["driver_version"] == scene.DRIVER, status)
