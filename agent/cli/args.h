@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "core/agent.h"
+#include "commands/agent.h"
 
 /* Options that only some commands take; a command names its own in struct command. */
 enum args_option {

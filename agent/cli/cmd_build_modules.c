@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include "cli/cmd.h"
-#include "core/prebuild.h"
+#include "commands/build_modules.h"
 
 CMD_RUN(cmd_build_modules)
 {

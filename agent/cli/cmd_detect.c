@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "cli/cmd.h"
-#include "core/plan.h"
+#include "commands/plan.h"
 
 CMD_RUN(cmd_detect)
 {

@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "cli/cmd.h"
-#include "core/doctor.h"
-#include "core/doctor_bundle.h"
+#include "doctor/examine.h"
+#include "doctor/support.h"
 
 CMD_RUN(cmd_doctor)
 {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "cli/cmd.h"
-#include "core/download.h"
+#include "commands/fetch.h"
 
 CMD_RUN(cmd_fetch)
 {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "cli/cmd.h"
-#include "core/indexing.h"
+#include "commands/index.h"
 
 CMD_RUN(cmd_index)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include "cli/cmd.h"
-#include "core/monitor.h"
+#include "commands/monitor.h"
 
 CMD_RUN(cmd_monitor)
 {

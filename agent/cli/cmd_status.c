@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "cli/cmd.h"
 #include "cli/screen.h"
-#include "core/status.h"
+#include "commands/status.h"
 
 #define WATCH_INTERVAL_S 2
 #define COLUMNS 5

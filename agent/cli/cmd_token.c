@@ -10,8 +10,8 @@
 #include <stdio.h>
 
 #include "cli/cmd.h"
-#include "core/licensing.h"
-#include "core/survey.h"
+#include "core/guest.h"
+#include "license/licensing.h"
 
 /* The FILE of the command line, where there is one. -1 and errno. */
 static int open_operand(struct agent *agent, const struct args *args)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include "cli/cmd.h"
-#include "core/uninstall.h"
+#include "commands/uninstall.h"
 
 CMD_RUN(cmd_uninstall)
 {

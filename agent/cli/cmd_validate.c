@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "cli/cmd.h"
-#include "core/validate.h"
+#include "commands/validate.h"
 
 CMD_RUN(cmd_validate)
 {

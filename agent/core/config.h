@@ -5,7 +5,7 @@
  * Where the configuration comes from: agent.conf, conf.d, metadata, --set; in this order.
  */
 
-#include "core/agent.h"
+#include "commands/agent.h"
 
 #define CONFIG_FILE "/etc/vgpu-guest-agent/agent.conf"
 #define CONFIG_DIR "/etc/vgpu-guest-agent/conf.d"

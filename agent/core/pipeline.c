@@ -7,13 +7,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/critical.h"
-#include "core/driver.h"
+#include "core/guest.h"
 #include "core/journal.h"
-#include "core/licensing.h"
-#include "core/place.h"
-#include "core/prepare.h"
-#include "core/publish.h"
-#include "core/survey.h"
+#include "driver/modules.h"
+#include "driver/obtain.h"
+#include "driver/toolchain_ahead.h"
+#include "license/licensing.h"
+#include "license/publish.h"
 
 #define ALL (AGENT_RUN | AGENT_INSTALL | AGENT_CONFIGURE | AGENT_FETCH)
 #define DRIVER (AGENT_RUN | AGENT_INSTALL | AGENT_FETCH)

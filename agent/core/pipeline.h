@@ -7,7 +7,7 @@
  */
 
 #include "base/json.h"
-#include "core/agent.h"
+#include "commands/agent.h"
 #include "model/outcome.h"
 
 #define PIPELINE_STEPS_MAX 16

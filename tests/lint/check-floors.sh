@@ -22,8 +22,10 @@ check base 'base/'
 check model 'base/(macro|error|span|text|json)\.h|model/'
 check steps 'base/|model/'
 check worker 'base/|model/|worker/'
-check core 'base/|model/|steps/|core/'
-check cli 'base/|model/|core/|cli/'
+for folder in core driver license doctor commands; do
+	check $folder 'base/|model/|steps/|(core|driver|license|doctor|commands)/'
+done
+check cli 'base/|model/|(core|driver|license|doctor|commands)/|cli/'
 check manual 'base/|model/|cli/|manual/'
 
 door() { # pattern of the library's headers, the files that may include it
@@ -40,6 +42,6 @@ door 'libconfig' 'model/settings\.c'
 door 'jansson' 'base/json\.c'
 door 'systemd/sd-bus' 'steps/gridd\.c'
 door 'systemd/sd-journal' '(core/journal|steps/gridd_log)\.c'
-door 'systemd/sd-daemon' 'core/monitor\.c'
+door 'systemd/sd-daemon' 'commands/monitor\.c'
 door 'dlfcn\.h' 'steps/(nvml|cuda)\.c'
 exit $status

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/look.h"
+#include "license/query.h"
 
 #include <fcntl.h>
 #include <string.h>

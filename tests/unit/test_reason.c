@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/reason.h"
+#include "doctor/reason.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/rotation.h"
+#include "license/token_watch.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/status.h"
+#include "commands/status.h"
 
 #include <string.h>
 

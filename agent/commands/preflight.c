@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands/preflight.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "driver/choose.h"
+#include "driver/modules_prebuilt.h"
+#include "license/licensing.h"
+#include "steps/detect.h"
+#include "steps/probe.h"
+#include "steps/token.h"
+#include "steps/toolchain.h"
+
+enum verdict { VERDICT_NO, VERDICT_YES, VERDICT_UNKNOWN };
+
+struct checks {
+	struct agent *agent;
+	struct json *list;
+	enum error_code would_fail;
+};
+
+static void add(struct checks *checks, const char *name, enum verdict verdict,
+		enum error_code code, const char *detail)
+{
+	struct json *ok = verdict == VERDICT_UNKNOWN
+				  ? json_build("n")
+				  : json_build("b", verdict == VERDICT_YES);
+	struct json *item = json_build("{s:s, s:o, s:o}", "name", name, "ok", ok,
+				       "detail", json_text(detail, strlen(detail)));
+
+	if (checks->list && json_append(checks->list, item) < 0) {
+		json_free(checks->list);
+		checks->list = NULL;
+	}
+	/* The first thing that would stop a run is what it would die of. */
+	if (verdict == VERDICT_NO && checks->would_fail == ERROR_NONE)
+		checks->would_fail = code;
+}
+
+static void check_gpu(struct checks *checks)
+{
+	const struct gpu_list *gpus = &checks->agent->gpus;
+	char detail[96];
+
+	(void)text_format(detail, sizeof(detail), "%zu NVIDIA GPU%s on the PCI bus",
+			  gpus->count, gpus->count == 1 ? "" : "s");
+	add(checks, "gpu",
+	    checks->agent->offline ? VERDICT_UNKNOWN
+	    : gpus->count          ? VERDICT_YES
+				   : VERDICT_NO,
+	    ERROR_NO_GPU, detail);
+}
+
+static void check_match(struct checks *checks, const struct error *error)
+{
+	char detail[256];
+
+	if (error)
+		(void)text_copy(detail, sizeof(detail), error->text);
+	else
+		(void)text_format(detail, sizeof(detail), "driver %s by rule %s",
+				  checks->agent->match.package.version,
+				  match_rule_name(checks->agent->match.rule));
+	add(checks, "match", error ? VERDICT_NO : VERDICT_YES,
+	    error ? error->code : ERROR_NONE, detail);
+}
+
+/* The folder or the nearest one above it that is there. */
+static bool free_bytes(const struct root *root, const char *path, uint64_t *ret_bytes)
+{
+	struct error ignored = ERROR_INIT;
+	char part[256];
+	struct statvfs fs;
+
+	if (!text_copy(part, sizeof(part), path))
+		return false;
+	for (;;) {
+		cleanup_fd int fd =
+			root_open_at(root, part, O_RDONLY | O_DIRECTORY, 0, &ignored);
+		char *slash = strrchr(part, '/');
+
+		if (fd >= 0 && fstatvfs(fd, &fs) == 0) {
+			*ret_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+			return true;
+		}
+		if (!slash || slash == part)
+			return false;
+		*slash = '\0';
+	}
+}
+
+#define SPACE_FACTOR 5 /* package, tree, compile, installed driver */
+
+static void check_space(struct checks *checks)
+{
+	const struct package *package = &checks->agent->match.package;
+	uint64_t need = SPACE_FACTOR * package->size, have;
+	char detail[128];
+
+	if (package->size == 0 || !free_bytes(&checks->agent->root, FETCH_CACHE, &have)) {
+		add(checks, "space", VERDICT_UNKNOWN, ERROR_NONE,
+		    "the size of the package is not known");
+		return;
+	}
+	(void)text_format(detail, sizeof(detail), "%llu MiB free, about %llu MiB needed",
+			  (unsigned long long)(have >> 20),
+			  (unsigned long long)(need >> 20));
+	add(checks, "space", have >= need ? VERDICT_YES : VERDICT_NO, ERROR_PREREQUISITES,
+	    detail);
+}
+
+static void add_toolchain(struct checks *checks, enum verdict verdict, const char *detail)
+{
+	add(checks, "headers", verdict, ERROR_PREREQUISITES, detail);
+	add(checks, "compiler", verdict, ERROR_PREREQUISITES, detail);
+}
+
+/* True: nothing is to be compiled, so nothing that a compile needs is looked at. */
+static bool compiles_nothing(struct checks *checks)
+{
+	const struct agent *agent = checks->agent;
+
+	if (agent->target_count == 0)
+		add_toolchain(checks, VERDICT_UNKNOWN, "no kernel to build for");
+	else if (agent->target_done[0])
+		add_toolchain(checks, VERDICT_YES, "not needed");
+	else if (readymade_is_listed(agent, agent->targets[0].release))
+		add_toolchain(checks, VERDICT_YES,
+			      "not needed: the index lists prebuilt modules");
+	else if (strcmp(agent->settings.driver.prebuilt, "only") == 0)
+		add_toolchain(checks, VERDICT_NO,
+			      "the index lists no prebuilt modules for this kernel, and "
+			      "driver.prebuilt is \"only\"");
+	else
+		return false;
+	return true;
+}
+
+static void check_toolchain(struct checks *checks)
+{
+	struct agent *agent = checks->agent;
+	bool may_install = strcmp(agent->settings.driver.prerequisites, "install") == 0;
+	struct error err = ERROR_INIT;
+	struct toolchain toolchain;
+	struct kernel kernel;
+	char detail[320];
+
+	if (compiles_nothing(checks))
+		return;
+
+	kernel = agent->targets[0];
+	if (kernel.headers)
+		add(checks, "headers", VERDICT_YES, ERROR_NONE, kernel.build);
+	else
+		add(checks, "headers", may_install ? VERDICT_UNKNOWN : VERDICT_NO,
+		    ERROR_PREREQUISITES,
+		    may_install ? "not here; run installs them" : "not here");
+
+	if (toolchain_find(&agent->root, &kernel, decide_dkms(agent), &toolchain, &err) <
+		    0 ||
+	    toolchain.missing[0]) {
+		(void)text_format(detail, sizeof(detail), "missing: %s%s",
+				  err.code ? err.text : toolchain.missing,
+				  may_install ? "; run installs it" : "");
+		add(checks, "compiler", may_install ? VERDICT_UNKNOWN : VERDICT_NO,
+		    ERROR_PREREQUISITES, detail);
+	} else {
+		add(checks, "compiler", VERDICT_YES, ERROR_NONE, toolchain.compiler);
+	}
+}
+
+static void check_secure_boot(struct checks *checks)
+{
+	int on = checks->agent->offline ? -1 : detect_secure_boot(&checks->agent->root);
+	bool key = checks->agent->settings.signing.key[0] != '\0';
+	bool listed =
+		checks->agent->target_count > 0 &&
+		readymade_is_listed(checks->agent, checks->agent->targets[0].release);
+
+	if (on == 1 && !key && listed) {
+		add(checks, "secure_boot", VERDICT_UNKNOWN, ERROR_NONE,
+		    "on: the prebuilt modules must be signed by a key of the kernel's");
+		return;
+	}
+	add(checks, "secure_boot",
+	    on < 0       ? VERDICT_UNKNOWN
+	    : on && !key ? VERDICT_NO
+			 : VERDICT_YES,
+	    ERROR_SECURE_BOOT,
+	    on < 0 ? "could not be read"
+	    : !on  ? "off"
+	    : key  ? "on, modules will be signed with signing.key"
+		   : "on, and there is no signing.key");
+}
+
+static void check_nouveau(struct checks *checks)
+{
+	const struct gpu_list *gpus = &checks->agent->gpus;
+
+	for (size_t i = 0; i < gpus->count; i++) {
+		const char *driver = gpus->gpus[i].driver;
+		char detail[128];
+
+		if (strcmp(driver, "nouveau") != 0 && !text_starts(driver, "nova"))
+			continue;
+		(void)text_format(detail, sizeof(detail), "%s holds %s; run unloads it",
+				  driver, gpus->gpus[i].address);
+		add(checks, "nouveau", VERDICT_UNKNOWN, ERROR_NONE, detail);
+		return;
+	}
+	add(checks, "nouveau", VERDICT_YES, ERROR_NONE, "not bound");
+}
+
+/* dpkg and dnf lock with fcntl(2): asking takes nothing. */
+static void check_package_lock(struct checks *checks)
+{
+	static const char *const locks[] = { "/var/lib/dpkg/lock-frontend",
+					     "/var/lib/rpm/.rpm.lock" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
+		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+		struct error ignored = ERROR_INIT;
+		cleanup_fd int fd = root_open_at(&checks->agent->root, locks[i], O_RDONLY,
+						 0, &ignored);
+		char detail[96];
+
+		if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0)
+			continue;
+		if (lock.l_type == F_UNLCK) {
+			add(checks, "package_lock", VERDICT_YES, ERROR_NONE, "free");
+			return;
+		}
+		(void)text_format(detail, sizeof(detail),
+				  "held by process %ld; run waits for it",
+				  (long)lock.l_pid);
+		add(checks, "package_lock", VERDICT_UNKNOWN, ERROR_NONE, detail);
+		return;
+	}
+	add(checks, "package_lock", VERDICT_UNKNOWN, ERROR_NONE, "could not be asked");
+}
+
+static void check_clock(struct checks *checks)
+{
+	bool set = clock_is_synchronized();
+
+	add(checks, "clock", set ? VERDICT_YES : VERDICT_UNKNOWN, ERROR_NONE,
+	    set ? "synchronised" : "not known to be synchronised");
+}
+
+static void check_license_server(struct checks *checks, const struct json *token)
+{
+	char detail[256];
+	enum probe_outcome outcome = probe_license_servers(token, &checks->agent->channel,
+							   detail, sizeof(detail));
+
+	add(checks, "license_server",
+	    outcome == PROBE_UNKNOWN ? VERDICT_UNKNOWN
+	    : outcome == PROBE_OPEN  ? VERDICT_YES
+				     : VERDICT_NO,
+	    ERROR_NONE, detail);
+}
+
+/* The worker's judgement of the token that counts; NULL where there is none. */
+static struct json *judge_token(struct checks *checks)
+{
+	struct agent *agent = checks->agent;
+	struct json *found = NULL;
+	struct error err = ERROR_INIT;
+	cleanup_fd int fd = -1;
+	char warning[160] = "", detail[320];
+	const char *source = "";
+	size_t count;
+
+	if (licensing_open_token(agent, &fd, &count, &source, &err) < 0) {
+		add(checks, "token", VERDICT_NO, err.code, err.text);
+		return NULL;
+	}
+	if (fd < 0) {
+		bool needed = licensing_is_needed(agent) && !agent->offline;
+
+		add(checks, "token", needed ? VERDICT_NO : VERDICT_UNKNOWN, ERROR_TOKEN,
+		    "there is none");
+		return NULL;
+	}
+	if (token_check(fd, &agent->channel, &found, &err) < 0 ||
+	    token_accept(found, warning, sizeof(warning), &err) < 0) {
+		add(checks, "token", VERDICT_NO, err.code, err.text);
+		return found;
+	}
+	(void)text_format(detail, sizeof(detail), "%s%s%s", source,
+			  warning[0] ? ": " : "", warning);
+	add(checks, "token", VERDICT_YES, ERROR_NONE, detail);
+	return found;
+}
+
+struct json *checks_run(struct agent *agent, const struct error *match,
+			enum error_code *ret_would_fail)
+{
+	struct checks checks = { .agent = agent, .list = json_build("[]") };
+	cleanup_json struct json *token = NULL;
+
+	check_gpu(&checks);
+	check_match(&checks, match);
+	check_space(&checks);
+	check_toolchain(&checks);
+	check_secure_boot(&checks);
+	check_nouveau(&checks);
+	check_package_lock(&checks);
+	check_clock(&checks);
+	token = judge_token(&checks);
+	check_license_server(&checks, token);
+
+	*ret_would_fail = checks.would_fail;
+	return checks.list;
+}

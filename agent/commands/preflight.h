@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The preflight checks of `plan`: looks, no changes.
+ */
+
+#include "base/json.h"
+#include "commands/agent.h"
+
+/* `match`: the decision's error, NULL where there was none. NULL: no memory. */
+struct json *checks_run(struct agent *agent, const struct error *match,
+			enum error_code *ret_would_fail);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands/seal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "steps/announce.h"
+#include "steps/gridd.h"
+#include "steps/seal.h"
+
+#define CLOUD "/var/lib/cloud/"
+#define CACHE "/var/cache/vgpu-guest-agent"
+
+static void tell(struct outcome *outcome, bool changed, const char *what)
+{
+	outcome->kind = changed ? OUTCOME_CHANGED : OUTCOME_UNCHANGED;
+	(void)text_copy(outcome->detail, sizeof(outcome->detail), what);
+}
+
+/* A file that the command line names is the caller's, not the image's. */
+static const char *token_file(const struct agent *agent)
+{
+	return settings_is_callers(&agent->settings, "license.token_file")
+		       ? ""
+		       : agent->settings.license.token_file;
+}
+
+/* cloud-init keeps its metadata for this instance; the image's guests get their own. */
+static int remove_clouds(struct agent *agent, const struct seal_found *found,
+			 size_t *ret_removed, struct error *err)
+{
+	size_t removed = 0;
+
+	for (size_t i = 0; i < found->count && i < SEAL_FOUND_MAX; i++) {
+		if (!text_starts(found->paths[i], CLOUD))
+			continue;
+		if (root_unlink(&agent->root, found->paths[i], err) < 0)
+			return -1;
+		removed++;
+	}
+	*ret_removed = removed;
+	return 0;
+}
+
+static int refuse(const struct seal_found *found, struct error *err)
+{
+	size_t i = 0;
+
+	while (i < found->count && i < SEAL_FOUND_MAX - 1 &&
+	       text_starts(found->paths[i], CLOUD))
+		i++;
+	(void)error_set(err, ERROR_TOKEN,
+			"a client configuration token is also in %.300s%s; nothing was "
+			"removed",
+			found->paths[i], found->count > i + 1 ? " and elsewhere" : "");
+	return error_hint(err, "remove it there, then seal again");
+}
+
+static int search(struct agent *agent, struct seal_secrets *secrets,
+		  struct outcome *outcome, struct error *err)
+{
+	cleanup_free struct seal_found *found = malloc(sizeof(*found));
+	size_t clouds = 0, removed = 0;
+
+	if (!found)
+		return error_set_errno(err, ENOMEM, "looking for tokens");
+	if (seal_learn(&agent->root, token_file(agent), secrets, err) < 0 ||
+	    seal_search(&agent->root, secrets, token_file(agent), found, err) < 0)
+		return -1;
+	for (size_t i = 0; i < found->count && i < SEAL_FOUND_MAX; i++)
+		clouds += text_starts(found->paths[i], CLOUD);
+	if (found->count > clouds)
+		return refuse(found, err);
+
+	if (remove_clouds(agent, found, &removed, err) < 0)
+		return -1;
+	tell(outcome, removed > 0,
+	     removed ? "cloud-init's copy of the metadata removed"
+		     : "no copy of a token anywhere else");
+	return 0;
+}
+
+static int look_for_copies(struct agent *agent, struct outcome *outcome,
+			   struct error *err)
+{
+	struct seal_secrets secrets = { .count = 0 };
+	int result;
+
+	if (agent->state.installing.version[0]) {
+		(void)error_set(err, ERROR_INSTALL,
+				"the installation of driver %s was cut off",
+				agent->state.installing.version);
+		return error_hint(err, "\"vgpu-guest-agent run\" finishes it; then seal");
+	}
+	result = search(agent, &secrets, outcome, err);
+	seal_forget(&secrets);
+	return result;
+}
+
+/* First of all: it would write its store again, and the license goes back. */
+static int stop_gridd(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	bool changed = false;
+
+	if (announce_nothing(&agent->runner, &agent->root, err) < 0 ||
+	    gridd_stop(&agent->runner, &agent->root, &changed, err) < 0)
+		return -1;
+	tell(outcome, changed,
+	     changed ? "stopped, its license is returned" : "not active");
+	return 0;
+}
+
+static int remove_tokens(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	bool changed = false;
+
+	if (seal_tokens(&agent->root, token_file(agent), &changed, err) < 0)
+		return -1;
+	tell(outcome, changed, changed ? "removed" : "none here");
+	return 0;
+}
+
+static int empty_store(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	bool changed = false;
+
+	if (seal_empty(&agent->root, SEAL_TRUSTED_STORE, &changed, err) < 0)
+		return -1;
+	tell(outcome, changed, changed ? SEAL_TRUSTED_STORE " emptied" : "empty");
+	return 0;
+}
+
+static bool find_other(void *context, const char *key, const struct json *value)
+{
+	bool *others = context;
+
+	(void)value;
+	*others |= strcmp(key, "configure") != 0;
+	return !*others;
+}
+
+/* What uninstall has to know of the driver stays; what happened on this machine goes. */
+static int reduce_state(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	struct state *state = &agent->state;
+	const struct json *configured = json_get(state->steps, "configure");
+	struct json *reduced;
+	bool others = false;
+	struct stat st;
+
+	if (!root_stat(&agent->root, STATE_PATH, &st)) {
+		tell(outcome, false, "none here");
+		return 0;
+	}
+	if (state->driver.path[0] &&
+	    root_unlink(&agent->root, state->driver.path, err) < 0)
+		return -1;
+	json_each(state->steps, find_other, &others);
+	if (!state->driver.path[0] && !others) {
+		tell(outcome, false, "only what uninstall needs");
+		return 0;
+	}
+
+	reduced = json_build("{s:O*}", "configure", configured);
+	if (!reduced)
+		return error_set_errno(err, ENOMEM, "reducing the state");
+	json_free(state->steps);
+	state->steps = reduced;
+	state->driver.path[0] = '\0';
+	if (state_save(&agent->root, state, err) < 0)
+		return -1;
+	tell(outcome, true, "reduced to what uninstall needs");
+	return 0;
+}
+
+static int empty_cache(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	bool changed = false;
+
+	if (seal_empty(&agent->root, CACHE, &changed, err) < 0)
+		return -1;
+	tell(outcome, changed, changed ? CACHE " emptied" : "empty");
+	return 0;
+}
+
+static int remove_logs(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	static const char *const logs[] = { "/var/log/nvidia-installer.log",
+					    "/var/log/nvidia-uninstall.log" };
+	bool changed = false;
+
+	if (seal_empty(&agent->root, AGENT_LOGS, &changed, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(logs); i++) {
+		struct stat st;
+
+		if (!root_stat(&agent->root, logs[i], &st))
+			continue;
+		if (root_unlink(&agent->root, logs[i], err) < 0)
+			return -1;
+		changed = true;
+	}
+	tell(outcome, changed, changed ? "removed" : "none here");
+	return seal_sync(&agent->root, err);
+}
+
+static const struct pipeline_step steps[] = {
+	{ "search", look_for_copies, AGENT_SEAL, false },
+	{ "gridd", stop_gridd, AGENT_SEAL, true },
+	{ "token", remove_tokens, AGENT_SEAL, false },
+	{ "trusted_store", empty_store, AGENT_SEAL, false },
+	{ "state", reduce_state, AGENT_SEAL, false },
+	{ "cache", empty_cache, AGENT_SEAL, false },
+	{ "logs", remove_logs, AGENT_SEAL, false },
+};
+_Static_assert(ARRAY_SIZE(steps) <= PIPELINE_STEPS_MAX, "the report has room");
+
+int seal_guest(struct agent *agent, struct pipeline_report *ret_report, struct error *err)
+{
+	return pipeline_run_list(agent, AGENT_SEAL, steps, ARRAY_SIZE(steps), ret_report,
+				 err);
+}

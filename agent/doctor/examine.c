@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "doctor/examine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "doctor/findings.h"
+
+#define NEEDS_ROOT "needs root"
+
+struct checks {
+	const struct doctor_facts *facts;
+	const struct doctor_notes *notes;
+	struct json *list;
+};
+
+static void add(struct checks *checks, const char *name, enum doctor_answer answer,
+		const char *detail)
+{
+	struct json *ok = answer == DOCTOR_UNKNOWN
+				  ? json_build("n")
+				  : json_build("b", (int)(answer == DOCTOR_YES));
+	struct json *item = json_build("{s:s, s:o, s:o}", "name", name, "ok", ok,
+				       "detail", json_text(detail, strlen(detail)));
+
+	if (checks->list && json_append(checks->list, item) < 0) {
+		json_free(checks->list);
+		checks->list = NULL;
+	}
+}
+
+static enum doctor_answer answer_of(bool yes)
+{
+	return yes ? DOCTOR_YES : DOCTOR_NO;
+}
+
+static void check_gpu(struct checks *checks)
+{
+	const struct doctor_facts *facts = checks->facts;
+	bool bound = facts->nouveau[0] || facts->nova[0];
+	char detail[128];
+
+	(void)text_format(detail, sizeof(detail), "%zu NVIDIA GPU%s on the PCI bus%s",
+			  facts->gpus, facts->gpus == 1 ? "" : "s",
+			  facts->has_vgpu ? ", vGPU" : "");
+	add(checks, "gpu", answer_of(facts->gpus > 0), detail);
+	add(checks, "nouveau", facts->gpus == 0 ? DOCTOR_UNKNOWN : answer_of(!bound),
+	    facts->nouveau[0] ? "nouveau is bound"
+	    : facts->nova[0]  ? "nova is bound"
+			      : "not bound");
+}
+
+static void check_modules(struct checks *checks)
+{
+	const struct doctor_facts *facts = checks->facts;
+	bool fits = facts->module[0] && strcmp(facts->vermagic, facts->release) == 0;
+	char detail[256];
+
+	(void)text_format(detail, sizeof(detail), "nvidia %s for kernel %s",
+			  facts->module[0] ? facts->module : "is not there",
+			  facts->release);
+	add(checks, "module", answer_of(fits), detail);
+	add(checks, "module_loaded", answer_of(facts->loaded[0] != '\0'),
+	    facts->loaded[0] ? facts->loaded : "not loaded");
+	add(checks, "secure_boot",
+	    facts->secure_boot == DOCTOR_UNKNOWN ? DOCTOR_UNKNOWN
+	    : facts->secure_boot == DOCTOR_NO    ? DOCTOR_YES
+						 : facts->is_signed,
+	    facts->secure_boot == DOCTOR_UNKNOWN ? "could not be read"
+	    : facts->secure_boot == DOCTOR_NO    ? "off"
+						 : "on");
+}
+
+static void check_driver(struct checks *checks)
+{
+	const struct doctor_facts *facts = checks->facts;
+	const char *version = facts->driver_version;
+	bool known = facts->host[0] && version[0];
+	char detail[128];
+
+	(void)text_format(detail, sizeof(detail), "host %s, guest %s", facts->host,
+			  version);
+	add(checks, "host_version",
+	    known ? answer_of(version_branch(version) <= version_branch(facts->host))
+		  : DOCTOR_UNKNOWN,
+	    known            ? detail
+	    : geteuid() != 0 ? NEEDS_ROOT
+			     : "not known");
+	add(checks, "nvidia_smi",
+	    facts->gpus == 0 ? DOCTOR_UNKNOWN : answer_of(facts->smi_answers),
+	    facts->smi_answers ? version : facts->smi_error);
+	add(checks, "license",
+	    facts->smi_answers ? answer_of(facts->licensed) : DOCTOR_UNKNOWN,
+	    !facts->smi_answers     ? "not known"
+	    : !facts->needs_license ? "not needed"
+	    : facts->licensed       ? "licensed"
+				    : "not licensed");
+}
+
+static void check_gridd(struct checks *checks)
+{
+	const struct doctor_facts *facts = checks->facts;
+	const struct doctor_notes *notes = checks->notes;
+	char detail[320];
+
+	add(checks, "gridd",
+	    facts->unit_exists == DOCTOR_YES ? facts->unit_active : facts->unit_exists,
+	    facts->unit_detail[0] ? facts->unit_detail : "systemd could not be asked");
+	add(checks, "gridd_enabled",
+	    facts->unit_exists == DOCTOR_YES ? facts->unit_enabled : DOCTOR_UNKNOWN,
+	    facts->unit_enabled == DOCTOR_YES ? "starts at boot" : "");
+	add(checks, "gridd_log",
+	    facts->reason.code ? DOCTOR_NO
+	    : geteuid() != 0   ? DOCTOR_UNKNOWN
+			       : DOCTOR_YES,
+	    facts->reason.code ? facts->reason.message
+	    : geteuid() != 0   ? NEEDS_ROOT " or the group systemd-journal"
+			       : "no complaint since its start");
+
+	(void)text_format(detail, sizeof(detail), "FeatureType %s",
+			  facts->feature_type[0] ? facts->feature_type : "not set");
+	add(checks, "gridd_conf",
+	    notes->conf_denied || !notes->conf_exists ? DOCTOR_UNKNOWN
+						      : answer_of(!facts->conf_error[0]),
+	    notes->conf_denied     ? NEEDS_ROOT
+	    : !notes->conf_exists  ? "there is none"
+	    : facts->conf_error[0] ? facts->conf_error
+				   : detail);
+}
+
+static void check_token(struct checks *checks)
+{
+	const struct doctor_facts *facts = checks->facts;
+	bool read = facts->token == DOCTOR_TOKEN_READ;
+	bool expired = facts->token_end > 0 && facts->now >= facts->token_end;
+	bool early = facts->token_begin > 0 && facts->now < facts->token_begin;
+	bool good = read && !facts->token_error[0] && !facts->token_warning[0] &&
+		    !expired && !early && facts->token_count == 1;
+
+	add(checks, "token",
+	    facts->token == DOCTOR_TOKEN_UNASKED ? DOCTOR_UNKNOWN : answer_of(good),
+	    checks->notes->token_denied            ? NEEDS_ROOT
+	    : facts->token == DOCTOR_TOKEN_UNASKED ? "not asked"
+	    : facts->token == DOCTOR_TOKEN_MISSING ? "there is none"
+	    : facts->token_error[0]                ? facts->token_error
+	    : facts->token_warning[0]              ? facts->token_warning
+	    : expired                              ? "expired by this guest's clock"
+	    : early                                ? "not yet valid by this guest's clock"
+	    : facts->token_count > 1               ? "there are several"
+						   : "can be read and is in its time");
+}
+
+static void check_server(struct checks *checks)
+{
+	const struct doctor_facts *facts = checks->facts;
+	long long off = (long long)facts->clock_offset;
+	bool right = off <= DOCTOR_CLOCK_OFF_S && off >= -DOCTOR_CLOCK_OFF_S;
+	char detail[128];
+
+	add(checks, "license_server",
+	    facts->server == DOCTOR_SERVER_UNASKED
+		    ? DOCTOR_UNKNOWN
+		    : answer_of(facts->server == DOCTOR_SERVER_OPEN),
+	    facts->server_detail[0] ? facts->server_detail
+				    : "not asked: there is no token that names one");
+
+	(void)text_format(detail, sizeof(detail), "%+lld s to the license server's", off);
+	if (facts->clock_known)
+		add(checks, "clock", answer_of(right), detail);
+	else
+		add(checks, "clock", DOCTOR_UNKNOWN,
+		    checks->notes->clock_synchronized
+			    ? "synchronised; the license server's is not known"
+			    : "not known to be synchronised, nor the license server's");
+}
+
+static struct json *list_checks(const struct doctor_facts *facts,
+				const struct doctor_notes *notes)
+{
+	struct checks checks = { facts, notes, json_build("[]") };
+
+	check_gpu(&checks);
+	check_modules(&checks);
+	check_driver(&checks);
+	check_gridd(&checks);
+	check_token(&checks);
+	check_server(&checks);
+	return checks.list;
+}
+
+int doctor_examine(struct agent *agent, struct json **ret_report, struct error *err)
+{
+	cleanup_free struct doctor_causes *causes = calloc(1, sizeof(*causes));
+	struct doctor_notes notes;
+	struct doctor_facts facts;
+	enum error_code status;
+
+	if (agent->offline)
+		return error_set(err, ERROR_USAGE,
+				 "doctor asks a running system: not offline");
+	if (!causes)
+		return error_set_errno(err, ENOMEM, "examining");
+	if (doctor_look_facts(agent, &facts, &notes, err) < 0)
+		return -1;
+
+	doctor_decide(&facts, causes);
+	*ret_report = json_build("{s:i, s:o, s:o}", "schema", 1, "causes",
+				 doctor_causes_json(causes), "checks",
+				 list_checks(&facts, &notes));
+	if (!*ret_report)
+		return error_set_errno(err, ENOMEM, "reporting the causes");
+
+	status = doctor_status(&facts, causes);
+	if (status == ERROR_NONE)
+		return 0;
+	(void)error_set(err, status, "%s", causes->list[0].message);
+	return error_hint(err, "%s", causes->list[0].hint);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "doctor/findings.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "core/guest.h"
+#include "license/licensing.h"
+#include "steps/diagnose.h"
+#include "steps/gridd_log.h"
+#include "steps/poll.h"
+#include "steps/probe.h"
+#include "steps/token.h"
+
+#define SMI_TIMEOUT_S 20
+
+static enum doctor_answer answer_of(bool yes)
+{
+	return yes ? DOCTOR_YES : DOCTOR_NO;
+}
+
+static void look_at_gpus(const struct agent *agent, struct doctor_facts *facts)
+{
+	facts->gpus = agent->gpus.count;
+	facts->has_vgpu = gpu_has_vgpu(&agent->gpus);
+	(void)text_copy(facts->host, sizeof(facts->host), agent->host.version);
+	for (size_t i = 0; i < agent->gpus.count; i++) {
+		const struct gpu *gpu = &agent->gpus.gpus[i];
+
+		if (strcmp(gpu->driver, "nouveau") == 0)
+			(void)text_copy(facts->nouveau, sizeof(facts->nouveau),
+					gpu->address);
+		else if (text_starts(gpu->driver, "nova"))
+			(void)text_copy(facts->nova, sizeof(facts->nova), gpu->address);
+	}
+}
+
+static int look_at_modules(struct agent *agent, struct doctor_facts *facts,
+			   struct error *err)
+{
+	const struct kernel *running = kernel_running(&agent->kernels);
+	int secure = detect_secure_boot(&agent->root);
+	struct diagnose_module module;
+
+	facts->tools = agent->driver.tools;
+	facts->gridd_binary = answer_of(agent->driver.grid);
+	facts->secure_boot = secure < 0 ? DOCTOR_UNKNOWN : answer_of(secure == 1);
+	(void)text_copy(facts->module, sizeof(facts->module), agent->driver.version);
+	(void)text_copy(facts->loaded, sizeof(facts->loaded), agent->driver.loaded);
+	(void)text_copy(facts->driver_version, sizeof(facts->driver_version),
+			agent->driver.version);
+	if (!running)
+		return 0;
+
+	(void)text_copy(facts->release, sizeof(facts->release), running->release);
+	if (diagnose_module(&agent->runner, &agent->root, running->release, &module,
+			    err) < 0)
+		return -1;
+	(void)text_copy(facts->vermagic, sizeof(facts->vermagic), module.vermagic);
+	facts->is_signed = answer_of(module.is_signed);
+
+	for (size_t i = 0; !facts->module[0] && i < agent->kernels.count; i++) {
+		const struct kernel *kernel = &agent->kernels.kernels[i];
+
+		if (kernel->running)
+			continue;
+		if (diagnose_module(&agent->runner, &agent->root, kernel->release,
+				    &module, err) < 0)
+			return -1;
+		if (module.vermagic[0])
+			(void)text_copy(facts->other_kernel, sizeof(facts->other_kernel),
+					kernel->release);
+	}
+	return 0;
+}
+
+/* What the driver says is the truth; where it says nothing, the PCI bus must do. */
+static int look_at_licenses(struct agent *agent, struct doctor_facts *facts,
+			    struct error *err)
+{
+	int type = agent->settings.license.feature_type;
+	const struct license_report *report = &agent->license;
+	struct error said = ERROR_INIT;
+
+	facts->needs_license = licensing_is_needed(agent);
+	if (poll_smi(&agent->runner, &agent->root, SMI_TIMEOUT_S, &agent->license,
+		     &said) < 0) {
+		if (said.interrupted) {
+			*err = said;
+			return -1;
+		}
+		(void)text_format(facts->smi_error, sizeof(facts->smi_error), "%.250s",
+				  said.text);
+		(void)text_format(facts->smi_hint, sizeof(facts->smi_hint), "%.250s",
+				  said.hint);
+		return 0;
+	}
+
+	(void)text_copy(facts->driver_version, sizeof(facts->driver_version),
+			report->driver_version);
+	facts->smi_answers = report->count >= agent->gpus.count;
+	if (!facts->smi_answers)
+		(void)text_format(facts->smi_error, sizeof(facts->smi_error),
+				  "nvidia-smi shows %zu of the %zu GPUs on the PCI bus",
+				  report->count, agent->gpus.count);
+	facts->has_vgpu = license_has_vgpu(report);
+	facts->licensed = license_all_held(report, type);
+	facts->needs_license = false;
+	for (size_t i = 0; i < report->count; i++)
+		facts->needs_license |= license_needed(&report->gpus[i], type);
+	return 0;
+}
+
+static void look_at_gridd(const struct gridd_state *daemon, struct doctor_facts *facts)
+{
+	struct error ignored = ERROR_INIT;
+
+	facts->unit_exists = answer_of(daemon->exists);
+	facts->unit_enabled = answer_of(daemon->enabled);
+	facts->unit_active = answer_of(daemon->active);
+	facts->unit_failed = answer_of(daemon->failed);
+	(void)text_copy(facts->unit_detail, sizeof(facts->unit_detail), daemon->detail);
+	/* A journal that cannot be read gives no reason: the check says so. */
+	if (gridd_log_read(daemon->started, &facts->reason, &ignored) < 0 ||
+	    gridd_log_expiry(daemon->started, &facts->last_expiry, &ignored) < 0)
+		facts->reason = (struct license_reason){ 0 };
+}
+
+static void look_at_conf(const struct agent *agent, int64_t started,
+			 struct doctor_facts *facts, struct doctor_notes *notes)
+{
+	struct diagnose_conf conf;
+
+	diagnose_conf(&agent->root, &conf);
+	notes->conf_denied = conf.denied;
+	notes->conf_exists = conf.exists;
+	if (!conf.denied)
+		(void)text_copy(facts->conf_error, sizeof(facts->conf_error), conf.error);
+	(void)text_copy(facts->feature_type, sizeof(facts->feature_type),
+			conf.feature_type);
+	(void)text_copy(facts->token_dir, sizeof(facts->token_dir), conf.token_dir);
+	facts->conf_newer = started > 0 && conf.changed > started;
+}
+
+static int64_t time_of(const struct json *check, const char *key)
+{
+	const char *text = json_get_string(check, key);
+	int64_t when = 0;
+
+	return text && clock_read(text, &when) ? when : 0;
+}
+
+/* Of the problems, times are judged anew and their number is counted elsewhere. */
+static void take_problems(const struct json *check, struct doctor_facts *facts)
+{
+	const struct json *problems = json_get(check, "problems");
+
+	for (size_t i = 0; i < json_count(problems); i++) {
+		const struct json *one = json_at(problems, i);
+		const char *code = json_get_string(one, "code");
+		const char *severity = json_get_string(one, "severity");
+		const char *message = json_get_string(one, "message");
+
+		if (!code || !severity || !message)
+			continue;
+		if (strcmp(severity, "error") == 0 && !facts->token_error[0])
+			(void)text_format(facts->token_error, sizeof(facts->token_error),
+					  "%.150s", message);
+		if (strcmp(code, "bad_signature") == 0)
+			(void)text_format(facts->token_warning,
+					  sizeof(facts->token_warning), "%.150s",
+					  message);
+	}
+	facts->token_begin = time_of(check, "not_before");
+	facts->token_end = time_of(check, "expires");
+}
+
+static void look_at_server(struct agent *agent, const struct json *check,
+			   struct doctor_facts *facts)
+{
+	static const enum doctor_server states[] = {
+		[PROBE_UNKNOWN] = DOCTOR_SERVER_UNASKED,
+		[PROBE_OPEN] = DOCTOR_SERVER_OPEN,
+		[PROBE_REFUSED] = DOCTOR_SERVER_REFUSED,
+		[PROBE_FILTERED] = DOCTOR_SERVER_FILTERED,
+		[PROBE_UNRESOLVED] = DOCTOR_SERVER_UNRESOLVED,
+		[PROBE_TLS] = DOCTOR_SERVER_TLS,
+	};
+	struct probe_server server;
+
+	probe_license_clock(check, &agent->channel, &server);
+	facts->server = states[server.outcome];
+	(void)text_copy(facts->server_detail, sizeof(facts->server_detail),
+			server.detail);
+	facts->clock_known = server.clock_known;
+	facts->clock_offset = server.offset_s;
+}
+
+static void look_at_token(const struct agent *agent, struct doctor_facts *facts,
+			  struct doctor_notes *notes, struct json **ret_check)
+{
+	cleanup_json struct json *check = NULL;
+	struct error err = ERROR_INIT;
+	cleanup_fd int fd = -1;
+
+	if (token_open_installed(&agent->root, &fd, &facts->token_count, &err) < 0)
+		fd = -1;
+	if (fd < 0) {
+		bool bad = diagnose_token_folder(&agent->root, &notes->token_denied,
+						 facts->token_error,
+						 sizeof(facts->token_error));
+
+		if (!notes->token_denied)
+			facts->token = bad ? DOCTOR_TOKEN_UNREADABLE
+					   : DOCTOR_TOKEN_MISSING;
+		return;
+	}
+	if (token_check(fd, &agent->channel, &check, &err) < 0) {
+		facts->token = DOCTOR_TOKEN_UNREADABLE;
+		(void)text_format(facts->token_error, sizeof(facts->token_error),
+				  "%.150s", err.text);
+		return;
+	}
+
+	facts->token = DOCTOR_TOKEN_READ;
+	take_problems(check, facts);
+	if (ret_check)
+		*ret_check = take_ptr(check);
+}
+
+void doctor_look_daemon(const struct agent *agent, const struct gridd_state *daemon,
+			struct doctor_facts *facts, struct doctor_notes *notes,
+			struct json **ret_check)
+{
+	if (daemon)
+		look_at_gridd(daemon, facts);
+	look_at_conf(agent, daemon ? daemon->started : 0, facts, notes);
+	look_at_token(agent, facts, notes, ret_check);
+}
+
+int doctor_look_facts(struct agent *agent, struct doctor_facts *ret_facts,
+		      struct doctor_notes *ret_notes, struct error *err)
+{
+	struct doctor_notes notes = { .clock_synchronized = clock_is_synchronized() };
+	struct doctor_facts facts = { .now = clock_now() };
+	cleanup_json struct json *check = NULL;
+	struct gridd_state daemon = { 0 };
+	struct error ignored = ERROR_INIT;
+
+	if (survey_look(agent, err) < 0)
+		return -1;
+	look_at_gpus(agent, &facts);
+	if (look_at_modules(agent, &facts, err) < 0)
+		return -1;
+	if (facts.gpus > 0) {
+		if (look_at_licenses(agent, &facts, err) < 0)
+			return -1;
+		doctor_look_daemon(agent,
+				   gridd_look(&daemon, &ignored) == 0 ? &daemon : NULL,
+				   &facts, &notes, &check);
+		if (check)
+			look_at_server(agent, check, &facts);
+	}
+
+	*ret_facts = facts;
+	*ret_notes = notes;
+	return 0;
+}
