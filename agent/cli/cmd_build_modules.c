@@ -13,6 +13,6 @@ CMD_RUN(cmd_build_modules)
 		return error_hint(err, "vgpu-guest-agent build-modules --kernel REL "
 				       "--driver FILE --output FILE");
 	}
-	result = prebuild_modules(agent, args->output, &report, err);
+	result = command_build_modules(agent, args->output, &report, err);
 	return cmd_run_report(&report, result, ret_report, err);
 }

@@ -8,7 +8,7 @@
 CMD_RUN(cmd_detect)
 {
 	(void)args;
-	return plan_detect(agent, ret_report, err);
+	return command_detect(agent, ret_report, err);
 }
 
 CMD_PRINT(cmd_detect_print)

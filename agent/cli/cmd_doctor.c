@@ -13,12 +13,12 @@
 
 CMD_RUN(cmd_doctor)
 {
-	int result = doctor_examine(agent, ret_report, err);
+	int result = examine_guest(agent, ret_report, err);
 
 	if (args->bundle && *ret_report) {
 		struct error found = *err;
 
-		if (doctor_bundle_write(agent, *ret_report, args->bundle, err) < 0)
+		if (support_write(agent, *ret_report, args->bundle, err) < 0)
 			return -1;
 		*err = found;
 		log_line(LOG_LEVEL_NOTICE,

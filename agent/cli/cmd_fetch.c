@@ -7,7 +7,7 @@
 
 CMD_RUN(cmd_fetch)
 {
-	return download_driver(agent, args->output ? args->output : ".", ret_report, err);
+	return command_fetch(agent, args->output ? args->output : ".", ret_report, err);
 }
 
 CMD_PRINT(cmd_fetch_print)

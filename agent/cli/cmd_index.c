@@ -9,7 +9,7 @@ CMD_RUN(cmd_index)
 {
 	if (args->operand_count == 0)
 		return error_set(err, ERROR_USAGE, "which files?");
-	return indexing_make(agent, args->operands, args->operand_count, args->previous,
+	return command_index(agent, args->operands, args->operand_count, args->previous,
 			     ret_report, err);
 }
 

@@ -7,7 +7,7 @@ CMD_RUN(cmd_monitor)
 {
 	(void)args;
 	(void)ret_report;
-	return monitor_run(agent, err);
+	return command_monitor(agent, err);
 }
 
 /* It reports by files and the journal. */

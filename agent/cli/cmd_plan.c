@@ -8,7 +8,7 @@
 CMD_RUN(cmd_plan)
 {
 	(void)args;
-	return plan_make(agent, ret_report, err);
+	return command_plan(agent, ret_report, err);
 }
 
 static void print_candidates(const struct json *candidates)

@@ -6,7 +6,7 @@
 CMD_RUN(cmd_seal)
 {
 	struct pipeline_report report = { 0 };
-	int result = seal_guest(agent, &report, err);
+	int result = command_seal(agent, &report, err);
 
 	(void)args;
 	return cmd_run_report(&report, result, ret_report, err);

@@ -172,8 +172,8 @@ static int look(struct agent *agent, const struct args *args, char **ret_text,
 	char time[CLOCK_TEXT_SIZE];
 	size_t size;
 	FILE *out;
-	int result = args->prometheus ? status_metrics(agent, 0, &report, &now)
-				      : status_read(agent, 0, &report, &now);
+	int result = args->prometheus ? command_status_metrics(agent, 0, &report, &now)
+				      : command_status_read(agent, 0, &report, &now);
 
 	if (result < 0 && (now.interrupted || now.code == ERROR_USAGE)) {
 		*err = now;
@@ -252,6 +252,7 @@ CMD_RUN(cmd_status)
 	if (args->watch)
 		return watch(agent, args, err);
 	say_warnings(agent);
-	return args->prometheus ? status_metrics(agent, args->wait_s, ret_report, err)
-				: status_read(agent, args->wait_s, ret_report, err);
+	return args->prometheus
+		       ? command_status_metrics(agent, args->wait_s, ret_report, err)
+		       : command_status_read(agent, args->wait_s, ret_report, err);
 }

@@ -40,7 +40,7 @@ CMD_RUN(cmd_token_install)
 		(void)error_set_errno(err, errno, "opening %s", args->operands[0]);
 		return error_recode(err, code);
 	}
-	if (survey_look(agent, err) < 0)
+	if (guest_look(agent, err) < 0)
 		return -1;
 	return cmd_run_job(agent, AGENT_TOKEN, ret_report, err);
 }

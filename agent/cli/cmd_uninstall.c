@@ -6,7 +6,7 @@
 CMD_RUN(cmd_uninstall)
 {
 	struct pipeline_report report = { 0 };
-	int result = uninstall_all(agent, &report, err);
+	int result = command_uninstall(agent, &report, err);
 
 	(void)args;
 	return cmd_run_report(&report, result, ret_report, err);

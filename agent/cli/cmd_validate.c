@@ -7,7 +7,7 @@
 
 CMD_RUN(cmd_validate)
 {
-	return validate_gpus(agent, args->size, ret_report, err);
+	return command_validate(agent, args->size, ret_report, err);
 }
 
 static void print_measure(const struct json *measure, long elements)

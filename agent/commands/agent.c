@@ -104,7 +104,7 @@ void agent_init(struct agent *ret_agent, const struct agent_options *options,
 		.cache = ROOT_INIT,
 		.log_fd = -1,
 		.command_token = -1,
-		.look = LOOK_INIT,
+		.look = QUERY_INIT,
 		.package = FETCH_RESULT_INIT,
 		.metadata = METADATA_INIT,
 		.runner = run_runner(cancel_fd),
@@ -139,7 +139,7 @@ int agent_open(struct agent *agent, struct error *err)
 
 void agent_close(struct agent *agent)
 {
-	look_close(&agent->look);
+	query_close(&agent->look);
 	fetch_result_done(&agent->package);
 	match_done(&agent->match);
 	repository_done(&agent->repository);

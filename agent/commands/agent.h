@@ -114,7 +114,7 @@ struct agent {
 	bool restarted; /* the daemon, by this run: what was seen before is old */
 	int command_token; /* of `token check FILE` and `install FILE`, -1: none */
 	const char *command_token_path; /* as it was typed */
-	struct look look;               /* how the driver is asked for it */
+	struct query look;              /* how the driver is asked for it */
 	struct license_report license;
 };
 

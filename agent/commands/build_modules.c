@@ -174,9 +174,9 @@ static int step_build(struct agent *agent, struct outcome *outcome, struct error
 }
 
 static const struct pipeline_step steps[] = {
-	{ "match", driver_match, AGENT_PREBUILD, false },
-	{ "fetch", driver_fetch, AGENT_PREBUILD, false },
-	{ "unpack", driver_unpack, AGENT_PREBUILD, false },
+	{ "match", obtain_match, AGENT_PREBUILD, false },
+	{ "fetch", obtain_fetch, AGENT_PREBUILD, false },
+	{ "unpack", obtain_unpack, AGENT_PREBUILD, false },
 	{ "build", step_build, AGENT_PREBUILD, false },
 };
 
@@ -223,15 +223,15 @@ static int open_workshop(struct agent *agent, struct error *err)
 	return 0;
 }
 
-int prebuild_modules(struct agent *agent, const char *output,
-		     struct pipeline_report *ret_report, struct error *err)
+int command_build_modules(struct agent *agent, const char *output,
+			  struct pipeline_report *ret_report, struct error *err)
 {
 	struct error ignored = ERROR_INIT;
 	int result = -1;
 
 	*ret_report = (struct pipeline_report){ 0 };
 	agent->offline = true; /* this machine's GPU, if any, is not meant */
-	if (check_output(agent, output, err) < 0 || survey_kernels(agent, err) < 0)
+	if (check_output(agent, output, err) < 0 || guest_kernels(agent, err) < 0)
 		return -1;
 	if (open_workshop(agent, err) == 0)
 		result = pipeline_run_list(agent, AGENT_PREBUILD, steps,

@@ -11,5 +11,6 @@
 #include "core/pipeline.h"
 
 /* `output` is a path of the caller's; the file is there whole or not at all. */
-must_check int prebuild_modules(struct agent *agent, const char *output,
-				struct pipeline_report *ret_report, struct error *err);
+must_check int command_build_modules(struct agent *agent, const char *output,
+				     struct pipeline_report *ret_report,
+				     struct error *err);

@@ -148,8 +148,8 @@ static void drop_useless_cache(const struct agent *agent, const char *dir,
 	root_close(&outer);
 }
 
-int download_driver(struct agent *agent, const char *dir, struct json **ret_report,
-		    struct error *err)
+int command_fetch(struct agent *agent, const char *dir, struct json **ret_report,
+		  struct error *err)
 {
 	struct pipeline_report report = { 0 };
 	char path[PATH_MAX];

@@ -10,5 +10,5 @@
 #include "commands/agent.h"
 
 /* Needs no root where the caller may write: the cache is the folder's own then. */
-must_check int download_driver(struct agent *agent, const char *dir,
-			       struct json **ret_report, struct error *err);
+must_check int command_fetch(struct agent *agent, const char *dir,
+			     struct json **ret_report, struct error *err);

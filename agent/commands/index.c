@@ -145,7 +145,7 @@ static int prove(const struct json *json, struct error *err)
 		       : 0;
 }
 
-int indexing_make(struct agent *agent, const char *const *names, size_t count,
+int command_index(struct agent *agent, const char *const *names, size_t count,
 		  const char *previous, struct json **ret_index, struct error *err)
 {
 	cleanup_json struct json *files = json_build("[]"), *modules = json_build("[]");

@@ -13,6 +13,6 @@
  * index but for "created", which SOURCE_DATE_EPOCH sets. What is written is proved to be
  * read by index_from_json() without a warning. ERROR_USAGE for a file that is not there.
  */
-must_check int indexing_make(struct agent *agent, const char *const *names, size_t count,
+must_check int command_index(struct agent *agent, const char *const *names, size_t count,
 			     const char *previous, struct json **ret_index,
 			     struct error *err);

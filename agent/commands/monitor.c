@@ -42,7 +42,7 @@ struct monitor {
 	struct watch watch;
 	struct gridd_log *log;
 	struct event_memory memory;
-	struct rotation rotation;
+	struct token_watch rotation;
 	struct reason_memory reason;
 	double next_look, next_metadata, last_look, log_after;
 	double watchdog_s; /* 0: nobody waits for us */
@@ -58,7 +58,7 @@ static void monitor_done(struct monitor *monitor)
 {
 	watch_close(&monitor->watch);
 	gridd_log_close(monitor->log);
-	rotation_done(&monitor->rotation);
+	token_watch_done(&monitor->rotation);
 	free(monitor->metrics);
 }
 
@@ -196,7 +196,7 @@ static bool is_changing(struct monitor *monitor)
 	if (!root_stat(&monitor->agent->root, ANNOUNCE_CHANGING, &st) ||
 	    clock_now() - st.st_mtim.tv_sec > CHANGING_MOST_S)
 		return false;
-	look_close(&monitor->agent->look);
+	query_close(&monitor->agent->look);
 	return true;
 }
 
@@ -208,8 +208,8 @@ static int look_once(struct monitor *monitor, struct error *err)
 
 	if (detect_gpus(&agent->sysfs, &agent->gpus, err) < 0)
 		return -1;
-	result = look_license(&agent->look, agent->settings.monitor.backend,
-			      &agent->runner, &agent->root, &agent->license, &why);
+	result = query_license(&agent->look, agent->settings.monitor.backend,
+			       &agent->runner, &agent->root, &agent->license, &why);
 	if (why.interrupted) {
 		*err = why;
 		return -1;
@@ -273,7 +273,7 @@ static void look_soon(struct monitor *monitor)
 
 static int look_at_token(struct monitor *monitor, bool metadata, struct error *err)
 {
-	return rotation_look(&monitor->rotation, monitor->agent, metadata, err);
+	return token_watch_look(&monitor->rotation, monitor->agent, metadata, err);
 }
 
 static int prepare(struct monitor *monitor, struct error *err)
@@ -375,7 +375,7 @@ static int turn(struct monitor *monitor, struct error *err)
 	return now >= monitor->next_look ? look(monitor, err) : 0;
 }
 
-int monitor_run(struct agent *agent, struct error *err)
+int command_monitor(struct agent *agent, struct error *err)
 {
 	/* Its memory of 64 GPUs is too large for the stack. */
 	static struct monitor monitor;

@@ -14,4 +14,4 @@
  * that is lost or a driver that does not answer is no reason. ERROR_NO_GPU at once where
  * there is nothing to watch.
  */
-must_check int monitor_run(struct agent *agent, struct error *err);
+must_check int command_monitor(struct agent *agent, struct error *err);

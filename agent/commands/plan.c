@@ -123,7 +123,7 @@ static struct json *kernels_json(const struct agent *agent)
 		if (json_append(list,
 				json_build("{s:s, s:s}", "release", release, "action",
 					   agent->target_done[i] ? "none"
-					   : readymade_is_listed(agent, release)
+					   : modules_prebuilt_listed(agent, release)
 						   ? "prebuilt"
 						   : "build")) < 0) {
 			json_free(list);
@@ -145,7 +145,7 @@ static struct json *changes_json(struct plan *plan)
 	cleanup_json struct json *list = json_build("[]");
 	struct error ignored = ERROR_INIT;
 	struct configure_result conf;
-	bool dkms = decide_dkms(agent), any = false;
+	bool dkms = choose_dkms(agent), any = false;
 	char path[256];
 
 	if (!list)
@@ -182,8 +182,8 @@ static struct json *report_json(struct plan *plan)
 {
 	struct agent *agent = plan->agent;
 	enum error_code would_fail = ERROR_NONE;
-	struct json *checks =
-		checks_run(agent, plan->match.code ? &plan->match : NULL, &would_fail);
+	struct json *checks = command_preflight(
+		agent, plan->match.code ? &plan->match : NULL, &would_fail);
 
 	if (would_fail == ERROR_NONE)
 		would_fail = plan->fetch.code;
@@ -200,14 +200,14 @@ static int survey(struct agent *agent, struct error *err)
 	struct outcome metadata = { .step = "metadata" };
 
 	agent->step = "detect";
-	if (survey_look(agent, err) < 0)
+	if (guest_look(agent, err) < 0)
 		return -1;
 	if (!agent->offline && agent->gpus.count == 0)
 		return error_set(err, ERROR_NO_GPU, "no NVIDIA GPU on the PCI bus");
 	if (agent->offline)
 		return 0;
 	agent->step = "metadata";
-	return survey_metadata(agent, &metadata, err);
+	return guest_metadata(agent, &metadata, err);
 }
 
 static int decide(struct plan *plan, struct error *err)
@@ -216,7 +216,7 @@ static int decide(struct plan *plan, struct error *err)
 	char warning[256] = "";
 
 	agent->step = "match";
-	if (decide_driver(agent, true, warning, sizeof(warning), &plan->match) < 0) {
+	if (choose_driver(agent, true, warning, sizeof(warning), &plan->match) < 0) {
 		if (plan->match.interrupted || stops_plan(plan->match.code))
 			*err = plan->match;
 		return stops_plan(plan->match.code) ? -1 : 0;
@@ -226,13 +226,13 @@ static int decide(struct plan *plan, struct error *err)
 		log_line(LOG_LEVEL_WARNING, "warning: match: %s", warning);
 	if (agent->match.warning[0])
 		log_line(LOG_LEVEL_WARNING, "warning: match: %s", agent->match.warning);
-	if (decide_look_at_targets(agent, agent->match.package.version, err) < 0)
+	if (choose_look_at_targets(agent, agent->match.package.version, err) < 0)
 		return -1;
 
 	agent->step = "fetch";
 	if (agent->match.rule == MATCH_INSTALLED)
 		return 0;
-	if (driver_fetch_input(agent, plan->url, sizeof(plan->url), &plan->input, err) <
+	if (obtain_fetch_input(agent, plan->url, sizeof(plan->url), &plan->input, err) <
 	    0)
 		return -1;
 	if (fetch_check(&plan->input, &plan->fetch) < 0)
@@ -240,7 +240,7 @@ static int decide(struct plan *plan, struct error *err)
 	return plan->fetch.code ? -1 : 0;
 }
 
-int plan_make(struct agent *agent, struct json **ret_report, struct error *err)
+int command_plan(struct agent *agent, struct json **ret_report, struct error *err)
 {
 	struct plan plan = { .agent = agent, .match = ERROR_INIT, .fetch = ERROR_INIT };
 	int result;
@@ -258,9 +258,9 @@ int plan_make(struct agent *agent, struct json **ret_report, struct error *err)
 	return result;
 }
 
-int plan_detect(struct agent *agent, struct json **ret_report, struct error *err)
+int command_detect(struct agent *agent, struct json **ret_report, struct error *err)
 {
-	if (survey_look(agent, err) < 0)
+	if (guest_look(agent, err) < 0)
 		return -1;
 
 	*ret_report = json_build("{s:i, s:o, s:o, s:o}", "schema", 1, "gpus",

@@ -129,7 +129,7 @@ static bool compiles_nothing(struct checks *checks)
 		add_toolchain(checks, VERDICT_UNKNOWN, "no kernel to build for");
 	else if (agent->target_done[0])
 		add_toolchain(checks, VERDICT_YES, "not needed");
-	else if (readymade_is_listed(agent, agent->targets[0].release))
+	else if (modules_prebuilt_listed(agent, agent->targets[0].release))
 		add_toolchain(checks, VERDICT_YES,
 			      "not needed: the index lists prebuilt modules");
 	else if (strcmp(agent->settings.driver.prebuilt, "only") == 0)
@@ -161,7 +161,7 @@ static void check_toolchain(struct checks *checks)
 		    ERROR_PREREQUISITES,
 		    may_install ? "not here; run installs them" : "not here");
 
-	if (toolchain_find(&agent->root, &kernel, decide_dkms(agent), &toolchain, &err) <
+	if (toolchain_find(&agent->root, &kernel, choose_dkms(agent), &toolchain, &err) <
 		    0 ||
 	    toolchain.missing[0]) {
 		(void)text_format(detail, sizeof(detail), "missing: %s%s",
@@ -180,7 +180,7 @@ static void check_secure_boot(struct checks *checks)
 	bool key = checks->agent->settings.signing.key[0] != '\0';
 	bool listed =
 		checks->agent->target_count > 0 &&
-		readymade_is_listed(checks->agent, checks->agent->targets[0].release);
+		modules_prebuilt_listed(checks->agent, checks->agent->targets[0].release);
 
 	if (on == 1 && !key && listed) {
 		add(checks, "secure_boot", VERDICT_UNKNOWN, ERROR_NONE,
@@ -298,8 +298,8 @@ static struct json *judge_token(struct checks *checks)
 	return found;
 }
 
-struct json *checks_run(struct agent *agent, const struct error *match,
-			enum error_code *ret_would_fail)
+struct json *command_preflight(struct agent *agent, const struct error *match,
+			       enum error_code *ret_would_fail)
 {
 	struct checks checks = { .agent = agent, .list = json_build("[]") };
 	cleanup_json struct json *token = NULL;

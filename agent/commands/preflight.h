@@ -9,5 +9,5 @@
 #include "commands/agent.h"
 
 /* `match`: the decision's error, NULL where there was none. NULL: no memory. */
-struct json *checks_run(struct agent *agent, const struct error *match,
-			enum error_code *ret_would_fail);
+struct json *command_preflight(struct agent *agent, const struct error *match,
+			       enum error_code *ret_would_fail);

@@ -12,5 +12,5 @@
  * emptied, ERROR_TOKEN names it and nothing has been removed. The driver, gridd.conf and
  * the operator's configuration stay. A second time nothing changes.
  */
-must_check int seal_guest(struct agent *agent, struct pipeline_report *ret_report,
-			  struct error *err);
+must_check int command_seal(struct agent *agent, struct pipeline_report *ret_report,
+			    struct error *err);

@@ -16,8 +16,8 @@ static int look_once(struct agent *agent, struct error *err)
 	struct license_report *report = &agent->license;
 
 	report->count = 0; /* an earlier look must not pass for this one */
-	if (look_license(&agent->look, agent->settings.monitor.backend, &agent->runner,
-			 &agent->root, report, err) < 0)
+	if (query_license(&agent->look, agent->settings.monitor.backend, &agent->runner,
+			  &agent->root, report, err) < 0)
 		return -1;
 	if (report->count < agent->gpus.count)
 		return error_set(err, ERROR_DRIVER,
@@ -77,8 +77,8 @@ static void tell_last_run(const struct agent *agent, bool reason, struct error *
 	(void)error_hint(err, "%s", hint && hint[0] ? hint : found.hint);
 }
 
-int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
-		struct error *err)
+int command_status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
+			struct error *err)
 {
 	struct license_reason reason = { 0 };
 	struct error found = ERROR_INIT;
@@ -109,14 +109,14 @@ int status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
 	return result;
 }
 
-int status_metrics(struct agent *agent, unsigned wait_s, struct json **ret_report,
-		   struct error *err)
+int command_status_metrics(struct agent *agent, unsigned wait_s, struct json **ret_report,
+			   struct error *err)
 {
 	cleanup_json struct json *status = NULL;
 	cleanup_free char *text = NULL;
 	struct metrics metrics = { .feature_type = agent->settings.license.feature_type };
 	struct error ignored = ERROR_INIT;
-	int result = status_read(agent, wait_s, &status, err);
+	int result = command_status_read(agent, wait_s, &status, err);
 
 	/* Without a status there was nothing to ask. */
 	if (!status)

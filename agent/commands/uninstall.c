@@ -183,8 +183,8 @@ static const struct pipeline_step steps[] = {
 };
 _Static_assert(ARRAY_SIZE(steps) <= PIPELINE_STEPS_MAX, "the report has room");
 
-int uninstall_all(struct agent *agent, struct pipeline_report *ret_report,
-		  struct error *err)
+int command_uninstall(struct agent *agent, struct pipeline_report *ret_report,
+		      struct error *err)
 {
 	return pipeline_run_list(agent, AGENT_UNINSTALL, steps, ARRAY_SIZE(steps),
 				 ret_report, err);

@@ -13,5 +13,5 @@
  * comes back. What others installed stays, and so does the agent's configuration. Cut
  * off, the next one goes on.
  */
-must_check int uninstall_all(struct agent *agent, struct pipeline_report *ret_report,
-			     struct error *err);
+must_check int command_uninstall(struct agent *agent, struct pipeline_report *ret_report,
+				 struct error *err);

@@ -55,8 +55,8 @@ static struct json *report_json(const struct cuda_report *report, bool valid)
 			  "size", (int)report->size, "devices", list);
 }
 
-int validate_gpus(struct agent *agent, unsigned size, struct json **ret_report,
-		  struct error *err)
+int command_validate(struct agent *agent, unsigned size, struct json **ret_report,
+		     struct error *err)
 {
 	cleanup(cuda_report_done) struct cuda_report report = { .count = 0 };
 	struct cuda_options options = { .size = size ? size : CUDA_SIZE_DEFAULT,

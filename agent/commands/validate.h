@@ -11,5 +11,5 @@
 
 /* `size`: of the matrix's side, 0 for the default. ERROR_DRIVER where it computed
  * wrongly. */
-must_check int validate_gpus(struct agent *agent, unsigned size, struct json **ret_report,
-			     struct error *err);
+must_check int command_validate(struct agent *agent, unsigned size,
+				struct json **ret_report, struct error *err);

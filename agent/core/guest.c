@@ -70,7 +70,7 @@ static int choose_targets(struct agent *agent, struct error *err)
 	return 0;
 }
 
-int survey_kernels(struct agent *agent, struct error *err)
+int guest_kernels(struct agent *agent, struct error *err)
 {
 	if (detect_os(&agent->root, &agent->os, err) < 0 ||
 	    detect_kernels(&agent->root, !agent->offline, &agent->kernels, err) < 0)
@@ -78,9 +78,9 @@ int survey_kernels(struct agent *agent, struct error *err)
 	return choose_targets(agent, err);
 }
 
-int survey_look(struct agent *agent, struct error *err)
+int guest_look(struct agent *agent, struct error *err)
 {
-	if (look_at_gpus(agent, err) < 0 || survey_kernels(agent, err) < 0)
+	if (look_at_gpus(agent, err) < 0 || guest_kernels(agent, err) < 0)
 		return -1;
 	if (agent->target_count == 0)
 		return 0;
@@ -108,9 +108,9 @@ static void describe(const struct agent *agent, char *buffer, size_t size)
 			       agent->gpus.count, agent->gpus.count == 1 ? "" : "s");
 }
 
-int survey_detect(struct agent *agent, struct outcome *outcome, struct error *err)
+int guest_detect(struct agent *agent, struct outcome *outcome, struct error *err)
 {
-	if (survey_look(agent, err) < 0)
+	if (guest_look(agent, err) < 0)
 		return -1;
 	if (!agent->offline && agent->gpus.count == 0)
 		return error_set(err, ERROR_NO_GPU, "no NVIDIA GPU on the PCI bus");
@@ -127,7 +127,7 @@ static void say_warnings(const struct json *warnings)
 			 json_as_string(json_at(warnings, i)));
 }
 
-int survey_metadata(struct agent *agent, struct outcome *outcome, struct error *err)
+int guest_metadata(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	if (!agent->settings.metadata.enabled) {
 		outcome->kind = OUTCOME_SKIPPED;

@@ -12,15 +12,15 @@
  * Fills gpus, host, os, kernels, driver and the targets. Online, ERROR_NO_GPU where there
  * is none. Offline nothing is looked for but the system's files.
  */
-must_check int survey_detect(struct agent *agent, struct outcome *outcome,
-			     struct error *err);
+must_check int guest_detect(struct agent *agent, struct outcome *outcome,
+			    struct error *err);
 
 /* The same without the error for a guest without GPU: for `detect` and `plan`. */
-must_check int survey_look(struct agent *agent, struct error *err);
+must_check int guest_look(struct agent *agent, struct error *err);
 
 /* Of it only the system, its kernels and the targets. */
-must_check int survey_kernels(struct agent *agent, struct error *err);
+must_check int guest_kernels(struct agent *agent, struct error *err);
 
 /* Asks the metadata and puts the settings together. */
-must_check int survey_metadata(struct agent *agent, struct outcome *outcome,
-			       struct error *err);
+must_check int guest_metadata(struct agent *agent, struct outcome *outcome,
+			      struct error *err);

@@ -27,13 +27,14 @@
  * line works beside that step and those after it, until one waits for it.
  */
 static const struct pipeline_step steps[] = {
-	{ "detect", survey_detect, ALL, false },    /* PCI, kernels -> gpus, host */
-	{ "metadata", survey_metadata, ALL, true }, /* drive, service -> settings */
-	{ "match", driver_match, DRIVER, false },   /* host, repository -> package */
-	{ "fetch", driver_fetch, DRIVER, false, prepare_begin }, /* package -> file */
-	{ "unpack", driver_unpack, DRIVER, false },              /* file -> tree */
-	{ "build", driver_build, SYSTEM, false },     /* tree, kernel -> modules */
-	{ "install", driver_install, SYSTEM, false }, /* modules, tree -> driver */
+	{ "detect", guest_detect, ALL, false },    /* PCI, kernels -> gpus, host */
+	{ "metadata", guest_metadata, ALL, true }, /* drive, service -> settings */
+	{ "match", obtain_match, DRIVER, false },  /* host, repository -> package */
+	{ "fetch", obtain_fetch, DRIVER, false,
+	  toolchain_ahead_begin },                    /* package -> file */
+	{ "unpack", obtain_unpack, DRIVER, false },   /* file -> tree */
+	{ "build", obtain_build, SYSTEM, false },     /* tree, kernel -> modules */
+	{ "install", obtain_install, SYSTEM, false }, /* modules, tree -> driver */
 	{ "configure", licensing_configure, LICENSE, false }, /* settings -> gridd.conf */
 	{ "token", licensing_token, TOKEN, false },           /* metadata, file -> .tok */
 	{ "gridd", licensing_gridd, TOKEN, true },            /* changes -> restart */
@@ -113,7 +114,7 @@ static void end_beside(struct agent *agent, double begin, struct pipeline_report
 	const struct beside *beside = &agent->preparing;
 	struct error ignored = ERROR_INIT;
 
-	if (prepare_end(agent, &ignored) < 0)
+	if (toolchain_ahead_end(agent, &ignored) < 0)
 		log_line(LOG_LEVEL_DEBUG, "preparing the build: %s", ignored.text);
 	if (beside->began <= 0)
 		return;
@@ -167,7 +168,7 @@ int pipeline_run_list(struct agent *agent, enum agent_job job,
 			list[i].beside(agent);
 		if (run_step(agent, &list[i], outcome, err) < 0) {
 			if (job & SYSTEM && agent->tree_is_whole)
-				place_discard(agent);
+				modules_discard(agent);
 			result = -1;
 		}
 	}

@@ -189,7 +189,7 @@ static struct json *list_checks(const struct doctor_facts *facts,
 	return checks.list;
 }
 
-int doctor_examine(struct agent *agent, struct json **ret_report, struct error *err)
+int examine_guest(struct agent *agent, struct json **ret_report, struct error *err)
 {
 	cleanup_free struct doctor_causes *causes = calloc(1, sizeof(*causes));
 	struct doctor_notes notes;
@@ -201,7 +201,7 @@ int doctor_examine(struct agent *agent, struct json **ret_report, struct error *
 				 "doctor asks a running system: not offline");
 	if (!causes)
 		return error_set_errno(err, ENOMEM, "examining");
-	if (doctor_look_facts(agent, &facts, &notes, err) < 0)
+	if (findings_gather(agent, &facts, &notes, err) < 0)
 		return -1;
 
 	doctor_decide(&facts, causes);

@@ -12,5 +12,5 @@
  * The contract's object. Ends with the status of the likeliest cause, its message and its
  * hint; 0 where every GPU that needs a license has one.
  */
-must_check int doctor_examine(struct agent *agent, struct json **ret_report,
-			      struct error *err);
+must_check int examine_guest(struct agent *agent, struct json **ret_report,
+			     struct error *err);

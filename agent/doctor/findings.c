@@ -230,7 +230,7 @@ static void look_at_token(const struct agent *agent, struct doctor_facts *facts,
 		*ret_check = take_ptr(check);
 }
 
-void doctor_look_daemon(const struct agent *agent, const struct gridd_state *daemon,
+void findings_of_daemon(const struct agent *agent, const struct gridd_state *daemon,
 			struct doctor_facts *facts, struct doctor_notes *notes,
 			struct json **ret_check)
 {
@@ -240,8 +240,8 @@ void doctor_look_daemon(const struct agent *agent, const struct gridd_state *dae
 	look_at_token(agent, facts, notes, ret_check);
 }
 
-int doctor_look_facts(struct agent *agent, struct doctor_facts *ret_facts,
-		      struct doctor_notes *ret_notes, struct error *err)
+int findings_gather(struct agent *agent, struct doctor_facts *ret_facts,
+		    struct doctor_notes *ret_notes, struct error *err)
 {
 	struct doctor_notes notes = { .clock_synchronized = clock_is_synchronized() };
 	struct doctor_facts facts = { .now = clock_now() };
@@ -249,7 +249,7 @@ int doctor_look_facts(struct agent *agent, struct doctor_facts *ret_facts,
 	struct gridd_state daemon = { 0 };
 	struct error ignored = ERROR_INIT;
 
-	if (survey_look(agent, err) < 0)
+	if (guest_look(agent, err) < 0)
 		return -1;
 	look_at_gpus(agent, &facts);
 	if (look_at_modules(agent, &facts, err) < 0)
@@ -257,7 +257,7 @@ int doctor_look_facts(struct agent *agent, struct doctor_facts *ret_facts,
 	if (facts.gpus > 0) {
 		if (look_at_licenses(agent, &facts, err) < 0)
 			return -1;
-		doctor_look_daemon(agent,
+		findings_of_daemon(agent,
 				   gridd_look(&daemon, &ignored) == 0 ? &daemon : NULL,
 				   &facts, &notes, &check);
 		if (check)

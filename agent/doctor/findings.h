@@ -20,9 +20,9 @@ struct doctor_notes {
  * The part that asks nobody: the daemon (NULL: systemd could not be asked), its journal,
  * gridd.conf and the token, whose check is handed on where `ret_check` is not NULL.
  */
-void doctor_look_daemon(const struct agent *agent, const struct gridd_state *daemon,
+void findings_of_daemon(const struct agent *agent, const struct gridd_state *daemon,
 			struct doctor_facts *facts, struct doctor_notes *notes,
 			struct json **ret_check);
 
-must_check int doctor_look_facts(struct agent *agent, struct doctor_facts *ret_facts,
-				 struct doctor_notes *ret_notes, struct error *err);
+must_check int findings_gather(struct agent *agent, struct doctor_facts *ret_facts,
+			       struct doctor_notes *ret_notes, struct error *err);

@@ -31,7 +31,7 @@ void reason_find(struct agent *agent, struct reason_memory *memory,
 	}
 
 	facts.has_vgpu = license_has_vgpu(&agent->license);
-	doctor_look_daemon(agent, known ? &daemon : NULL, &facts, &notes, NULL);
+	findings_of_daemon(agent, known ? &daemon : NULL, &facts, &notes, NULL);
 	if (!doctor_reason(&facts, ret_reason))
 		*ret_reason = (struct license_reason){ 0 };
 	if (memory)

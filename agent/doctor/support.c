@@ -30,10 +30,10 @@ static int add_reports(struct archive *archive, struct agent *agent, struct erro
 	cleanup_json struct json *config = settings_json(&agent->settings);
 	struct error ignored = ERROR_INIT;
 
-	if (status_read(agent, 0, &status, &ignored) < 0 && ignored.interrupted)
+	if (command_status_read(agent, 0, &status, &ignored) < 0 && ignored.interrupted)
 		return error_set_interrupted(err);
 	agent->target_count = 0; /* it looks for the kernels again */
-	if (plan_detect(agent, &detect, &ignored) < 0 && ignored.interrupted)
+	if (command_detect(agent, &detect, &ignored) < 0 && ignored.interrupted)
 		return error_set_interrupted(err);
 	if (add_json(archive, "status.json", status, err) < 0 ||
 	    add_json(archive, "detect.json", detect, err) < 0)
@@ -120,8 +120,8 @@ static int add_commands(struct archive *archive, struct agent *agent, struct err
 	return 0;
 }
 
-int doctor_bundle_write(struct agent *agent, const struct json *report, const char *file,
-			struct error *err)
+int support_write(struct agent *agent, const struct json *report, const char *file,
+		  struct error *err)
 {
 	cleanup(archive_close) struct archive archive = ARCHIVE_INIT;
 	cleanup_free char *target = root_absolute(file);

@@ -10,5 +10,5 @@
 #include "commands/agent.h"
 
 /* `report` is the doctor's. `file` is the caller's, outside of the root. */
-must_check int doctor_bundle_write(struct agent *agent, const struct json *report,
-				   const char *file, struct error *err);
+must_check int support_write(struct agent *agent, const struct json *report,
+			     const char *file, struct error *err);

@@ -9,7 +9,7 @@
 #include "steps/install.h"
 #include "steps/match.h"
 
-bool decide_dkms(const struct agent *agent)
+bool choose_dkms(const struct agent *agent)
 {
 	const struct settings_driver *driver = &agent->settings.driver;
 	enum package_kind kind = agent->match.package.kind;
@@ -26,14 +26,14 @@ static bool is_at_its_place(const struct agent *agent, const char *release,
 	char path[192];
 	struct stat st;
 
-	if (!decide_dkms(agent))
+	if (!choose_dkms(agent))
 		return !build_dkms_is_ours(&agent->root, version);
 	return !text_format(path, sizeof(path), "/lib/modules/%s/" INSTALL_MODULES,
 			    release) ||
 	       !root_stat(&agent->root, path, &st);
 }
 
-int decide_look_at_targets(struct agent *agent, const char *version, struct error *err)
+int choose_look_at_targets(struct agent *agent, const char *version, struct error *err)
 {
 	for (size_t i = 0; i < agent->target_count; i++) {
 		struct detect_driver there = agent->driver; /* the first one's */
@@ -48,7 +48,7 @@ int decide_look_at_targets(struct agent *agent, const char *version, struct erro
 	return 0;
 }
 
-bool decide_targets_done(const struct agent *agent)
+bool choose_targets_done(const struct agent *agent)
 {
 	for (size_t i = 0; i < agent->target_count; i++) {
 		if (!agent->target_done[i])
@@ -154,7 +154,7 @@ static int judge_serial(struct agent *agent, struct error *err)
 	return 0;
 }
 
-int decide_list(struct agent *agent, struct error *err)
+int choose_list(struct agent *agent, struct error *err)
 {
 	if (!agent->settings.driver.repository[0])
 		return 0;
@@ -178,7 +178,7 @@ int decide_list(struct agent *agent, struct error *err)
 	return 0;
 }
 
-enum package_kind decide_os_kind(const struct agent *agent)
+enum package_kind choose_os_kind(const struct agent *agent)
 {
 	switch (kernel_os_family(&agent->os)) {
 	case KERNEL_FAMILY_DEBIAN:
@@ -201,7 +201,7 @@ static struct match_input match_input(const struct agent *agent, const char *ins
 		.host = &agent->host,
 		.host_unreadable = agent->host_unreadable,
 		.arch = agent->os.arch,
-		.os_kind = decide_os_kind(agent),
+		.os_kind = choose_os_kind(agent),
 		.package = driver->package,
 		.url = driver->url,
 		.version = driver->version,
@@ -216,21 +216,21 @@ static struct match_input match_input(const struct agent *agent, const char *ins
 }
 
 /* The modules for a new kernel need the package again where its sources were not kept. */
-bool decide_needs_package(struct agent *agent, const char *version)
+bool choose_needs_package(struct agent *agent, const char *version)
 {
 	bool open;
 
-	return !decide_targets_done(agent) &&
+	return !choose_targets_done(agent) &&
 	       !build_kept_sources(&agent->root, version, agent->tree,
 				   sizeof(agent->tree), &open);
 }
 
-int decide_again(struct agent *agent, const char *version, struct error *err)
+int choose_again(struct agent *agent, const char *version, struct error *err)
 {
 	struct match_input input = match_input(agent, "", false);
 
 	if (agent->repository.source == REPOSITORY_NONE && !input.url[0] &&
-	    decide_list(agent, err) < 0)
+	    choose_list(agent, err) < 0)
 		return -1;
 	input = match_input(agent, "", false);
 	input.version = version;
@@ -238,7 +238,7 @@ int decide_again(struct agent *agent, const char *version, struct error *err)
 	return match_decide(&input, &agent->match, err);
 }
 
-int decide_driver(struct agent *agent, bool look_further, char *ret_warning, size_t size,
+int choose_driver(struct agent *agent, bool look_further, char *ret_warning, size_t size,
 		  struct error *err)
 {
 	struct error down = ERROR_INIT;
@@ -272,7 +272,7 @@ int decide_driver(struct agent *agent, bool look_further, char *ret_warning, siz
 
 	down = ERROR_INIT;
 	if (!agent->settings.driver.url[0])
-		reached = decide_list(agent, &down) == 0;
+		reached = choose_list(agent, &down) == 0;
 	if (!reached && (!fits || down.interrupted)) {
 		*err = down;
 		return -1;

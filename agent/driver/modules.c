@@ -28,7 +28,7 @@ static bool is_package(const struct agent *agent)
 	return kind == PACKAGE_DEB || kind == PACKAGE_RPM;
 }
 
-int place_unpack(struct agent *agent, struct error *err)
+int modules_unpack(struct agent *agent, struct error *err)
 {
 	if (unpack_run(agent->package_path, &agent->root, &agent->runner, agent->log_fd,
 		       err) < 0)
@@ -39,7 +39,7 @@ int place_unpack(struct agent *agent, struct error *err)
 }
 
 /* Secure Boot refuses what we compile, unless it is signed: known before the compile. */
-int place_check_secure_boot(struct agent *agent, struct error *err)
+int modules_check_secure_boot(struct agent *agent, struct error *err)
 {
 	if (agent->offline || agent->settings.signing.key[0] ||
 	    detect_secure_boot(&agent->root) != 1)
@@ -55,7 +55,7 @@ static int find_toolchain(struct agent *agent, struct kernel *kernel,
 			  struct toolchain *ret_toolchain, struct error *err)
 {
 	struct toolchain_system system;
-	bool missing, dkms = decide_dkms(agent);
+	bool missing, dkms = choose_dkms(agent);
 
 	if (toolchain_find(&agent->root, kernel, dkms, ret_toolchain, err) < 0)
 		return -1;
@@ -117,7 +117,7 @@ static int dkms_for(struct agent *agent, size_t index, const struct toolchain *t
 
 	if (detect_driver(&agent->runner, &agent->root, agent->targets[0].release,
 			  &agent->driver, err) < 0 ||
-	    decide_look_at_targets(agent, input.version, err) < 0)
+	    choose_look_at_targets(agent, input.version, err) < 0)
 		return -1;
 	if (agent->target_done[index])
 		return 0;
@@ -132,11 +132,12 @@ static int compile_for(struct agent *agent, size_t index, struct error *err)
 	struct toolchain toolchain;
 	struct build_input input;
 
-	if (place_check_secure_boot(agent, err) < 0 || prepare_end(agent, err) < 0 ||
+	if (modules_check_secure_boot(agent, err) < 0 ||
+	    toolchain_ahead_end(agent, err) < 0 ||
 	    find_toolchain(agent, kernel, &toolchain, err) < 0)
 		return -1;
 
-	if (decide_dkms(agent))
+	if (choose_dkms(agent))
 		return dkms_for(agent, index, &toolchain, err);
 	log_line(LOG_LEVEL_NOTICE, "build      compiling for %s", kernel->release);
 	input = build_input_for(agent, index, &toolchain);
@@ -159,7 +160,7 @@ static int build_for(struct agent *agent, size_t index, struct tally *tally,
 	char why[sizeof(tally->why)];
 	bool taken = false;
 
-	if (readymade_take(agent, index, &taken, why, sizeof(why), err) < 0)
+	if (modules_prebuilt_take(agent, index, &taken, why, sizeof(why), err) < 0)
 		return -1;
 	if (taken) {
 		log_line(LOG_LEVEL_NOTICE, "build      prebuilt modules for %s",
@@ -186,7 +187,7 @@ static void describe_build(const struct agent *agent, const struct tally *tally,
 			  agent->open_modules ? "open" : "proprietary",
 			  agent->targets[first].release,
 			  tally->compiled + tally->taken > 1 ? " and others" : "",
-			  decide_dkms(agent) ? ", by DKMS" : "",
+			  choose_dkms(agent) ? ", by DKMS" : "",
 			  tally->why[0] ? ", compiled: " : "", tally->why);
 }
 
@@ -200,7 +201,8 @@ static int prepare_package(struct agent *agent, struct outcome *outcome,
 				package_kind_name(agent->match.package.kind));
 		return error_hint(err, "set driver.prebuilt to \"auto\", or use a .run");
 	}
-	if (place_check_secure_boot(agent, err) < 0 || prepare_end(agent, err) < 0)
+	if (modules_check_secure_boot(agent, err) < 0 ||
+	    toolchain_ahead_end(agent, err) < 0)
 		return -1;
 	for (size_t i = 0; i < agent->target_count; i++) {
 		struct toolchain toolchain;
@@ -221,7 +223,7 @@ static int abandon(struct agent *agent, struct error *err)
 	struct error ignored = ERROR_INIT;
 	bool changed = false;
 
-	if (!err->interrupted && decide_dkms(agent) &&
+	if (!err->interrupted && choose_dkms(agent) &&
 	    strcmp(agent->match.package.version, works) != 0 &&
 	    remove_dkms(&agent->runner, &agent->root, works, agent->log_fd, &changed,
 			&ignored) < 0)
@@ -229,7 +231,7 @@ static int abandon(struct agent *agent, struct error *err)
 	return -1;
 }
 
-int place_build(struct agent *agent, struct outcome *outcome, struct error *err)
+int modules_build(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	const struct settings_driver *driver = &agent->settings.driver;
 	const char *version = agent->match.package.version;
@@ -274,12 +276,13 @@ static int install_rest(struct agent *agent, struct outcome *outcome, struct err
 {
 	bool modules = false, unit = false, loaded = false;
 
-	if (change_modules(agent, &modules, err) < 0)
+	if (replace_modules(agent, &modules, err) < 0)
 		return -1;
 	if (agent->driver.grid && install_gridd_unit(&agent->root, &unit, err) < 0)
 		return -1;
 	agent->units_changed = unit;
-	if (change_load(agent, &loaded, err) < 0 || change_tidy(agent, &modules, err) < 0)
+	if (replace_load(agent, &loaded, err) < 0 ||
+	    replace_tidy(agent, &modules, err) < 0)
 		return -1;
 
 	/* What was compiled is in place now. */
@@ -309,7 +312,7 @@ static int refuse_packaged(struct agent *agent, struct error *err)
 	return error_hint(err, "remove its package, then run again");
 }
 
-int place_install(struct agent *agent, struct outcome *outcome, struct error *err)
+int modules_install(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	struct stat st;
 
@@ -323,7 +326,7 @@ int place_install(struct agent *agent, struct outcome *outcome, struct error *er
 		return -1;
 	if (agent_need_log(agent, err) < 0)
 		return -1;
-	if (change_driver(agent, err) < 0)
+	if (replace_driver(agent, err) < 0)
 		return -1;
 
 	outcome->kind = OUTCOME_CHANGED;
@@ -333,7 +336,7 @@ int place_install(struct agent *agent, struct outcome *outcome, struct error *er
 	return 0;
 }
 
-void place_discard(struct agent *agent)
+void modules_discard(struct agent *agent)
 {
 	struct error err = ERROR_INIT;
 

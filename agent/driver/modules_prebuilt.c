@@ -43,14 +43,14 @@ static bool is_package(const struct agent *agent)
 	       strcmp(wanted, "rpm") == 0;
 }
 
-bool readymade_is_listed(const struct agent *agent, const char *release)
+bool modules_prebuilt_listed(const struct agent *agent, const char *release)
 {
 	struct prebuilt_wish wish =
 		wish_for(agent, release, agent->settings.driver.kernel_module);
 	struct prebuilt found;
 	size_t at = 0;
 
-	return !is_setting(agent, "never") && !is_package(agent) && !decide_dkms(agent) &&
+	return !is_setting(agent, "never") && !is_package(agent) && !choose_dkms(agent) &&
 	       prebuilt_next(listed(agent), &wish, &at, &found);
 }
 
@@ -69,7 +69,7 @@ static int fetch(struct agent *agent, const struct prebuilt *prebuilt,
 
 	(void)text_copy(package.name, sizeof(package.name), prebuilt->name);
 	(void)text_copy(package.sha256, sizeof(package.sha256), prebuilt->sha256);
-	if (!driver_file_url(agent->settings.driver.repository, prebuilt->name, url,
+	if (!obtain_file_url(agent->settings.driver.repository, prebuilt->name, url,
 			     sizeof(url)))
 		return error_set(err, ERROR_USAGE, "its URL is too long");
 	if (fetch_check(&input, err) < 0 || agent_need_transport(agent, err) < 0)
@@ -126,11 +126,11 @@ static int need_list(struct agent *agent, const struct kernel *kernel, struct er
 	    !agent->settings.driver.repository[0])
 		return 0;
 	if (!is_setting(agent, "only") && kernel->headers &&
-	    place_check_secure_boot(agent, &ignored) == 0 &&
+	    modules_check_secure_boot(agent, &ignored) == 0 &&
 	    toolchain_find(&agent->root, kernel, false, &toolchain, &ignored) == 0 &&
 	    !toolchain.missing[0])
 		return 0;
-	return decide_list(agent, err);
+	return choose_list(agent, err);
 }
 
 /* 1: taken; 0: `err` says why not, or nothing; -1: interrupted. */
@@ -156,15 +156,15 @@ static int look(struct agent *agent, size_t index, struct error *err)
 	return 0;
 }
 
-int readymade_take(struct agent *agent, size_t index, bool *ret_taken, char *ret_why,
-		   size_t size, struct error *err)
+int modules_prebuilt_take(struct agent *agent, size_t index, bool *ret_taken,
+			  char *ret_why, size_t size, struct error *err)
 {
 	struct error why = ERROR_INIT;
 	int result = 0;
 
 	*ret_taken = false;
 	ret_why[0] = '\0';
-	if (is_setting(agent, "never") || decide_dkms(agent))
+	if (is_setting(agent, "never") || choose_dkms(agent))
 		return 0;
 
 	result = look(agent, index, &why);

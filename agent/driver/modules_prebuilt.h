@@ -12,7 +12,7 @@
  * Whether the index lists an archive for this kernel, as far as can be told before it is
  * fetched: what needs a compiler is then not needed yet.
  */
-bool readymade_is_listed(const struct agent *agent, const char *release);
+bool modules_prebuilt_listed(const struct agent *agent, const char *release);
 
 /*
  * Looks for the modules of agent->targets[index]; fetches, unpacks and checks them, and
@@ -20,5 +20,5 @@ bool readymade_is_listed(const struct agent *agent, const char *release);
  * `ret_why` says why, "" where none was to be looked for; with driver.prebuilt "only"
  * that is ERROR_PREREQUISITES.
  */
-must_check int readymade_take(struct agent *agent, size_t index, bool *ret_taken,
-			      char *ret_why, size_t size, struct error *err);
+must_check int modules_prebuilt_take(struct agent *agent, size_t index, bool *ret_taken,
+				     char *ret_why, size_t size, struct error *err);

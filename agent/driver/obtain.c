@@ -74,29 +74,29 @@ static void describe_match(const struct agent *agent, struct outcome *outcome)
 				match->warning);
 }
 
-int driver_match(struct agent *agent, struct outcome *outcome, struct error *err)
+int obtain_match(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	char version[VERSION_MAX];
 
 	if (!(agent->job & AGENT_APART) && take_up(agent, outcome))
 		return 0;
-	if (decide_driver(agent, false, outcome->warning, sizeof(outcome->warning), err) <
+	if (choose_driver(agent, false, outcome->warning, sizeof(outcome->warning), err) <
 	    0)
 		return -1;
 
 	(void)text_copy(version, sizeof(version), agent->match.package.version);
 	if (agent->match.rule == MATCH_INSTALLED && !(agent->job & AGENT_APART)) {
-		if (decide_look_at_targets(agent, version, err) < 0)
+		if (choose_look_at_targets(agent, version, err) < 0)
 			return -1;
-		if (decide_needs_package(agent, version) &&
-		    decide_again(agent, version, err) < 0)
+		if (choose_needs_package(agent, version) &&
+		    choose_again(agent, version, err) < 0)
 			return -1;
 	}
 	describe_match(agent, outcome);
 	return 0;
 }
 
-bool driver_file_url(const char *repository, const char *name, char *url, size_t size)
+bool obtain_file_url(const char *repository, const char *name, char *url, size_t size)
 {
 	size_t used;
 
@@ -126,7 +126,7 @@ static struct member_wish member_wish(const struct agent *agent)
 		.kinds = { strcmp(package, "deb") == 0   ? PACKAGE_DEB
 			   : strcmp(package, "rpm") == 0 ? PACKAGE_RPM
 							 : PACKAGE_RUN,
-			   any ? decide_os_kind(agent) : PACKAGE_NONE, PACKAGE_NONE },
+			   any ? choose_os_kind(agent) : PACKAGE_NONE, PACKAGE_NONE },
 	};
 }
 
@@ -143,7 +143,7 @@ static const struct index_member *entry_of(const struct agent *agent,
 	return index_choose(file, wish);
 }
 
-int driver_fetch_input(struct agent *agent, char *url, size_t size,
+int obtain_fetch_input(struct agent *agent, char *url, size_t size,
 		       struct fetch_input *ret_input, struct error *err)
 {
 	struct settings_driver *driver = &agent->settings.driver;
@@ -152,7 +152,7 @@ int driver_fetch_input(struct agent *agent, char *url, size_t size,
 	struct member_wish wish;
 
 	if (by_url ? !text_copy(url, size, driver->url)
-		   : !driver_file_url(driver->repository, package->name, url, size))
+		   : !obtain_file_url(driver->repository, package->name, url, size))
 		return error_set(err, ERROR_USAGE, "the URL of %s is too long",
 				 package->name);
 
@@ -194,7 +194,7 @@ static bool has_package(const struct agent *agent)
 	return agent->match.rule == MATCH_INSTALLED || agent->package_path[0];
 }
 
-int driver_fetch(struct agent *agent, struct outcome *outcome, struct error *err)
+int obtain_fetch(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	char url[SETTINGS_URL_MAX + 3 * PACKAGE_NAME_MAX];
 	struct fetch_input input;
@@ -206,7 +206,7 @@ int driver_fetch(struct agent *agent, struct outcome *outcome, struct error *err
 		return 0;
 	}
 
-	if (driver_fetch_input(agent, url, sizeof(url), &input, err) < 0 ||
+	if (obtain_fetch_input(agent, url, sizeof(url), &input, err) < 0 ||
 	    fetch_check(&input, err) < 0 || agent_need_transport(agent, err) < 0)
 		return -1;
 	if (fetch_file(&input, &agent->transport, cache_root(agent), &agent->channel,
@@ -362,7 +362,7 @@ static int take_out(struct agent *agent, struct error *err)
 	return judge_member(agent, err);
 }
 
-int driver_unpack(struct agent *agent, struct outcome *outcome, struct error *err)
+int obtain_unpack(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	const struct package *package = &agent->match.package;
 
@@ -382,40 +382,40 @@ int driver_unpack(struct agent *agent, struct outcome *outcome, struct error *er
 		return 0;
 	if (agent_need_log(agent, err) < 0)
 		return -1;
-	if (place_unpack(agent, err) < 0) {
-		change_abandon(agent, err);
+	if (modules_unpack(agent, err) < 0) {
+		replace_abandon(agent, err);
 		return -1;
 	}
 	return 0;
 }
 
-int driver_build(struct agent *agent, struct outcome *outcome, struct error *err)
+int obtain_build(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	const char *version = agent->match.package.version;
 
-	if (decide_look_at_targets(agent, version, err) < 0)
+	if (choose_look_at_targets(agent, version, err) < 0)
 		return -1;
-	if (decide_targets_done(agent)) {
+	if (choose_targets_done(agent)) {
 		(void)text_format(outcome->detail, sizeof(outcome->detail),
 				  "the modules of %s are there", version);
 		return 0;
 	}
 
 	outcome->kind = OUTCOME_CHANGED;
-	if (place_build(agent, outcome, err) < 0) {
-		change_abandon(agent, err);
+	if (modules_build(agent, outcome, err) < 0) {
+		replace_abandon(agent, err);
 		return -1;
 	}
 	return 0;
 }
 
-int driver_install(struct agent *agent, struct outcome *outcome, struct error *err)
+int obtain_install(struct agent *agent, struct outcome *outcome, struct error *err)
 {
 	int result;
 
 	if (!agent->offline)
 		announce_change(&agent->root, true);
-	result = place_install(agent, outcome, err);
+	result = modules_install(agent, outcome, err);
 	if (!agent->offline)
 		announce_change(&agent->root, false);
 	return result;

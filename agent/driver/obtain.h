@@ -13,20 +13,20 @@
 #include "model/outcome.h"
 
 /* Rule and package, or what a cut-off run left to finish. */
-must_check int driver_match(struct agent *agent, struct outcome *outcome,
+must_check int obtain_match(struct agent *agent, struct outcome *outcome,
 			    struct error *err);
-must_check int driver_fetch(struct agent *agent, struct outcome *outcome,
+must_check int obtain_fetch(struct agent *agent, struct outcome *outcome,
 			    struct error *err);
-must_check int driver_unpack(struct agent *agent, struct outcome *outcome,
+must_check int obtain_unpack(struct agent *agent, struct outcome *outcome,
 			     struct error *err);
-must_check int driver_build(struct agent *agent, struct outcome *outcome,
+must_check int obtain_build(struct agent *agent, struct outcome *outcome,
 			    struct error *err);
-must_check int driver_install(struct agent *agent, struct outcome *outcome,
+must_check int obtain_install(struct agent *agent, struct outcome *outcome,
 			      struct error *err);
 
 /* The URL of a file of the repository; false: it is too long. */
-bool driver_file_url(const char *repository, const char *name, char *url, size_t size);
+bool obtain_file_url(const char *repository, const char *name, char *url, size_t size);
 
 /* What fetch will be asked for; borrows from the agent. */
-must_check int driver_fetch_input(struct agent *agent, char *url, size_t size,
+must_check int obtain_fetch_input(struct agent *agent, char *url, size_t size,
 				  struct fetch_input *ret_input, struct error *err);

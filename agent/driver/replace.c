@@ -33,7 +33,7 @@ static int prove(struct agent *agent, struct error *err)
 	return 0;
 }
 
-int change_load(struct agent *agent, bool *ret_changed, struct error *err)
+int replace_load(struct agent *agent, bool *ret_changed, struct error *err)
 {
 	if (agent->offline) {
 		*ret_changed = false;
@@ -79,10 +79,10 @@ static int leave_dkms(struct agent *agent, bool *changed, struct error *err)
 	return remove_dkms(&agent->runner, &agent->root, "", agent->log_fd, changed, err);
 }
 
-int change_tidy(struct agent *agent, bool *changed, struct error *err)
+int replace_tidy(struct agent *agent, bool *changed, struct error *err)
 {
 	const char *version = agent->match.package.version;
-	bool by_dkms = decide_dkms(agent), sources = false, old = false;
+	bool by_dkms = choose_dkms(agent), sources = false, old = false;
 
 	if (remove_dkms(&agent->runner, &agent->root, by_dkms ? version : "",
 			agent->log_fd, &old, err) < 0)
@@ -94,9 +94,9 @@ int change_tidy(struct agent *agent, bool *changed, struct error *err)
 	return 0;
 }
 
-int change_modules(struct agent *agent, bool *changed, struct error *err)
+int replace_modules(struct agent *agent, bool *changed, struct error *err)
 {
-	if (decide_dkms(agent))
+	if (choose_dkms(agent))
 		return modules_by_dkms(agent, changed, err);
 	if (leave_dkms(agent, changed, err) < 0)
 		return -1;
@@ -208,7 +208,7 @@ static int end_change(struct agent *agent, struct error *err)
 	if (unneeded.path[0] && strcmp(unneeded.path, state->driver.path) != 0 &&
 	    root_unlink(&agent->root, unneeded.path, err) < 0)
 		return -1;
-	if (change_tidy(agent, &changed, err) < 0)
+	if (replace_tidy(agent, &changed, err) < 0)
 		return -1;
 	return fetch_prune(&agent->root, NULL, err);
 }
@@ -219,9 +219,9 @@ static int change_by_run(struct agent *agent, struct error *err)
 
 	if (install_userspace(&agent->runner, &agent->root, agent->tree, agent->log_path,
 			      agent->log_fd, err) < 0 ||
-	    change_modules(agent, &changed, err) < 0)
+	    replace_modules(agent, &changed, err) < 0)
 		return -1;
-	if (decide_dkms(agent))
+	if (choose_dkms(agent))
 		return 0;
 	return build_keep_sources(&agent->runner, &agent->root, agent->tree,
 				  agent->match.package.version, agent->open_modules, err);
@@ -244,7 +244,7 @@ static int change(struct agent *agent, struct error *err)
 	if (install_gridd_unit(&agent->root, &changed, err) < 0)
 		return -1;
 	agent->units_changed = true;
-	return change_load(agent, &changed, err);
+	return replace_load(agent, &changed, err);
 }
 
 /* The old driver again, from its own package, with its own modules. */
@@ -263,7 +263,7 @@ static int put_back(struct agent *agent, struct error *err)
 	memset(agent->built, 0, sizeof(agent->built));
 
 	if (old->kind == PACKAGE_RUN &&
-	    (place_unpack(agent, err) < 0 || place_build(agent, &ignored, err) < 0))
+	    (modules_unpack(agent, err) < 0 || modules_build(agent, &ignored, err) < 0))
 		return -1;
 	if (change(agent, err) < 0)
 		return -1;
@@ -277,7 +277,7 @@ static bool is_final(enum error_code code)
 	       code == ERROR_DRIVER;
 }
 
-void change_abandon(struct agent *agent, const struct error *error)
+void replace_abandon(struct agent *agent, const struct error *error)
 {
 	struct state *state = &agent->state;
 	struct error err = ERROR_INIT;
@@ -311,7 +311,7 @@ static int give_up(struct agent *agent, struct error *err)
 	}
 
 	if (agent->putting_back) {
-		change_abandon(agent, err);
+		replace_abandon(agent, err);
 		return -1;
 	}
 	agent->state.installing_failed = true;
@@ -330,7 +330,7 @@ static int give_up(struct agent *agent, struct error *err)
 	return error_hint(err, "driver %s was put back and works", version);
 }
 
-int change_driver(struct agent *agent, struct error *err)
+int replace_driver(struct agent *agent, struct error *err)
 {
 	if (change(agent, err) < 0)
 		return give_up(agent, err);

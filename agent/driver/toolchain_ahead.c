@@ -16,14 +16,14 @@ static int work(void *context, struct error *err)
 	struct toolchain_system system = { .root = &agent->root,
 					   .os = &agent->os,
 					   .runner = &agent->runner,
-					   .dkms = decide_dkms(agent),
+					   .dkms = choose_dkms(agent),
 					   .log_fd = agent->log_fd };
 
 	for (size_t i = 0; i < agent->target_count; i++) {
 		struct toolchain toolchain;
 
 		if (!agent->target_done[i] &&
-		    !readymade_is_listed(agent, agent->targets[i].release) &&
+		    !modules_prebuilt_listed(agent, agent->targets[i].release) &&
 		    toolchain_install(&system, &agent->targets[i], &toolchain, err) < 0)
 			return -1;
 	}
@@ -37,8 +37,8 @@ static bool is_missing(const struct agent *agent, struct toolchain *ret_toolchai
 
 	for (size_t i = 0; i < agent->target_count; i++) {
 		if (!agent->target_done[i] &&
-		    !readymade_is_listed(agent, agent->targets[i].release) &&
-		    toolchain_find(&agent->root, &agent->targets[i], decide_dkms(agent),
+		    !modules_prebuilt_listed(agent, agent->targets[i].release) &&
+		    toolchain_find(&agent->root, &agent->targets[i], choose_dkms(agent),
 				   ret_toolchain, &ignored) == 0 &&
 		    ret_toolchain->missing[0])
 			return true;
@@ -55,11 +55,11 @@ static bool is_wanted(struct agent *agent)
 	       !agent->package_path[0] &&
 	       strcmp(agent->settings.driver.prerequisites, "install") == 0 &&
 	       strcmp(agent->settings.driver.prebuilt, "only") != 0 &&
-	       place_check_secure_boot(agent, &ignored) == 0 &&
-	       decide_look_at_targets(agent, agent->match.package.version, &ignored) == 0;
+	       modules_check_secure_boot(agent, &ignored) == 0 &&
+	       choose_look_at_targets(agent, agent->match.package.version, &ignored) == 0;
 }
 
-void prepare_begin(struct agent *agent)
+void toolchain_ahead_begin(struct agent *agent)
 {
 	struct error err = ERROR_INIT;
 	struct toolchain toolchain;
@@ -75,7 +75,7 @@ void prepare_begin(struct agent *agent)
 		 toolchain.missing);
 }
 
-int prepare_end(struct agent *agent, struct error *err)
+int toolchain_ahead_end(struct agent *agent, struct error *err)
 {
 	return beside_wait(&agent->preparing, agent->runner.cancel_fd, err);
 }

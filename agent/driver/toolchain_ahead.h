@@ -12,7 +12,7 @@
  * Starts it where a build is to come and something is missing for it that may be
  * installed. What cannot be started now is done by the build itself.
  */
-void prepare_begin(struct agent *agent);
+void toolchain_ahead_begin(struct agent *agent);
 
 /* Waits for it: its error is the build's. Nothing under way: 0. */
-must_check int prepare_end(struct agent *agent, struct error *err);
+must_check int toolchain_ahead_end(struct agent *agent, struct error *err);

@@ -209,14 +209,14 @@ int licensing_token(struct agent *agent, struct outcome *outcome, struct error *
 	if (judge_token(agent, fd, count, source, outcome, err) < 0)
 		return -1;
 
-	if (rotation_refuses(agent, fd)) {
+	if (token_trial_refuses(agent, fd)) {
 		(void)text_format(outcome->detail, sizeof(outcome->detail),
 				  "%s has one that did not license before: the installed "
 				  "one stays",
 				  source);
 		return 0;
 	}
-	if (rotation_begin(agent, fd, err) < 0)
+	if (token_trial_begin(agent, fd, err) < 0)
 		return -1;
 
 	/* The installed one stays where it is, whatever it is called. */
@@ -356,7 +356,7 @@ int licensing_license(struct agent *agent, struct outcome *outcome, struct error
 	    poll_until_licensed(&agent->runner, &agent->root, &wait, &agent->license,
 				err) < 0) {
 		(void)explain(agent, err);
-		rotation_undo(agent, err);
+		token_trial_undo(agent, err);
 		return -1;
 	}
 	if (licensing_is_needed(agent) && token_forget_older(&agent->root, &left) < 0)

@@ -14,7 +14,7 @@
  * driver: only another process finds the new one. One that killed its process is left
  * alone for a while, where there is another to ask.
  */
-static int ask_nvml(struct look *look, bool only, int cancel_fd,
+static int ask_nvml(struct query *look, bool only, int cancel_fd,
 		    struct license_report *ret_report, bool *ret_exact, struct error *err)
 {
 	if (!only && clock_monotonic() < look->nvml_after)
@@ -31,9 +31,9 @@ static int ask_nvml(struct look *look, bool only, int cancel_fd,
 	return -1;
 }
 
-int look_license(struct look *look, const char *backend, struct runner *runner,
-		 const struct root *root, struct license_report *ret_report,
-		 struct error *err)
+int query_license(struct query *look, const char *backend, struct runner *runner,
+		  const struct root *root, struct license_report *ret_report,
+		  struct error *err)
 {
 	bool only = strcmp(backend, "nvml") == 0;
 	struct error why = ERROR_INIT;
@@ -59,7 +59,7 @@ int look_license(struct look *look, const char *backend, struct runner *runner,
 	return 0;
 }
 
-void look_close(struct look *look)
+void query_close(struct query *look)
 {
 	nvml_child_end(&look->nvml);
 }

@@ -10,7 +10,7 @@
 #include "base/run.h"
 #include "steps/nvml_child.h"
 
-struct look {
+struct query {
 	const char *library;      /* of NVML */
 	bool stays;               /* more looks follow: "auto" then means NVML first */
 	struct nvml_child nvml;   /* open from the first look on */
@@ -18,16 +18,16 @@ struct look {
 	unsigned by_nvml, by_smi; /* how often each has answered */
 };
 
-#define LOOK_INIT \
-	((struct look){ .library = "libnvidia-ml.so.1", .nvml = NVML_CHILD_INIT })
+#define QUERY_INIT \
+	((struct query){ .library = "libnvidia-ml.so.1", .nvml = NVML_CHILD_INIT })
 
 /*
  * ERROR_DRIVER where the driver gives no answer. `backend` is auto, nvml or nvidia-smi;
  * auto asks nvidia-smi on any doubt of NVML's answer, nvml takes it as it is.
  */
-must_check int look_license(struct look *look, const char *backend, struct runner *runner,
-			    const struct root *root, struct license_report *ret_report,
-			    struct error *err);
+must_check int query_license(struct query *look, const char *backend,
+			     struct runner *runner, const struct root *root,
+			     struct license_report *ret_report, struct error *err);
 
 /* Lets go of NVML, which keeps the driver's modules in use. The next look opens it. */
-void look_close(struct look *look);
+void query_close(struct query *look);

@@ -42,7 +42,7 @@ static void text_done(struct text *text)
 	wipe(&text->at, text->size);
 }
 
-void rotation_done(struct rotation *rotation)
+void token_watch_done(struct token_watch *rotation)
 {
 	wipe(&rotation->metadata, rotation->metadata_size);
 	wipe(&rotation->asked, rotation->asked_size);
@@ -54,7 +54,8 @@ static bool is_same(const struct text *a, const char *b, size_t size)
 }
 
 /* Only the service: the drive is a snapshot of the first boot. None is no error. */
-static int ask_metadata(struct rotation *rotation, struct agent *agent, struct error *err)
+static int ask_metadata(struct token_watch *rotation, struct agent *agent,
+			struct error *err)
 {
 	struct settings_metadata settings = agent->settings.metadata;
 	cleanup(metadata_done) struct metadata metadata = METADATA_INIT;
@@ -88,7 +89,7 @@ static const struct root *root_of_file(const struct agent *agent)
 
 /* The first of the sources that has one; nothing where none has, or we may not read it.
  */
-static void read_wanted(const struct rotation *rotation, const struct agent *agent,
+static void read_wanted(const struct token_watch *rotation, const struct agent *agent,
 			struct text *ret_text, bool *ret_denied)
 {
 	const char *path = agent->settings.license.token_file;
@@ -147,7 +148,7 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 }
 
 /* A token_file for root alone: that it has changed can be seen all the same. */
-static void ask_for_changed(struct rotation *rotation, const struct agent *agent)
+static void ask_for_changed(struct token_watch *rotation, const struct agent *agent)
 {
 	struct stat now;
 
@@ -161,7 +162,7 @@ static void ask_for_changed(struct rotation *rotation, const struct agent *agent
 	rotation->file_known = true;
 }
 
-static void ask_for_new(struct rotation *rotation, const struct agent *agent)
+static void ask_for_new(struct token_watch *rotation, const struct agent *agent)
 {
 	cleanup(text_done) struct text wanted = { .at = NULL };
 	cleanup(text_done) struct text installed = { .at = NULL };
@@ -186,7 +187,7 @@ static void ask_for_new(struct rotation *rotation, const struct agent *agent)
 	rotation->asked_size = wanted.size;
 }
 
-static int read_expiry(struct rotation *rotation, const struct agent *agent,
+static int read_expiry(struct token_watch *rotation, const struct agent *agent,
 		       struct error *err)
 {
 	cleanup_json struct json *check = NULL;
@@ -210,7 +211,7 @@ static int read_expiry(struct rotation *rotation, const struct agent *agent,
 	return 0;
 }
 
-static void tell_expiry(struct rotation *rotation)
+static void tell_expiry(struct token_watch *rotation)
 {
 	unsigned stage;
 	char text[160], when[CLOCK_TEXT_SIZE];
@@ -227,8 +228,8 @@ static void tell_expiry(struct rotation *rotation)
 	journal_event(JOURNAL_TOKEN_EXPIRING, stage >= 3 ? LOG_ERR : LOG_WARNING, text);
 }
 
-int rotation_look(struct rotation *rotation, struct agent *agent, bool metadata,
-		  struct error *err)
+int token_watch_look(struct token_watch *rotation, struct agent *agent, bool metadata,
+		     struct error *err)
 {
 	if (metadata && ask_metadata(rotation, agent, err) < 0)
 		return -1;
@@ -239,7 +240,7 @@ int rotation_look(struct rotation *rotation, struct agent *agent, bool metadata,
 	return 0;
 }
 
-int rotation_begin(struct agent *agent, int fd, struct error *err)
+int token_trial_begin(struct agent *agent, int fd, struct error *err)
 {
 	cleanup_free struct license_report *report = calloc(1, sizeof(*report));
 	cleanup_fd int old = -1;
@@ -261,7 +262,7 @@ int rotation_begin(struct agent *agent, int fd, struct error *err)
 	return token_keep_licensed(&agent->root, err);
 }
 
-bool rotation_refuses(const struct agent *agent, int fd)
+bool token_trial_refuses(const struct agent *agent, int fd)
 {
 	struct error ignored = ERROR_INIT;
 	cleanup_fd int old = -1;
@@ -291,7 +292,7 @@ static int put_back(struct agent *agent, int old, int rejected, struct error *er
 				   err);
 }
 
-void rotation_undo(struct agent *agent, struct error *err)
+void token_trial_undo(struct agent *agent, struct error *err)
 {
 	cleanup_fd int old = token_open_licensed(&agent->root), rejected = -1;
 	struct error why = ERROR_INIT;

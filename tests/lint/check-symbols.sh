@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Fails when file x.c exports a name that does not begin with "x".
+# Fails when file x.c exports a name that does not begin with "x"; of commands/x.c, with "command_x" ("agent" for agent.c).
 
 set -eu
 

@@ -41,7 +41,7 @@ static void what_the_last_run_failed_of_is_told(void **state)
 		agent.state.trouble = json_build("{s:s, s:s, s:s, s:[]}", "step",
 						 steps[i], "message", "no repository",
 						 "hint", "name one", "warnings");
-		assert_int_equal(status_read(&agent, 0, &report, &err), -1);
+		assert_int_equal(command_status_read(&agent, 0, &report, &err), -1);
 
 		assert_int_equal(err.code, ERROR_DRIVER);
 		(void)text_format(told, sizeof(told),
@@ -65,7 +65,7 @@ static void a_run_that_ended_well_has_nothing_to_tell(void **state)
 	agent.state.trouble = json_build("{s:n, s:n, s:n, s:[s]}", "step", "message",
 					 "hint", "warnings",
 					 "vendor_data.json: unknown key colour");
-	assert_int_equal(status_read(&agent, 0, &report, &err), -1);
+	assert_int_equal(command_status_read(&agent, 0, &report, &err), -1);
 
 	assert_string_equal(err.text, "nvidia-smi is not there");
 	state_done(&agent.state);

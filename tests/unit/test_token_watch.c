@@ -24,15 +24,15 @@ static void prepare(const struct sysroot *sysroot, struct agent *agent)
 	agent->root = sysroot->root;
 }
 
-static void look(struct rotation *rotation, struct agent *agent)
+static void look(struct token_watch *rotation, struct agent *agent)
 {
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(rotation_look(rotation, agent, false, &err), 0);
+	assert_int_equal(token_watch_look(rotation, agent, false, &err), 0);
 }
 
 /* With root's rights nothing is unreadable. */
-static void look_as_nobody(struct rotation *rotation, struct agent *agent)
+static void look_as_nobody(struct token_watch *rotation, struct agent *agent)
 {
 	bool is_root = geteuid() == 0;
 
@@ -58,7 +58,7 @@ static bool is_asked(const struct sysroot *sysroot)
 static void another_token_is_asked_for_once(void **state)
 {
 	const struct sysroot *sysroot = *state;
-	cleanup(rotation_done) struct rotation rotation = { 0 };
+	cleanup(token_watch_done) struct token_watch rotation = { 0 };
 	struct agent agent;
 
 	prepare(sysroot, &agent);
@@ -76,7 +76,7 @@ static void another_token_is_asked_for_once(void **state)
 static void what_could_not_be_asked_for_is_asked_for_again(void **state)
 {
 	const struct sysroot *sysroot = *state;
-	cleanup(rotation_done) struct rotation rotation = { 0 };
+	cleanup(token_watch_done) struct token_watch rotation = { 0 };
 	struct agent agent;
 
 	prepare(sysroot, &agent);
@@ -96,7 +96,7 @@ static void what_could_not_be_asked_for_is_asked_for_again(void **state)
 static void a_file_that_may_not_be_read_is_asked_for_when_it_changes(void **state)
 {
 	const struct sysroot *sysroot = *state;
-	cleanup(rotation_done) struct rotation rotation = { 0 };
+	cleanup(token_watch_done) struct token_watch rotation = { 0 };
 	struct agent agent;
 
 	prepare(sysroot, &agent);

@@ -13,12 +13,12 @@
 static struct license_report report;
 static char *smi_output;
 
-static void close_look(struct look *look)
+static void close_look(struct query *look)
 {
-	look_close(look);
+	query_close(look);
 }
 
-static int ask(struct look *look, const char *backend, const struct sysroot *sysroot,
+static int ask(struct query *look, const char *backend, const struct sysroot *sysroot,
 	       struct error *err)
 {
 	const struct script_answer answers[] = {
@@ -29,7 +29,7 @@ static int ask(struct look *look, const char *backend, const struct sysroot *sys
 
 	memset(&report, 0, sizeof(report));
 	script_init(&script, answers, NULL);
-	return look_license(look, backend, &script.runner, &sysroot->root, &report, err);
+	return query_license(look, backend, &script.runner, &sysroot->root, &report, err);
 }
 
 static int setup(void **state)
@@ -54,7 +54,7 @@ static int teardown(void **state)
 
 static void by_itself_nvml_is_asked_where_more_looks_follow(void **state)
 {
-	cleanup(close_look) struct look look = LOOK_INIT;
+	cleanup(close_look) struct query look = QUERY_INIT;
 	struct error err = ERROR_INIT;
 
 	look.library = FAKE_NVML_DIR "/libfake-nvml-licensed.so";
@@ -79,7 +79,7 @@ static void nvidia_smi_answers_on_any_doubt(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(libraries); i++) {
-		cleanup(close_look) struct look look = LOOK_INIT;
+		cleanup(close_look) struct query look = QUERY_INIT;
 		struct error err = ERROR_INIT;
 
 		look.library = libraries[i];
@@ -94,7 +94,7 @@ static void nvidia_smi_answers_on_any_doubt(void **state)
 
 static void a_library_that_crashed_is_left_alone_for_a_while(void **state)
 {
-	cleanup(close_look) struct look look = LOOK_INIT;
+	cleanup(close_look) struct query look = QUERY_INIT;
 	struct error err = ERROR_INIT;
 
 	look.library = FAKE_NVML_DIR "/libfake-nvml-crashes.so";
@@ -109,7 +109,7 @@ static void a_library_that_crashed_is_left_alone_for_a_while(void **state)
 /* The process has the old library for ever; the next one finds the new one. */
 static void a_library_that_was_replaced_is_opened_anew(void **state)
 {
-	cleanup(close_look) struct look look = LOOK_INIT;
+	cleanup(close_look) struct query look = QUERY_INIT;
 	struct error err = ERROR_INIT;
 
 	look.library = FAKE_NVML_DIR "/libfake-nvml-replaced.so";
@@ -123,7 +123,7 @@ static void a_library_that_was_replaced_is_opened_anew(void **state)
 
 static void nvml_alone_is_asked_again_although_it_crashed(void **state)
 {
-	cleanup(close_look) struct look look = LOOK_INIT;
+	cleanup(close_look) struct query look = QUERY_INIT;
 	struct error err = ERROR_INIT;
 
 	look.library = FAKE_NVML_DIR "/libfake-nvml-dies_later.so";
@@ -135,7 +135,7 @@ static void nvml_alone_is_asked_again_although_it_crashed(void **state)
 
 static void nvml_alone_is_taken_as_it_is(void **state)
 {
-	cleanup(close_look) struct look look = LOOK_INIT;
+	cleanup(close_look) struct query look = QUERY_INIT;
 	struct error err = ERROR_INIT;
 
 	look.library = FAKE_NVML_DIR "/libfake-nvml-unlicensed.so";
@@ -147,7 +147,7 @@ static void nvml_alone_is_taken_as_it_is(void **state)
 
 static void nvml_alone_has_no_way_out(void **state)
 {
-	cleanup(close_look) struct look look = LOOK_INIT;
+	cleanup(close_look) struct query look = QUERY_INIT;
 	struct error err = ERROR_INIT;
 
 	look.library = FAKE_NVML_DIR "/libfake-nvml-mismatched.so";
@@ -159,7 +159,7 @@ static void nvml_alone_has_no_way_out(void **state)
 
 static void nvidia_smi_alone_leaves_nvml_closed(void **state)
 {
-	cleanup(close_look) struct look look = LOOK_INIT;
+	cleanup(close_look) struct query look = QUERY_INIT;
 	struct error err = ERROR_INIT;
 
 	look.library = FAKE_NVML_DIR "/libfake-nvml-licensed.so";
