@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "base/span.h"
 #include "base/text.h"
 
 #define WAIT_MAX_S 86400
@@ -29,6 +30,7 @@ enum {
 	OPT_SIZE,
 	OPT_BUNDLE,
 	OPT_PREVIOUS,
+	OPT_TOKEN_ONLY,
 };
 
 static const struct args_entry table[] = {
@@ -65,6 +67,8 @@ static const struct args_entry table[] = {
 	{ "origin", NULL, "say where each value comes from", OPT_ORIGIN, ARGS_ORIGIN },
 	{ "previous", "FILE", "the index that this one replaces: its serial counts on",
 	  OPT_PREVIOUS, ARGS_PREVIOUS },
+	{ "token-only", NULL, "take over token and gridd.conf; the driver stays as it is",
+	  OPT_TOKEN_ONLY, ARGS_TOKEN_ONLY },
 	{ "lock-wait", "SECONDS", "wait so long for another instance to end",
 	  OPT_LOCK_WAIT, ARGS_LOCK_WAIT },
 };
@@ -82,8 +86,8 @@ static int read_number(const char *option, const char *value, unsigned most,
 	return 0;
 }
 
-static int add(const char **list, size_t limit, size_t *count, const char *value,
-	       const char *what, struct error *err)
+static int add_word(const char **list, size_t limit, size_t *count, const char *value,
+		    const char *what, struct error *err)
 {
 	if (*count == limit)
 		return error_set(err, ERROR_USAGE, "more than %zu %s", limit, what);
@@ -103,22 +107,22 @@ static int take_global(struct args *args, int id, const char *value, struct erro
 {
 	switch (id) {
 	case OPT_CONFIG:
-		args->agent.config = value;
+		args->request.options.config = value;
 		return 0;
 	case OPT_ROOT:
-		args->agent.root = value;
+		args->request.options.root = value;
 		return 0;
 	case OPT_OFFLINE:
-		args->agent.offline = true;
+		args->request.options.offline = true;
 		return 0;
 	case OPT_SYSFS:
-		args->agent.sysfs = value;
+		args->request.options.sysfs = value;
 		return 0;
 	case OPT_SET:
-		return add(args->agent.sets, AGENT_SETS_MAX, &args->agent.set_count,
-			   value, "--set", err);
+		return add_word(args->request.options.sets, CONTEXT_SETS_MAX,
+				&args->request.options.set_count, value, "--set", err);
 	case OPT_JSON:
-		args->json = true;
+		args->request.json = true;
 		return 0;
 	case OPT_LOG_LEVEL:
 		if (!log_level_parse(value, &args->log_level))
@@ -148,35 +152,40 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 		args->help = true;
 		return 0;
 	case OPT_KERNEL:
-		return add(args->agent.kernels, AGENT_KERNELS_MAX,
-			   &args->agent.kernel_count, value, "--kernel", err);
+		return add_word(args->request.options.kernels, CONTEXT_KERNELS_MAX,
+				&args->request.options.kernel_count, value, "--kernel",
+				err);
 	case OPT_DRIVER:
-		args->agent.driver = value;
+		args->request.options.driver = value;
 		return 0;
 	case OPT_OUTPUT:
-		args->output = value;
+		args->request.output = value;
 		return 0;
 	case OPT_WAIT:
-		return read_number("wait", value, WAIT_MAX_S, &args->wait_s, err);
+		args->request.waits = true;
+		return read_number("wait", value, WAIT_MAX_S, &args->request.wait_s, err);
 	case OPT_LOCK_WAIT:
-		return read_number("lock-wait", value, WAIT_MAX_S, &args->lock_wait_s,
-				   err);
+		return read_number("lock-wait", value, WAIT_MAX_S,
+				   &args->request.lock_wait_s, err);
 	case OPT_SIZE:
-		return read_number("size", value, SIZE_MAX_N, &args->size, err);
+		return read_number("size", value, SIZE_MAX_N, &args->request.size, err);
 	case OPT_BUNDLE:
-		args->bundle = value;
+		args->request.bundle = value;
 		return 0;
 	case OPT_PREVIOUS:
-		args->previous = value;
+		args->request.previous = value;
 		return 0;
 	case OPT_ORIGIN:
-		args->origin = true;
+		args->request.origin = true;
+		return 0;
+	case OPT_TOKEN_ONLY:
+		args->request.token_only = true;
 		return 0;
 	case OPT_WATCH:
-		args->watch = true;
+		args->request.watch = true;
 		return 0;
 	case OPT_PROMETHEUS:
-		args->prometheus = true;
+		args->request.prometheus = true;
 		return 0;
 	default:
 		return take_global(args, id, value, err);
@@ -192,7 +201,7 @@ static unsigned option_of(int id)
 	return 0;
 }
 
-static int refuse(const char *word, int id, struct error *err)
+static int refuse_option(const char *word, int id, struct error *err)
 {
 	if (id == ':')
 		(void)error_set(err, ERROR_USAGE, "%s needs a value", word);
@@ -220,14 +229,15 @@ int args_parse(int argc, char *argv[], struct args *ret_args, struct error *err)
 	optind = 0; /* begins anew, also in tests */
 	while ((id = getopt_long(argc, argv, ":vqh", options, NULL)) != -1) {
 		if (id == '?' || id == ':')
-			return refuse(argv[optind - 1], id, err);
+			return refuse_option(argv[optind - 1], id, err);
 		if (take(&args, id, optarg, err) < 0)
 			return -1;
 		args.given |= option_of(id);
 	}
 	for (; optind < argc; optind++) {
-		if (add(args.operands, ARGS_OPERANDS_MAX, &args.operand_count,
-			argv[optind], "arguments", err) < 0)
+		if (add_word(args.request.operands, REQUEST_OPERANDS_MAX,
+			     &args.request.operand_count, argv[optind], "arguments",
+			     err) < 0)
 			return -1;
 	}
 

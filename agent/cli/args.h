@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "commands/agent.h"
+#include "commands/request.h"
 
 /* Options that only some commands take; a command names its own in struct command. */
 enum args_option {
@@ -25,6 +25,7 @@ enum args_option {
 	ARGS_PROMETHEUS = 1 << 11,
 	ARGS_ARCHIVE = 1 << 12, /* --output of build-modules: a file */
 	ARGS_PREVIOUS = 1 << 13,
+	ARGS_TOKEN_ONLY = 1 << 14,
 };
 
 /* One line of the table: what --help, the man page and the completions say of it. */
@@ -34,23 +35,11 @@ struct args_entry {
 	unsigned option; /* enum args_option; 0: every command takes it */
 };
 
-#define ARGS_OPERANDS_MAX 1024 /* the files of an index */
-
 struct args {
-	struct agent_options agent;
-	bool json, help, version;
+	struct request request; /* what the command gets */
+	bool help, version;
 	enum log_level log_level;
-	const char *output;
-	const char *bundle;   /* --bundle FILE, or NULL */
-	const char *previous; /* --previous FILE, or NULL */
-	unsigned wait_s, lock_wait_s;
-	bool origin;
-	unsigned size;          /* of validate's matrix, 0: the default */
-	bool watch, prometheus; /* of the command status */
-	unsigned given;         /* which args_option bits stand on the command line */
-	const char
-		*operands[ARGS_OPERANDS_MAX]; /* the command's words and its arguments */
-	size_t operand_count;
+	unsigned given; /* which args_option bits stand on the command line */
 };
 
 /* ERROR_USAGE with the option. Strings point into `argv`. */

@@ -4,50 +4,51 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "cli/cmd.h"
+#include "cli/print.h"
 
 const struct command command_table[] = {
-	{ "detect", cmd_detect, cmd_detect_print, "", 0, 0, 0,
+	{ "detect", command_plan_detect, print_guest, "", 0, 0, 0,
 	  "show the GPUs, the host's driver version, the system and its kernels" },
-	{ "plan", cmd_plan, cmd_plan_print, "", 0, ARGS_KERNEL, 0,
+	{ "plan", command_plan, print_plan, "", 0, ARGS_KERNEL, 0,
 	  "show everything run would do and why; change nothing" },
-	{ "run", cmd_run, cmd_run_print, "", 0, ARGS_KERNEL | ARGS_LOCK_WAIT,
+	{ "run", command_run, print_steps, "", 0,
+	  ARGS_KERNEL | ARGS_LOCK_WAIT | ARGS_TOKEN_ONLY,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
 	  "do the whole job, from a bare guest to a licensed one" },
-	{ "fetch", cmd_fetch, cmd_fetch_print, "", 0, ARGS_OUTPUT, 0,
+	{ "fetch", command_fetch, print_path, "", 0, ARGS_OUTPUT, 0,
 	  "find and download the driver, verified; print its path" },
-	{ "install", cmd_install, cmd_run_print, "", 0,
+	{ "install", command_run_install, print_steps, "", 0,
 	  ARGS_KERNEL | ARGS_DRIVER | ARGS_LOCK_WAIT, COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
 	  "build and install the driver" },
-	{ "build-modules", cmd_build_modules, cmd_run_print, "", 0,
+	{ "build-modules", command_build_modules, print_steps, "", 0,
 	  ARGS_KERNEL | ARGS_DRIVER | ARGS_ARCHIVE, 0,
 	  "compile the kernel modules into an archive for other guests" },
-	{ "index", cmd_index, cmd_index_print, "FILE...", ARGS_OPERANDS_MAX,
+	{ "index", command_index, print_index, "FILE...", REQUEST_OPERANDS_MAX,
 	  ARGS_PREVIOUS, 0,
 	  "write the vgpu-index.json of a repository with these files" },
-	{ "configure", cmd_configure, cmd_run_print, "", 0, ARGS_LOCK_WAIT,
+	{ "configure", command_run_configure, print_steps, "", 0, ARGS_LOCK_WAIT,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
 	  "write gridd.conf and the token, restart nvidia-gridd" },
-	{ "token check", cmd_token_check, cmd_token_check_print, "[FILE]", 1, 0, 0,
+	{ "token check", command_token_check, print_token, "[FILE]", 1, 0, 0,
 	  "say what is in the token and what is wrong with it" },
-	{ "token install", cmd_token_install, cmd_run_print, "[FILE]", 1, ARGS_LOCK_WAIT,
-	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS, "put the token in place" },
-	{ "status", cmd_status, cmd_status_print, "", 0,
+	{ "token install", command_token_install, print_steps, "[FILE]", 1,
+	  ARGS_LOCK_WAIT, COMMAND_NEEDS_ROOT | COMMAND_LOCKS, "put the token in place" },
+	{ "status", command_status, print_status, "", 0,
 	  ARGS_WAIT | ARGS_WATCH | ARGS_PROMETHEUS, 0, "show the license of every GPU" },
-	{ "validate", cmd_validate, cmd_validate_print, "", 0, ARGS_SIZE, 0,
+	{ "validate", command_validate, print_validate, "", 0, ARGS_SIZE, 0,
 	  "run a verified GPU workload" },
-	{ "doctor", cmd_doctor, cmd_doctor_print, "", 0, ARGS_BUNDLE, 0,
+	{ "doctor", command_doctor, print_doctor, "", 0, ARGS_BUNDLE, 0,
 	  "say why it is not licensed or does not work, and how to fix it" },
-	{ "monitor", cmd_monitor, cmd_monitor_print, "", 0, 0, 0,
+	{ "monitor", command_monitor, NULL, "", 0, 0, 0,
 	  "watch the licenses and keep status.json and the metrics file current" },
-	{ "config show", cmd_config_show, cmd_config_show_print, "", 0, ARGS_ORIGIN, 0,
+	{ "config show", command_config_show, print_settings, "", 0, ARGS_ORIGIN, 0,
 	  "show the configuration in force" },
-	{ "config check", cmd_config_check, cmd_config_check_print, "", 0, 0, 0,
+	{ "config check", command_config_check, print_valid, "", 0, 0, 0,
 	  "check the configuration" },
-	{ "seal", cmd_seal, cmd_run_print, "", 0, ARGS_LOCK_WAIT,
+	{ "seal", command_seal, print_steps, "", 0, ARGS_LOCK_WAIT,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
 	  "take token, trust and logs out, before a snapshot becomes an image" },
-	{ "uninstall", cmd_uninstall, cmd_run_print, "", 0, ARGS_LOCK_WAIT,
+	{ "uninstall", command_uninstall, print_steps, "", 0, ARGS_LOCK_WAIT,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
 	  "take away what install and configure put in place" },
 };
@@ -59,9 +60,9 @@ static size_t words_of(const struct args *args, const struct command *command)
 	struct span first, second;
 	bool two = span_split(span_of(command->name), ' ', &first, &second);
 
-	if (args->operand_count < (two ? 2u : 1u) ||
-	    !span_equals(first, args->operands[0]) ||
-	    (two && !span_equals(second, args->operands[1])))
+	if (args->request.operand_count < (two ? 2u : 1u) ||
+	    !span_equals(first, args->request.operands[0]) ||
+	    (two && !span_equals(second, args->request.operands[1])))
 		return 0;
 	return two ? 2 : 1;
 }
@@ -86,26 +87,28 @@ static bool name_group(const char *word, struct error *err)
 	return length > 0;
 }
 
-static int unknown(const struct args *args, struct error *err)
+static int refuse_unknown(const struct args *args, struct error *err)
 {
 	const struct command *nearest = NULL;
-	unsigned best = (unsigned)strlen(args->operands[0]) / 2; /* more is no typo */
+	unsigned best =
+		(unsigned)strlen(args->request.operands[0]) / 2; /* more is no typo */
 	char name[64];
 
 	best = best > 3 ? 3 : best;
-	(void)text_format(name, sizeof(name), "%s%s%s", args->operands[0],
-			  args->operand_count > 1 ? " " : "",
-			  args->operand_count > 1 ? args->operands[1] : "");
+	(void)text_format(name, sizeof(name), "%s%s%s", args->request.operands[0],
+			  args->request.operand_count > 1 ? " " : "",
+			  args->request.operand_count > 1 ? args->request.operands[1]
+							  : "");
 	for (size_t i = 0; i < command_table_size; i++) {
 		const char *candidate = command_table[i].name;
 		bool two = strchr(candidate, ' ') != NULL;
-		const char *typed = two ? name : args->operands[0];
+		const char *typed = two ? name : args->request.operands[0];
 		unsigned distance = text_distance(typed, candidate);
 
-		if (two && args->operand_count < 2)
+		if (two && args->request.operand_count < 2)
 			continue;
 		/* What was only begun is no typo at all. */
-		if (args->operand_count == 1 && text_starts(candidate, typed))
+		if (args->request.operand_count == 1 && text_starts(candidate, typed))
 			distance = 0;
 		if (distance <= best) {
 			best = distance;
@@ -113,8 +116,9 @@ static int unknown(const struct args *args, struct error *err)
 		}
 	}
 
-	(void)error_set(err, ERROR_USAGE, "no command \"%s\"", args->operands[0]);
-	if (args->operand_count == 1 && name_group(args->operands[0], err))
+	(void)error_set(err, ERROR_USAGE, "no command \"%s\"", args->request.operands[0]);
+	if (args->request.operand_count == 1 &&
+	    name_group(args->request.operands[0], err))
 		return -1;
 	if (nearest)
 		return error_hint(err, "did you mean \"%s\"?", nearest->name);
@@ -132,9 +136,10 @@ static int check_arguments(const struct args *args, const struct command *comman
 	if (extra)
 		(void)error_set(err, ERROR_USAGE, "%s does not take --%s", command->name,
 				args_option_name(extra));
-	else if (args->operand_count > command->operands_max)
+	else if (args->request.operand_count > command->operands_max)
 		(void)error_set(err, ERROR_USAGE, "%s: unexpected argument \"%s\"",
-				command->name, args->operands[command->operands_max]);
+				command->name,
+				args->request.operands[command->operands_max]);
 	else
 		return 0;
 	return error_hint(err, "\"vgpu-guest-agent %s --help\" shows how it is called",
@@ -143,7 +148,7 @@ static int check_arguments(const struct args *args, const struct command *comman
 
 int command_find(struct args *args, const struct command **ret_command, struct error *err)
 {
-	if (args->operand_count == 0) {
+	if (args->request.operand_count == 0) {
 		(void)error_set(err, ERROR_USAGE, "which command?");
 		return error_hint(err, "\"vgpu-guest-agent --help\" lists the commands");
 	}
@@ -153,13 +158,13 @@ int command_find(struct args *args, const struct command **ret_command, struct e
 
 		if (words == 0)
 			continue;
-		args->operand_count -= words;
-		memmove(args->operands, args->operands + words,
-			args->operand_count * sizeof(args->operands[0]));
+		args->request.operand_count -= words;
+		memmove(args->request.operands, args->request.operands + words,
+			args->request.operand_count * sizeof(args->request.operands[0]));
 		*ret_command = &command_table[i];
 		return args->help ? 0 : check_arguments(args, &command_table[i], err);
 	}
-	return unknown(args, err);
+	return refuse_unknown(args, err);
 }
 
 void command_print_help(FILE *out, const struct command *command)

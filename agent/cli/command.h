@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "cli/args.h"
+#include "commands/commands.h"
 
 enum command_flags {
 	COMMAND_NEEDS_ROOT = 1 << 0, /* ERROR_PERMISSION without uid 0 */
@@ -17,13 +18,11 @@ enum command_flags {
 
 struct command {
 	const char *name; /* one word or two: "token install" */
-	/*
-	 * `ret_report` may be set on failure, too: then it is printed with the error. The
-	 * operands are the words after the command's name.
-	 */
-	int (*run)(struct agent *agent, const struct args *args, struct json **ret_report,
-		   struct error *err);
-	void (*print)(const struct json *report, const struct args *args);
+	/* Its work, of commands/commands.h. */
+	int (*run)(struct agent *agent, const struct request *request,
+		   struct json **ret_report, struct error *err);
+	/* Its report for people; NULL: it says what it has to say by other means. */
+	void (*print)(const struct json *report, const struct request *request);
 	const char *operands; /* for help: "[FILE]" or "" */
 	size_t operands_max;
 	unsigned options; /* enum args_option */

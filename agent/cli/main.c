@@ -10,13 +10,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 
-#include "base/lock.h"
 #include "base/log.h"
 #include "cli/args.h"
 #include "cli/command.h"
+#include "cli/print.h"
 #include "core/journal.h"
 
 static int catch_signals(int *ret_fd, struct error *err)
@@ -93,35 +92,6 @@ static void print_error(const struct error *error, const char *step)
 		log_line(LOG_LEVEL_ERROR, "hint: %s", error->hint);
 }
 
-/* Whether it worked stands in `err`. */
-static void run_command_of(struct agent *agent, const struct command *command,
-			   const struct args *args, int cancel_fd,
-			   struct json **ret_report, struct error *err)
-{
-	cleanup_fd int lock = -1;
-
-	agent_init(agent, &args->agent, cancel_fd);
-	agent->step = command->name;
-	if (command->flags & COMMAND_NEEDS_ROOT && geteuid() != 0) {
-		(void)error_set(err, ERROR_PERMISSION, "needs root");
-		(void)error_hint(err, "sudo vgpu-guest-agent %s", command->name);
-		return;
-	}
-	if (agent_open(agent, err) < 0)
-		return;
-	/* A token may pass through our memory: no core and no debugger shall see it. */
-	(void)prctl(PR_SET_DUMPABLE, 0);
-	if (command->flags & COMMAND_LOCKS &&
-	    (root_mkdir(&agent->root, "/run/lock", 0755, err) < 0 ||
-	     lock_take(&agent->root, AGENT_LOCK, args->lock_wait_s, cancel_fd, &lock,
-		       err) < 0))
-		return;
-	if (state_load(&agent->root, &agent->state, err) < 0)
-		return;
-	if (command->run(agent, args, ret_report, err) == 0)
-		*err = ERROR_INIT;
-}
-
 /* Standard output is buffered: whether it took everything is only known here. */
 static int end_output(const char *step)
 {
@@ -139,10 +109,10 @@ static int report(const struct command *command, const struct args *args,
 {
 	int status;
 
-	if (args->json)
+	if (args->request.json)
 		print_json(json, error, step);
-	else if (json)
-		command->print(json, args);
+	else if (json && command->print)
+		command->print(json, &args->request);
 	if (error->code)
 		print_error(error, step);
 	status = end_output(step);
@@ -151,7 +121,7 @@ static int report(const struct command *command, const struct args *args,
 
 static int usage_error(const struct args *args, const struct error *error)
 {
-	if (args->json)
+	if (args->request.json)
 		print_json(NULL, error, "usage");
 	print_error(error, "usage");
 	return (int)error->code;
@@ -166,13 +136,14 @@ static bool answer_at_once(struct args *args, const struct command **command,
 		*ret_status = end_output("version");
 		return true;
 	}
-	if (args->operand_count > 0 && strcmp(args->operands[0], "help") == 0) {
-		args->operand_count--;
-		memmove(args->operands, args->operands + 1,
-			args->operand_count * sizeof(args->operands[0]));
+	if (args->request.operand_count > 0 &&
+	    strcmp(args->request.operands[0], "help") == 0) {
+		args->request.operand_count--;
+		memmove(args->request.operands, args->request.operands + 1,
+			args->request.operand_count * sizeof(args->request.operands[0]));
 		args->help = true;
 	}
-	if (args->help && args->operand_count == 0) {
+	if (args->help && args->request.operand_count == 0) {
 		command_print_help(stdout, NULL);
 		*ret_status = end_output("help");
 		return true;
@@ -188,31 +159,48 @@ static bool answer_at_once(struct args *args, const struct command **command,
 	return args->help;
 }
 
+/* Whether it worked stands in `err`. */
+static void execute(const struct command *command, struct request *request, int cancel_fd,
+		    struct json **ret_report, const char **ret_step, struct error *err)
+{
+	const struct agent_call call = {
+		.name = command->name,
+		.run = command->run,
+		.needs_root = command->flags & COMMAND_NEEDS_ROOT,
+		.locks = command->flags & COMMAND_LOCKS,
+		.cancel_fd = cancel_fd,
+	};
+
+	request->each_look = print_status_look;
+	if (agent_execute(&call, request, ret_report, ret_step, err) == 0)
+		*err = ERROR_INIT;
+	if (request->watch)
+		print_status_end();
+	log_progress_end();
+}
+
 int main(int argc, char *argv[])
 {
-	static struct agent agent; /* too large for the stack */
 	cleanup_json struct json *json = NULL;
 	const struct command *command = NULL;
 	struct error err = ERROR_INIT;
-	struct args args = { 0 };
+	struct args args = { .help = false };
 	cleanup_fd int cancel_fd = -1;
+	const char *step;
 	int status;
 
 	for (int i = 1; i < argc; i++)
-		args.json |= strcmp(argv[i], "--json") == 0;
+		args.request.json |= strcmp(argv[i], "--json") == 0;
 	if (args_parse(argc, argv, &args, &err) < 0)
 		return usage_error(&args, &err);
 	log_set_level(args.log_level);
 	if (answer_at_once(&args, &command, &err, &status))
 		return status;
 
-	agent_init(&agent, &args.agent, -1);
-	agent.step = command->name;
+	step = command->name;
 	if (catch_signals(&cancel_fd, &err) == 0)
-		run_command_of(&agent, command, &args, cancel_fd, &json, &err);
-	log_progress_end();
-	status = report(command, &args, json, &err, agent.step);
-	agent_close(&agent);
+		execute(command, &args.request, cancel_fd, &json, &step, &err);
+	status = report(command, &args, json, &err, step);
 	if (err.interrupted)
 		die_of_signal(cancel_fd);
 	return status;

@@ -4,35 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
+#include "base/lock.h"
 #include "base/text.h"
 #include "core/config.h"
-#include "core/transport.h"
 
-#define WORKER_SILENCE_S 900 /* an on-demand Pulp may say nothing for minutes */
-#define LOGS_KEPT 5
-
-static void show_progress(void *context, const struct json *progress)
-{
-	const struct agent *agent = context;
-	int64_t waiting = json_get_int(progress, "waiting", 0);
-
-	if (waiting > 0) {
-		log_line(LOG_LEVEL_NOTICE, "%-9s  trying again in %lld s", agent->step,
-			 (long long)waiting);
-		return;
-	}
-	log_progress(agent->step, (uint64_t)json_get_int(progress, "done", 0),
-		     (uint64_t)json_get_int(progress, "total", 0));
-}
-
-static bool is_program(const struct agent *agent, const char *path)
+static bool is_program(const struct root *caller, const char *path)
 {
 	struct stat st;
 
-	return root_stat(&agent->caller, path, &st) && S_ISREG(st.st_mode) &&
+	return root_stat(caller, path, &st) && S_ISREG(st.st_mode) &&
 	       st.st_mode & S_IXUSR;
 }
 
@@ -40,9 +23,10 @@ static bool is_program(const struct agent *agent, const char *path)
  * Beside us in the build tree, else where it was installed relative to us: so any
  * prefix will do. Never from the environment: the worker's answers are trusted by root.
  */
-static int find_worker(struct agent *agent, struct error *err)
+static int find_worker(const struct root *caller, char *ret_worker, size_t size,
+		       struct error *err)
 {
-	char self[AGENT_PATH_MAX];
+	char self[CONTEXT_PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;
 
@@ -55,16 +39,14 @@ static int find_worker(struct agent *agent, struct error *err)
 				 self);
 	*slash = '\0';
 
-	if (text_format(agent->worker, sizeof(agent->worker), "%s/fetch-worker", self) &&
-	    is_program(agent, agent->worker))
+	if (text_format(ret_worker, size, "%s/fetch-worker", self) &&
+	    is_program(caller, ret_worker))
 		return 0;
-	if (text_format(agent->worker, sizeof(agent->worker), "%s/%s", self,
-			VGPU_WORKER_FROM_BIN) &&
-	    is_program(agent, agent->worker))
+	if (text_format(ret_worker, size, "%s/%s", self, VGPU_WORKER_FROM_BIN) &&
+	    is_program(caller, ret_worker))
 		return 0;
 
-	(void)error_set(err, ERROR_INTERNAL, "the worker is not there: %s",
-			agent->worker);
+	(void)error_set(err, ERROR_INTERNAL, "the worker is not there: %s", ret_worker);
 	return error_hint(err, "install vgpu-guest-agent again, as a whole");
 }
 
@@ -78,131 +60,106 @@ static bool is_chroot(void)
 	       (ours.st_dev != init.st_dev || ours.st_ino != init.st_ino);
 }
 
-static int open_sysfs(struct agent *agent, struct error *err)
+static int open_sysfs(struct context *context, struct error *err)
 {
 	struct error missing = ERROR_INIT;
-	int fd;
 
-	if (agent->options.sysfs)
-		return root_open(agent->options.sysfs, &agent->sysfs, err);
-	if (agent->offline)
+	if (context->options->sysfs)
+		return root_open(context->options->sysfs, &context->sysfs, err);
+	if (context->offline)
 		return 0;
-
-	fd = root_open_at(&agent->root, "/sys", O_PATH | O_DIRECTORY, 0, &missing);
-	agent->sysfs.fd = fd;
+	context->sysfs.fd =
+		root_open_at(&context->root, "/sys", O_PATH | O_DIRECTORY, 0, &missing);
 	return 0;
 }
 
-void agent_init(struct agent *ret_agent, const struct agent_options *options,
-		int cancel_fd)
+void agent_init(struct agent *ret_agent, const struct options *options, int cancel_fd)
 {
 	*ret_agent = (struct agent){
-		.options = *options,
-		.root = ROOT_INIT,
-		.caller = ROOT_INIT,
-		.sysfs = ROOT_INIT,
-		.cache = ROOT_INIT,
-		.log_fd = -1,
-		.command_token = -1,
-		.look = QUERY_INIT,
-		.package = FETCH_RESULT_INIT,
+		.context = CONTEXT_INIT,
+		.work = WORK_INIT,
+		.lease = LEASE_INIT,
 		.metadata = METADATA_INIT,
-		.runner = run_runner(cancel_fd),
 	};
-	ret_agent->channel = (struct channel){
-		.worker = ret_agent->worker,
-		.silence_s = WORKER_SILENCE_S,
-		.cancel_fd = cancel_fd,
-		.progress = show_progress,
-		.context = ret_agent,
-	};
+	context_tools_init(&ret_agent->tools, cancel_fd);
+	ret_agent->context.options = options;
+	ret_agent->context.tools = &ret_agent->tools;
+	ret_agent->context.runner = &ret_agent->tools.runner;
+	ret_agent->context.channel = &ret_agent->tools.channel;
 }
 
 int agent_open(struct agent *agent, struct error *err)
 {
-	const struct agent_options *options = &agent->options;
+	struct context *context = &agent->context;
+	const struct options *options = context->options;
 
-	if (root_open("/", &agent->caller, err) < 0)
+	if (root_open("/", &context->caller, err) < 0)
 		return -1;
-	if (root_open(options->root ? options->root : "/", &agent->root, err) < 0)
+	if (root_open(options->root ? options->root : "/", &context->root, err) < 0)
 		return error_recode(err, ERROR_USAGE);
-	agent->offline = options->offline || options->root || is_chroot();
+	context->offline = options->offline || options->root || is_chroot();
 
-	if (open_sysfs(agent, err) < 0)
+	if (open_sysfs(context, err) < 0)
 		return error_recode(err, ERROR_USAGE);
-	if (find_worker(agent, err) < 0)
+	if (find_worker(&context->caller, agent->tools.worker,
+			sizeof(agent->tools.worker), err) < 0)
 		return -1;
-	if (config_read(agent, err) < 0)
+	if (config_read(options, &context->root, &context->caller, &context->base, err) <
+	    0)
 		return -1;
-	return config_assemble(agent, NULL, NULL, err);
+	return config_assemble(options, &context->base, NULL, NULL, &context->settings,
+			       err);
 }
 
 void agent_close(struct agent *agent)
 {
-	query_close(&agent->look);
-	fetch_result_done(&agent->package);
-	match_done(&agent->match);
+	work_done(&agent->work);
 	repository_done(&agent->repository);
 	metadata_done(&agent->metadata);
 	state_done(&agent->state);
-	if (agent->transport_ready)
-		transport_done(&agent->transport);
-	if (agent->log_fd >= 0)
-		(void)close(agent->log_fd);
-	if (agent->command_token >= 0)
-		(void)close(agent->command_token);
-	root_close(&agent->cache);
-	root_close(&agent->sysfs);
-	root_close(&agent->root);
-	root_close(&agent->caller);
+	context_tools_close(&agent->tools);
+	if (agent->lease.token_fd >= 0)
+		(void)close(agent->lease.token_fd);
+	root_close(&agent->context.cache);
+	root_close(&agent->context.sysfs);
+	root_close(&agent->context.root);
+	root_close(&agent->context.caller);
 }
 
-int agent_need_transport(struct agent *agent, struct error *err)
+static int execute(struct agent *agent, const struct agent_call *call,
+		   const struct request *request, struct json **ret_report,
+		   struct error *err)
 {
-	if (agent->transport_ready)
-		return 0;
-	if (transport_open(&agent->settings, &agent->base, &agent->root, &agent->caller,
-			   &agent->transport, err) < 0)
-		return -1;
-	agent->transport_ready = true;
-	return 0;
-}
+	const struct root *root = &agent->context.root;
+	cleanup_fd int lock = -1;
 
-/* Their names are their times: sorted is oldest first. */
-static int drop_old_logs(struct agent *agent, struct error *err)
-{
-	cleanup_strv char **names = NULL;
-	size_t count = 0;
-
-	if (root_list(&agent->root, AGENT_LOGS, 1000, &names, err) < 0)
-		return -1;
-	while (names[count])
-		count++;
-	for (size_t i = 0; i + LOGS_KEPT <= count; i++) {
-		char path[512];
-
-		if (text_format(path, sizeof(path), AGENT_LOGS "/%s", names[i]) &&
-		    root_unlink(&agent->root, path, err) < 0)
-			return -1;
+	if (call->needs_root && geteuid() != 0) {
+		(void)error_set(err, ERROR_PERMISSION, "needs root");
+		return error_hint(err, "sudo vgpu-guest-agent %s", call->name);
 	}
-	return 0;
+	if (agent_open(agent, err) < 0)
+		return -1;
+	/* A token may pass through our memory: no core and no debugger shall see it. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	if (call->locks && (root_mkdir(root, "/run/lock", 0755, err) < 0 ||
+			    lock_take(root, AGENT_LOCK, request->lock_wait_s,
+				      call->cancel_fd, &lock, err) < 0))
+		return -1;
+	if (state_load(root, &agent->state, err) < 0)
+		return -1;
+	return call->run(agent, request, ret_report, err);
 }
 
-int agent_need_log(struct agent *agent, struct error *err)
+int agent_execute(const struct agent_call *call, const struct request *request,
+		  struct json **ret_report, const char **ret_step, struct error *err)
 {
-	char time[CLOCK_TEXT_SIZE];
+	static struct agent agent; /* too large for the stack */
+	int result;
 
-	if (agent->log_fd >= 0)
-		return 0;
-	if (root_mkdir(&agent->root, AGENT_LOGS, 0755, err) < 0 ||
-	    drop_old_logs(agent, err) < 0)
-		return -1;
-
-	(void)text_format(agent->log_path, sizeof(agent->log_path),
-			  AGENT_LOGS "/run-%s.log",
-			  clock_text(clock_now(), time, sizeof(time)));
-	agent->log_fd = root_open_at(&agent->root, agent->log_path,
-				     O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640,
-				     err);
-	return agent->log_fd < 0 ? -1 : 0;
+	agent_init(&agent, &request->options, call->cancel_fd);
+	agent.tools.step = call->name;
+	result = execute(&agent, call, request, ret_report, err);
+	*ret_step = agent.tools.step;
+	agent_close(&agent);
+	return result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "commands/fetch.h"
+#include "commands/commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "core/pipeline.h"
+#include "commands/run.h"
+#include "driver/obtain.h"
 
 #define CACHE_NAME ".vgpu-guest-agent"
 
@@ -76,100 +77,153 @@ static void name_of_url(const char *url, char *name, size_t size)
 	(void)text_copy(name, size, base_name(path));
 }
 
-static void own_name(const struct agent *agent, char *name, size_t size)
+/* Under which name the file belongs into the caller's folder: of a bundle, its member's.
+ */
+static void own_name(const struct context *ctx, const struct work *work,
+		     const char *member, char *name, size_t size)
 {
-	const char *member = agent->content.member.name;
-
 	if (member[0])
 		(void)text_copy(name, size, base_name(member));
-	else if (agent->match.rule == MATCH_URL)
-		name_of_url(agent->settings.driver.url, name, size);
+	else if (work->match.rule == MATCH_URL)
+		name_of_url(ctx->settings.driver.url, name, size);
 	else
-		(void)text_copy(name, size, base_name(agent->match.package.name));
+		(void)text_copy(name, size, base_name(work->match.package.name));
 	if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		(void)text_copy(name, size, "driver");
 }
 
-static struct json *report_json(struct agent *agent, const char *path, double seconds)
+static struct json *report_json(const struct work *work, const char *path, double seconds)
 {
-	const struct fetch_result *file = &agent->package;
-	const struct package *package = &agent->match.package;
+	const struct fetch_result *file = &work->file;
 	/* A local bundle was hashed, and its member is what was taken out. */
-	bool inside = agent->content.kind == PACKAGE_BUNDLE;
+	bool inside = work->content.kind == PACKAGE_BUNDLE;
 
 	return json_build("{s:i, s:o, s:s, s:s, s:I, s:s, s:s, s:I, s:f}", "schema", 1,
 			  "path", json_text(path, strlen(path)), "version",
-			  package->version, "kind", package_kind_name(package->kind),
-			  "size",
-			  (int64_t)(inside ? agent->content.member.size : file->size),
-			  "sha256", package->sha256, "integrity",
+			  work->driver.version, "kind",
+			  package_kind_name(work->driver.kind), "size",
+			  (int64_t)(inside ? work->content.member.size : file->size),
+			  "sha256", work->driver.sha256, "integrity",
 			  fetch_integrity_name(file->integrity), "bytes_transferred",
 			  (int64_t)file->bytes_transferred, "seconds", seconds);
 }
 
-static int publish(struct agent *agent, const char *dir, char *path, size_t size,
-		   struct error *err)
+/* From the hidden folder to its own name, in one step; then the folder goes. */
+static int move_out(const struct agent *agent, const char *dir, char *ret_path,
+		    size_t size, struct error *err)
 {
-	struct root outer = ROOT_INIT;
+	cleanup(root_close) struct root outer = ROOT_INIT;
+	const struct work *work = &agent->work;
 	char name[NAME_MAX + 1], from[PATH_MAX], to[NAME_MAX + 2];
-	int result;
 
-	own_name(agent, name, sizeof(name));
-	if (!text_format(from, sizeof(from), "/" CACHE_NAME "%s", agent->package_path) ||
+	own_name(&agent->context, work, work->content.member.name, name, sizeof(name));
+	if (!text_format(from, sizeof(from), "/" CACHE_NAME "%s", work->driver.path) ||
 	    !text_format(to, sizeof(to), "/%s", name) ||
-	    !text_format(path, size, "%s/%s", dir, name))
+	    !text_format(ret_path, size, "%s/%s", dir, name))
 		return error_set_errno(err, ENAMETOOLONG, "naming %s", name);
 
-	if (root_open(dir, &outer, err) < 0)
+	if (root_open(dir, &outer, err) < 0 || root_rename(&outer, from, to, err) < 0)
 		return -1;
-	result = root_rename(&outer, from, to, err);
-	if (result == 0)
-		result = root_remove_tree(&outer, "/" CACHE_NAME, err);
-	root_close(&outer);
-	return result;
+	return root_remove_tree(&outer, "/" CACHE_NAME, err);
 }
 
+/* Nobody else can change it afterwards. */
+static bool is_own_file(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/*
+ * What lies in the caller's folder under the name and with the checksum that are wanted
+ * need not come again: the cache gets a link to it, which fetch_file() hashes before it
+ * is believed. Where no checksum is known beforehand the file is fetched.
+ */
+static void offer_present(const struct agent *agent)
+{
+	int cache = agent->context.cache.fd; /* a folder in the caller's */
+	struct obtain_request request = { .url = "" };
+	struct error ignored = ERROR_INIT;
+	const struct index_member *entry;
+	enum package_kind kind = agent->work.match.package.kind;
+	char name[NAME_MAX + 1], beside[NAME_MAX + 4], cached[PACKAGE_NAME_MAX];
+	const char *sha256;
+
+	if (obtain_prepare(&agent->context, &agent->repository, &agent->work, &request,
+			   &ignored) < 0)
+		return;
+	entry = request.input.entry;
+	sha256 = entry ? entry->sha256 : request.package.sha256;
+	if (!sha256[0] || (kind == PACKAGE_BUNDLE && !entry))
+		return;
+	own_name(&agent->context, &agent->work, entry ? entry->name : "", name,
+		 sizeof(name));
+	if (text_format(cached, sizeof(cached), FETCH_CACHE "/%s.%s", sha256,
+			package_kind_name(entry ? entry->kind : kind)) &&
+	    text_format(beside, sizeof(beside), "../%s", name) &&
+	    is_own_file(cache, beside) && linkat(cache, beside, cache, cached + 1, 0) < 0)
+		log_line(LOG_LEVEL_DEBUG, "%s cannot be linked: it is fetched", name);
+}
+
+static int step_match(void *subject, struct outcome *outcome, struct error *err)
+{
+	if (command_run_match(subject, outcome, err) < 0)
+		return -1;
+	offer_present(subject);
+	return 0;
+}
+
+static const struct pipeline_step steps[] = {
+	{ "detect", command_run_detect, JOB_FETCH, false },
+	{ "metadata", command_run_metadata, JOB_FETCH, true },
+	{ "match", step_match, JOB_FETCH, false },
+	{ "fetch", command_run_fetch, JOB_FETCH, false },
+	{ "unpack", command_run_unpack, JOB_FETCH, false },
+};
+
 /* What a later fetch can go on with stays, but not a file that was judged and is bad. */
-static void drop_useless_cache(const struct agent *agent, const char *dir,
+static void drop_useless_cache(const struct root *cache, const char *dir,
 			       enum error_code why)
 {
+	cleanup(root_close) struct root outer = ROOT_INIT;
 	cleanup_strv char **names = NULL;
 	struct error ignored = ERROR_INIT;
-	struct root outer = ROOT_INIT;
 
 	if ((why == ERROR_INTEGRITY || why == ERROR_NO_MATCH) &&
-	    fetch_prune(&agent->cache, NULL, &ignored) < 0)
+	    fetch_prune(cache, NULL, &ignored) < 0)
 		log_line(LOG_LEVEL_DEBUG, "%s", ignored.text);
-	if (root_list(&agent->cache, FETCH_CACHE, 100, &names, &ignored) < 0 ||
-	    names[0] || root_open(dir, &outer, &ignored) < 0)
+	if (root_list(cache, FETCH_CACHE, 100, &names, &ignored) < 0 || names[0] ||
+	    root_open(dir, &outer, &ignored) < 0)
 		return;
 	if (root_remove_tree(&outer, "/" CACHE_NAME, &ignored) < 0)
 		log_line(LOG_LEVEL_DEBUG, "%s", ignored.text);
-	root_close(&outer);
 }
 
-int command_fetch(struct agent *agent, const char *dir, struct json **ret_report,
-		  struct error *err)
+int command_fetch(struct agent *agent, const struct request *request,
+		  struct json **ret_report, struct error *err)
 {
-	struct pipeline_report report = { 0 };
-	char path[PATH_MAX];
+	const char *dir = request->output ? request->output : ".";
 	cleanup_free char *absolute = root_absolute(dir);
+	cleanup_json struct json *said = NULL;
 	double begin = clock_monotonic();
-	int result;
+	char path[PATH_MAX];
 
 	if (!absolute) {
 		(void)error_set_errno(err, errno, "--output %s", dir);
 		return error_recode(err,
 				    errno == EACCES ? ERROR_PERMISSION : ERROR_USAGE);
 	}
-	if (open_own_root(absolute, &agent->cache, err) < 0)
+	if (open_own_root(absolute, &agent->context.cache, err) < 0)
 		return -1;
 
-	result = pipeline_run(agent, AGENT_FETCH, &report, err);
-	if (result < 0 || publish(agent, absolute, path, sizeof(path), err) < 0) {
-		drop_useless_cache(agent, absolute, err->code);
+	agent->context.job = JOB_FETCH;
+	if (command_run_list(agent, steps, ARRAY_SIZE(steps), agent, &said, err) < 0 ||
+	    move_out(agent, absolute, path, sizeof(path), err) < 0) {
+		drop_useless_cache(&agent->context.cache, absolute, err->code);
 		return -1;
 	}
-	*ret_report = report_json(agent, path, clock_monotonic() - begin);
+	*ret_report = report_json(&agent->work, path, clock_monotonic() - begin);
 	return *ret_report ? 0 : error_set_errno(err, ENOMEM, "reporting the download");
 }

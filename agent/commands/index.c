@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "commands/index.h"
+#include "commands/commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static int out_of_memory(struct error *err)
 	return error_set_errno(err, ENOMEM, "making the index");
 }
 
-static int open_callers(const struct agent *agent, const char *path, int *ret_fd,
+static int open_callers(const struct context *ctx, const char *path, int *ret_fd,
 			struct error *err)
 {
 	cleanup_free char *absolute = root_absolute(path);
@@ -39,7 +39,7 @@ static int open_callers(const struct agent *agent, const char *path, int *ret_fd
 
 	if (!absolute)
 		return error_set_errno(err, errno, "%s", path);
-	fd = root_open_at(&agent->caller, absolute, O_RDONLY | O_NONBLOCK, 0, err);
+	fd = root_open_at(&ctx->caller, absolute, O_RDONLY | O_NONBLOCK, 0, err);
 	if (fd < 0)
 		return error_recode(err, err->code == ERROR_INTERNAL ? ERROR_USAGE
 								     : err->code);
@@ -62,7 +62,7 @@ static int parse(const char *text, size_t size, struct index **ret_index,
 	return index_from_json(json, ret_index, err);
 }
 
-static int next_serial(const struct agent *agent, const char *previous,
+static int next_serial(const struct context *ctx, const char *previous,
 		       int64_t *ret_serial, struct error *err)
 {
 	cleanup_index struct index *index = NULL;
@@ -73,7 +73,7 @@ static int next_serial(const struct agent *agent, const char *previous,
 	*ret_serial = 1;
 	if (!previous)
 		return 0;
-	if (open_callers(agent, previous, &fd, err) < 0 ||
+	if (open_callers(ctx, previous, &fd, err) < 0 ||
 	    file_read_fd(fd, INDEX_SIZE_MAX, &text, &size, err) < 0 ||
 	    parse(text, size, &index, err) < 0)
 		return error_prefix(err, "--previous %s", previous);
@@ -113,7 +113,7 @@ static int sort(const char *const *names, size_t count, struct named *files,
 	return 0;
 }
 
-static int add_file(const struct agent *agent, const struct named *file,
+static int add_file(const struct context *ctx, const struct named *file,
 		    struct json *files, struct json *modules, struct error *err)
 {
 	struct json *entry = NULL;
@@ -121,9 +121,9 @@ static int add_file(const struct agent *agent, const struct named *file,
 	bool is_modules;
 
 	log_line(LOG_LEVEL_NOTICE, "index      reading %s", file->name);
-	if (open_callers(agent, file->path, &fd, err) < 0)
+	if (open_callers(ctx, file->path, &fd, err) < 0)
 		return -1;
-	if (entry_read(&agent->channel, fd, file->name, &entry, &is_modules, err) < 0)
+	if (entry_read(ctx->channel, fd, file->name, &entry, &is_modules, err) < 0)
 		return error_prefix(err, "%s", file->name);
 	return json_append(is_modules ? modules : files, entry) < 0 ? out_of_memory(err)
 								    : 0;
@@ -145,10 +145,11 @@ static int prove(const struct json *json, struct error *err)
 		       : 0;
 }
 
-int command_index(struct agent *agent, const char *const *names, size_t count,
-		  const char *previous, struct json **ret_index, struct error *err)
+int command_index(struct agent *agent, const struct request *request,
+		  struct json **ret_report, struct error *err)
 {
 	cleanup_json struct json *files = json_build("[]"), *modules = json_build("[]");
+	size_t count = request->operand_count;
 	cleanup_free struct named *sorted = calloc(count + 1, sizeof(*sorted));
 	cleanup_json struct json *index = NULL;
 	char now[CLOCK_TEXT_SIZE];
@@ -156,11 +157,13 @@ int command_index(struct agent *agent, const char *const *names, size_t count,
 
 	if (!files || !modules || !sorted)
 		return out_of_memory(err);
-	if (sort(names, count, sorted, err) < 0 || created(now, err) < 0 ||
-	    next_serial(agent, previous, &serial, err) < 0)
+	if (count == 0)
+		return error_set(err, ERROR_USAGE, "which files?");
+	if (sort(request->operands, count, sorted, err) < 0 || created(now, err) < 0 ||
+	    next_serial(&agent->context, request->previous, &serial, err) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
-		if (add_file(agent, &sorted[i], files, modules, err) < 0)
+		if (add_file(&agent->context, &sorted[i], files, modules, err) < 0)
 			return -1;
 	}
 
@@ -170,6 +173,6 @@ int command_index(struct agent *agent, const char *const *names, size_t count,
 		return out_of_memory(err);
 	if (prove(index, err) < 0)
 		return -1;
-	*ret_index = take_ptr(index);
+	*ret_report = take_ptr(index);
 	return 0;
 }

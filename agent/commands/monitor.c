@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "commands/monitor.h"
+#include "commands/commands.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -14,6 +14,8 @@
 #include "base/text.h"
 #include "core/journal.h"
 #include "doctor/reason.h"
+#include "license/publish.h"
+#include "license/query.h"
 #include "license/token_watch.h"
 #include "model/event.h"
 #include "model/metrics.h"
@@ -38,7 +40,11 @@ enum {
 };
 
 struct monitor {
-	struct agent *agent;
+	const struct context *ctx;
+	struct guest *guest;
+	struct state *state;
+	struct license_report *license; /* of the last look */
+	struct query query;             /* how the driver is asked */
 	struct watch watch;
 	struct gridd_log *log;
 	struct event_memory memory;
@@ -57,6 +63,7 @@ struct monitor {
 static void monitor_done(struct monitor *monitor)
 {
 	watch_close(&monitor->watch);
+	query_close(&monitor->query);
 	gridd_log_close(monitor->log);
 	token_watch_done(&monitor->rotation);
 	free(monitor->metrics);
@@ -91,7 +98,7 @@ static void tell_all(struct monitor *monitor, const struct license_report *repor
 	if (!events)
 		return;
 	count = event_compare(&monitor->memory, report,
-			      monitor->agent->settings.license.feature_type, clock_now(),
+			      monitor->ctx->settings.license.feature_type, clock_now(),
 			      events);
 	for (size_t i = 0; i < count; i++) {
 		if (events[i].kind == EVENT_SILENT)
@@ -106,14 +113,13 @@ static void tell_all(struct monitor *monitor, const struct license_report *repor
 static int write_metrics(struct monitor *monitor, const struct license_report *report,
 			 struct error *err)
 {
-	struct agent *agent = monitor->agent;
-	const char *path = agent->settings.monitor.metrics_file;
-	bool caller = settings_is_callers(&agent->settings, "monitor.metrics_file");
+	const struct context *ctx = monitor->ctx;
+	const char *path = ctx->settings.monitor.metrics_file;
 	struct metrics metrics = {
 		.report = report,
-		.feature_type = agent->settings.license.feature_type,
-		.host_version = agent->host.version,
-		.steps = agent->state.steps,
+		.feature_type = ctx->settings.license.feature_type,
+		.host_version = monitor->guest->host.version,
+		.steps = monitor->state->steps,
 		.poll_errors = monitor->poll_errors,
 	};
 	cleanup_free char *timeless = metrics_print(&metrics), *text = NULL;
@@ -125,7 +131,7 @@ static int write_metrics(struct monitor *monitor, const struct license_report *r
 	if (monitor->metrics && strcmp(timeless, monitor->metrics) == 0 &&
 	    metrics.polled - monitor->metrics_at < METRICS_STALE_S)
 		return 0;
-	if (file_write_atomic(caller ? &agent->caller : &agent->root, path, text,
+	if (file_write_atomic(context_root_of(ctx, "monitor.metrics_file"), path, text,
 			      strlen(text), 0644, err) < 0)
 		return error_prefix(err, "monitor.metrics_file");
 	free(monitor->metrics);
@@ -134,25 +140,16 @@ static int write_metrics(struct monitor *monitor, const struct license_report *r
 	return 0;
 }
 
-static int publish(struct monitor *monitor, const struct license_report *report,
-		   struct error *err)
+static int write_status(struct monitor *monitor, const struct license_report *report,
+			struct error *err)
 {
-	struct agent *agent = monitor->agent;
-	int type = agent->settings.license.feature_type;
-	bool licensed = report && report->count >= agent->gpus.count &&
-			license_all_held(report, type);
-	struct license_reason reason = { 0 };
 	cleanup_json struct json *status = NULL;
-	bool changed;
+	bool licensed, changed;
 
-	/* Of a driver that is silent nothing of the license is known. */
-	if (!licensed && report)
-		reason_find(agent, &monitor->reason, &reason);
-	status = license_report_json(report, type, reason.code ? &reason : NULL,
-				     clock_now());
-	if (!status)
+	if (publish_status(monitor->ctx, monitor->guest->gpus.count, report,
+			   &monitor->reason, &status, &licensed) < 0)
 		return error_set_errno(err, ENOMEM, "reporting the status");
-	return announce_files(&agent->root, status, licensed, &changed, err);
+	return announce_files(&monitor->ctx->root, status, licensed, &changed, err);
 }
 
 /* Said when it begins to fail, not at each look. */
@@ -170,14 +167,14 @@ static void show(struct monitor *monitor, const struct license_report *report,
 	static bool status_failed;
 	const char *words =
 		!report ? "the driver gives no answer"
-		: license_all_held(report, monitor->agent->settings.license.feature_type)
+		: license_all_held(report, monitor->ctx->settings.license.feature_type)
 			? "licensed"
 			: "not licensed";
 	struct error err = ERROR_INIT;
 
-	warn_once(&status_failed, publish(monitor, report, &err), &err);
+	warn_once(&status_failed, write_status(monitor, report, &err), &err);
 	err = ERROR_INIT;
-	if (monitor->agent->settings.monitor.metrics_file[0])
+	if (monitor->ctx->settings.monitor.metrics_file[0])
 		warn_once(&monitor->metrics_failed, write_metrics(monitor, report, &err),
 			  &err);
 	if (strcmp(words, monitor->status_text) != 0) {
@@ -193,43 +190,44 @@ static bool is_changing(struct monitor *monitor)
 {
 	struct stat st;
 
-	if (!root_stat(&monitor->agent->root, ANNOUNCE_CHANGING, &st) ||
+	if (!root_stat(&monitor->ctx->root, ANNOUNCE_CHANGING, &st) ||
 	    clock_now() - st.st_mtim.tv_sec > CHANGING_MOST_S)
 		return false;
-	query_close(&monitor->agent->look);
+	query_close(&monitor->query);
 	return true;
 }
 
 static int look_once(struct monitor *monitor, struct error *err)
 {
-	struct agent *agent = monitor->agent;
+	const struct context *ctx = monitor->ctx;
+	struct license_report *license = monitor->license;
 	struct error why = ERROR_INIT;
 	int result;
 
-	if (detect_gpus(&agent->sysfs, &agent->gpus, err) < 0)
+	if (guest_look_gpus(ctx, monitor->guest, err) < 0)
 		return -1;
-	result = query_license(&agent->look, agent->settings.monitor.backend,
-			       &agent->runner, &agent->root, &agent->license, &why);
+	result = query_license(&monitor->query, ctx->settings.monitor.backend,
+			       ctx->runner, &ctx->root, license, &why);
 	if (why.interrupted) {
 		*err = why;
 		return -1;
 	}
-	if (result == 0 && agent->license.count < agent->gpus.count)
+	if (result == 0 && license->count < monitor->guest->gpus.count)
 		result = error_set(&why, ERROR_DRIVER,
 				   "the driver shows %zu of the %zu GPUs on the PCI bus",
-				   agent->license.count, agent->gpus.count);
+				   license->count, monitor->guest->gpus.count);
 	if (result < 0)
 		monitor->poll_errors++;
 	/* The first failure may be a moment of a restart: what was seen stays so long. */
 	if (result == 0 || monitor->failed || !monitor->memory.known)
-		show(monitor, result == 0 ? &agent->license : NULL, &why);
+		show(monitor, result == 0 ? license : NULL, &why);
 	monitor->failed = result < 0;
 	return 0;
 }
 
 static double next_look_s(const struct monitor *monitor)
 {
-	int64_t most = monitor->agent->settings.monitor.interval;
+	int64_t most = monitor->ctx->settings.monitor.interval;
 
 	if (monitor->failed && !monitor->memory.silent && most > SILENT_AGAIN_S)
 		most = SILENT_AGAIN_S;
@@ -240,7 +238,7 @@ static int look(struct monitor *monitor, struct error *err)
 {
 	double now;
 
-	watch_refresh(&monitor->watch, &monitor->agent->root);
+	watch_refresh(&monitor->watch, &monitor->ctx->root);
 	if (!is_changing(monitor) && look_once(monitor, err) < 0)
 		return -1;
 	now = clock_monotonic();
@@ -257,10 +255,10 @@ static void reload_state(struct monitor *monitor)
 	struct error ignored = ERROR_INIT;
 	struct state state;
 
-	if (state_load(&monitor->agent->root, &state, &ignored) < 0)
+	if (state_load(&monitor->ctx->root, &state, &ignored) < 0)
 		return;
-	state_done(&monitor->agent->state);
-	monitor->agent->state = state;
+	state_done(monitor->state);
+	*monitor->state = state;
 }
 
 static void look_soon(struct monitor *monitor)
@@ -273,13 +271,12 @@ static void look_soon(struct monitor *monitor)
 
 static int look_at_token(struct monitor *monitor, bool metadata, struct error *err)
 {
-	return token_watch_look(&monitor->rotation, monitor->agent, metadata, err);
+	return token_watch_look(&monitor->rotation, monitor->ctx, metadata, err);
 }
 
 static int prepare(struct monitor *monitor, struct error *err)
 {
-	struct agent *agent = monitor->agent;
-	const char *file = agent->settings.license.token_file;
+	const char *file = monitor->ctx->settings.license.token_file;
 	const char *slash = strrchr(file, '/');
 	char folder[256];
 	uint64_t watchdog_us = 0;
@@ -300,7 +297,7 @@ static int prepare(struct monitor *monitor, struct error *err)
 		return -1;
 
 	monitor->log = gridd_log_follow();
-	agent->look.stays = true;
+	monitor->query.stays = true;
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		monitor->watchdog_s = (double)watchdog_us / 2e6;
 	return 0;
@@ -323,7 +320,7 @@ static int wait_for(struct monitor *monitor, unsigned *ret_marks, struct error *
 	double now = clock_monotonic(), until = earliest(monitor);
 	bool hears = now >= monitor->log_after;
 	struct pollfd polls[] = {
-		{ .fd = monitor->agent->runner.cancel_fd, .events = POLLIN },
+		{ .fd = monitor->ctx->runner->cancel_fd, .events = POLLIN },
 		{ .fd = monitor->watch.fd, .events = POLLIN },
 		{ .fd = hears ? gridd_log_fd(monitor->log) : -1, .events = POLLIN },
 	};
@@ -367,7 +364,7 @@ static int turn(struct monitor *monitor, struct error *err)
 	now = clock_monotonic();
 	if (now >= monitor->next_metadata) {
 		monitor->next_metadata =
-			now + METADATA_EVERY * monitor->agent->settings.monitor.interval;
+			now + METADATA_EVERY * monitor->ctx->settings.monitor.interval;
 		if (look_at_token(monitor, true, err) < 0)
 			return -1;
 	} else if (marks & MARK_TOKEN && look_at_token(monitor, false, err) < 0)
@@ -375,36 +372,50 @@ static int turn(struct monitor *monitor, struct error *err)
 	return now >= monitor->next_look ? look(monitor, err) : 0;
 }
 
-int command_monitor(struct agent *agent, struct error *err)
+/* Until a signal, or until it cannot go on. */
+static int watch_licenses(struct monitor *monitor, struct error *err)
+{
+	if (prepare(monitor, err) < 0 || look(monitor, err) < 0 ||
+	    look_at_token(monitor, false, err) < 0)
+		return -1;
+	/* What root did at boot has just asked the metadata. */
+	monitor->next_metadata =
+		clock_monotonic() + monitor->ctx->settings.monitor.interval;
+	(void)sd_notify(0, "READY=1");
+	while (turn(monitor, err) == 0)
+		;
+	return -1;
+}
+
+int command_monitor(struct agent *agent, const struct request *request,
+		    struct json **ret_report, struct error *err)
 {
 	/* Its memory of 64 GPUs is too large for the stack. */
 	static struct monitor monitor;
+	const struct context *ctx = &agent->context;
 	int result;
 
-	if (agent->offline)
+	(void)request;
+	(void)ret_report;
+	if (ctx->offline)
 		return error_set(err, ERROR_USAGE,
 				 "monitor watches a running guest: not offline");
 	/* nvidia-smi's output may take megabytes for a moment, and never stays. */
 	(void)mallopt(M_MMAP_THRESHOLD, HEAP_LARGEST);
-	monitor = (struct monitor){ .agent = agent, .watch = WATCH_INIT };
-	if (detect_gpus(&agent->sysfs, &agent->gpus, err) < 0)
+	monitor = (struct monitor){ .ctx = ctx,
+				    .guest = &agent->guest,
+				    .state = &agent->state,
+				    .license = &agent->lease.report,
+				    .query = QUERY_INIT,
+				    .watch = WATCH_INIT };
+	if (guest_look_gpus(ctx, monitor.guest, err) < 0)
 		return -1;
-	if (agent->gpus.count == 0) {
+	if (guest_need_gpu(ctx, monitor.guest, err) < 0) {
 		/* Nothing is wrong: the unit has started, and is done. */
 		(void)sd_notify(0, "READY=1");
-		return error_set(err, ERROR_NO_GPU, "no NVIDIA GPU on the PCI bus");
+		return -1;
 	}
-	result = prepare(&monitor, err);
-	if (result == 0)
-		result = look(&monitor, err);
-	if (result == 0)
-		result = look_at_token(&monitor, false, err);
-	/* What root did at boot has just asked the metadata. */
-	monitor.next_metadata = clock_monotonic() + agent->settings.monitor.interval;
-	if (result == 0)
-		(void)sd_notify(0, "READY=1");
-	while (result == 0)
-		result = turn(&monitor, err);
+	result = watch_licenses(&monitor, err);
 	(void)sd_notify(0, "STOPPING=1");
 	monitor_done(&monitor);
 	return result;

@@ -6,8 +6,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "commands/commands.h"
 #include "commands/preflight.h"
-#include "core/guest.h"
+#include "commands/run.h"
 #include "driver/choose.h"
 #include "driver/modules_prebuilt.h"
 #include "driver/obtain.h"
@@ -16,11 +17,12 @@
 #include "steps/install.h"
 
 struct plan {
-	struct agent *agent;
+	const struct context *ctx;
+	const struct repository *repository;
+	const struct work *work;
 	struct error match; /* why no driver was chosen; code ERROR_NONE: one was */
 	struct error fetch; /* why it may not be fetched */
-	char url[SETTINGS_URL_MAX + 3 * PACKAGE_NAME_MAX];
-	struct fetch_input input;
+	struct obtain_request request; /* url "": nothing is to be fetched */
 };
 
 /* What stops the plan itself, in the contract's words. */
@@ -58,8 +60,8 @@ static struct json *kind_json(const struct match *match)
 /* Of a member without an index nobody has asked the server yet how large it is. */
 static struct json *bytes_json(const struct plan *plan, enum transfer transfer)
 {
-	const struct index_member *entry = plan->input.entry;
-	uint64_t bytes = transfer == TRANSFER_WHOLE ? plan->agent->match.package.size
+	const struct index_member *entry = plan->request.input.entry;
+	uint64_t bytes = transfer == TRANSFER_WHOLE ? plan->work->match.package.size
 			 : entry                    ? entry->compressed_size
 						    : 0;
 
@@ -70,8 +72,8 @@ static struct json *bytes_json(const struct plan *plan, enum transfer transfer)
 
 static int add_transfer(const struct plan *plan, struct json *driver)
 {
-	const struct fetch_input *input = &plan->input;
-	bool known = input->url != NULL;
+	const struct fetch_input *input = &plan->request.input;
+	bool known = plan->request.url[0] != '\0';
 	enum transfer transfer = known ? fetch_transfer(input) : TRANSFER_LOCAL;
 
 	if (json_set(driver, "member",
@@ -87,25 +89,24 @@ static int add_transfer(const struct plan *plan, struct json *driver)
 	return json_set(driver, "bytes", bytes_json(plan, transfer));
 }
 
-static struct json *driver_json(struct plan *plan)
+static struct json *driver_json(const struct plan *plan)
 {
-	const struct match *match = &plan->agent->match;
-	const struct package *package = &match->package;
-	bool fetched = match->rule != MATCH_INSTALLED;
+	const struct match *match = &plan->work->match;
+	const struct package *package = plan->request.url[0] ? &plan->request.package
+							     : &match->package;
 	char shown[SETTINGS_URL_MAX];
 	struct json *driver;
 
 	if (match->rule == MATCH_NONE)
 		return json_build("n");
 
-	(void)settings_redact(plan->url, shown, sizeof(shown));
-	driver = json_build("{s:o, s:o, s:s, s:o, s:o, s:o}", "version",
-			    text_or_null(package->version), "kind", kind_json(match),
-			    "rule", match_rule_name(match->rule), "url",
-			    text_or_null(fetched ? shown : ""), "size",
-			    package->size ? json_build("I", (int64_t)package->size)
-					  : json_build("n"),
-			    "sha256", text_or_null(package->sha256));
+	(void)settings_redact(plan->request.url, shown, sizeof(shown));
+	driver = json_build(
+		"{s:o, s:o, s:s, s:o, s:o, s:o}", "version",
+		text_or_null(package->version), "kind", kind_json(match), "rule",
+		match_rule_name(match->rule), "url", text_or_null(shown), "size",
+		package->size ? json_build("I", (int64_t)package->size) : json_build("n"),
+		"sha256", text_or_null(package->sha256));
 	if (driver && add_transfer(plan, driver) < 0) {
 		json_free(driver);
 		return NULL;
@@ -113,19 +114,23 @@ static struct json *driver_json(struct plan *plan)
 	return driver;
 }
 
-static struct json *kernels_json(const struct agent *agent)
+static struct json *kernels_json(const struct plan *plan)
 {
+	const struct work *work = plan->work;
 	struct json *list = json_build("[]");
 
-	for (size_t i = 0; list && i < agent->target_count; i++) {
-		const char *release = agent->targets[i].release;
+	for (size_t i = 0; list && i < work->target_count; i++) {
+		const struct target *target = &work->targets[i];
+		const char *action = target->done ? "none"
+				     : modules_prebuilt_listed(plan->ctx,
+							       plan->repository, work,
+							       target->kernel.release)
+					     ? "prebuilt"
+					     : "build";
 
-		if (json_append(list,
-				json_build("{s:s, s:s}", "release", release, "action",
-					   agent->target_done[i] ? "none"
-					   : modules_prebuilt_listed(agent, release)
-						   ? "prebuilt"
-						   : "build")) < 0) {
+		if (json_append(list, json_build("{s:s, s:s}", "release",
+						 target->kernel.release, "action",
+						 action)) < 0) {
 			json_free(list);
 			return NULL;
 		}
@@ -139,137 +144,165 @@ static int add_change(struct json *list, const char *path, const char *detail)
 					    json_text(detail, strlen(detail))));
 }
 
-static struct json *changes_json(struct plan *plan)
+/* The folders that get modules, and DKMS's sources of them. */
+static int add_module_changes(const struct work *work, struct json *list)
 {
-	struct agent *agent = plan->agent;
-	cleanup_json struct json *list = json_build("[]");
-	struct error ignored = ERROR_INIT;
-	struct configure_result conf;
-	bool dkms = choose_dkms(agent), any = false;
+	const char *version = work->driver.version;
+	bool dkms = work_by_dkms(work), any = false;
 	char path[256];
 
-	if (!list)
-		return NULL;
-	if (agent->match.rule != MATCH_NONE && agent->match.rule != MATCH_INSTALLED &&
-	    add_change(list, "/usr", "the driver's user space, by its own installer") < 0)
-		return NULL;
-	for (size_t i = 0; i < agent->target_count; i++) {
-		if (agent->target_done[i] || agent->match.rule == MATCH_NONE)
+	for (size_t i = 0; i < work->target_count; i++) {
+		if (work->targets[i].done || work->match.rule == MATCH_NONE)
 			continue;
 		(void)text_format(path, sizeof(path), "/lib/modules/%s/updates/%s/",
-				  agent->targets[i].release,
+				  work->targets[i].kernel.release,
 				  dkms ? "dkms" : "vgpu-guest-agent");
 		if (add_change(list, path,
 			       dkms ? "the kernel modules, by DKMS"
 				    : "the kernel modules") < 0)
-			return NULL;
+			return -1;
 		any = true;
 	}
 	(void)text_format(path, sizeof(path), DKMS_SOURCES "%s/",
-			  agent->match.package.version[0] ? agent->match.package.version
-							  : "VERSION");
-	if (dkms && any &&
-	    add_change(list, path, "the modules' sources, registered with DKMS") < 0)
+			  version[0] ? version : "VERSION");
+	return dkms && any ? add_change(list, path,
+					"the modules' sources, registered with DKMS")
+			   : 0;
+}
+
+static struct json *changes_json(const struct plan *plan)
+{
+	const struct context *ctx = plan->ctx;
+	cleanup_json struct json *list = json_build("[]");
+	enum match_rule rule = plan->work->match.rule;
+	struct error ignored = ERROR_INIT;
+	struct configure_result conf;
+
+	if (!list)
 		return NULL;
-	if (configure_gridd(&agent->settings.license, &agent->root, true, &conf,
-			    &ignored) == 0 &&
+	if (rule != MATCH_NONE && rule != MATCH_INSTALLED &&
+	    add_change(list, "/usr", "the driver's user space, by its own installer") < 0)
+		return NULL;
+	if (add_module_changes(plan->work, list) < 0)
+		return NULL;
+	if (configure_gridd(&ctx->settings.license, &ctx->root, true, &conf, &ignored) ==
+		    0 &&
 	    conf.changed && add_change(list, CONFIGURE_PATH, conf.detail) < 0)
 		return NULL;
 	return take_ptr(list);
 }
 
-static struct json *report_json(struct plan *plan)
+static struct json *report_json(const struct plan *plan, const struct agent *agent)
 {
-	struct agent *agent = plan->agent;
+	const struct preflight preflight = { .ctx = plan->ctx,
+					     .guest = &agent->guest,
+					     .repository = plan->repository,
+					     .work = plan->work,
+					     .metadata = &agent->metadata,
+					     .lease = &agent->lease };
 	enum error_code would_fail = ERROR_NONE;
 	struct json *checks = command_preflight(
-		agent, plan->match.code ? &plan->match : NULL, &would_fail);
+		&preflight, plan->match.code ? &plan->match : NULL, &would_fail);
 
 	if (would_fail == ERROR_NONE)
 		would_fail = plan->fetch.code;
 	return json_build(
 		"{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "host_driver",
-		gpu_host_json(&agent->host), "driver", driver_json(plan), "candidates",
-		match_candidates_json(&agent->match), "kernels", kernels_json(agent),
-		"checks", checks, "changes", changes_json(plan), "would_fail",
+		gpu_host_json(&agent->guest.host), "driver", driver_json(plan),
+		"candidates", match_candidates_json(&plan->work->match), "kernels",
+		kernels_json(plan), "checks", checks, "changes", changes_json(plan),
+		"would_fail",
 		would_fail ? json_build("i", (int)would_fail) : json_build("n"));
 }
 
-static int survey(struct agent *agent, struct error *err)
+static int look(struct agent *agent, struct error *err)
 {
+	const struct context *ctx = &agent->context;
 	struct outcome metadata = { .step = "metadata" };
 
-	agent->step = "detect";
-	if (guest_look(agent, err) < 0)
+	agent->tools.step = "detect";
+	if (guest_look(ctx, &agent->guest, err) < 0 ||
+	    guest_need_gpu(ctx, &agent->guest, err) < 0)
 		return -1;
-	if (!agent->offline && agent->gpus.count == 0)
-		return error_set(err, ERROR_NO_GPU, "no NVIDIA GPU on the PCI bus");
-	if (agent->offline)
-		return 0;
-	agent->step = "metadata";
-	return guest_metadata(agent, &metadata, err);
+	if (!ctx->offline) {
+		agent->tools.step = "metadata";
+		if (command_run_metadata(agent, &metadata, err) < 0)
+			return -1;
+	}
+	work_begin(ctx, &agent->guest, &agent->work);
+	return 0;
 }
 
-static int decide(struct plan *plan, struct error *err)
+/* As the step does, but the repository is asked in any case, and why nothing was chosen
+ * is a part of the plan. */
+static int choose(struct plan *plan, struct agent *agent, struct error *err)
 {
-	struct agent *agent = plan->agent;
-	char warning[256] = "";
+	const struct context *ctx = plan->ctx;
+	struct work *work = &agent->work;
 
-	agent->step = "match";
-	if (choose_driver(agent, true, warning, sizeof(warning), &plan->match) < 0) {
+	agent->tools.step = "match";
+	if (choose_driver(ctx, &agent->state, &agent->repository, true, work,
+			  &plan->match) < 0) {
 		if (plan->match.interrupted || stops_plan(plan->match.code))
 			*err = plan->match;
 		return stops_plan(plan->match.code) ? -1 : 0;
 	}
 	plan->match = ERROR_INIT;
-	if (warning[0])
-		log_line(LOG_LEVEL_WARNING, "warning: match: %s", warning);
-	if (agent->match.warning[0])
-		log_line(LOG_LEVEL_WARNING, "warning: match: %s", agent->match.warning);
-	if (choose_look_at_targets(agent, agent->match.package.version, err) < 0)
+	if (work->match.warning[0])
+		log_line(LOG_LEVEL_WARNING, "warning: match: %s", work->match.warning);
+	if (work_look_at_targets(ctx, &agent->guest.installed, work->driver.version, work,
+				 err) < 0)
 		return -1;
 
-	agent->step = "fetch";
-	if (agent->match.rule == MATCH_INSTALLED)
+	agent->tools.step = "fetch";
+	if (work_keeps_installed(work))
 		return 0;
-	if (obtain_fetch_input(agent, plan->url, sizeof(plan->url), &plan->input, err) <
-	    0)
+	if (obtain_prepare(ctx, &agent->repository, work, &plan->request, err) < 0)
 		return -1;
-	if (fetch_check(&plan->input, &plan->fetch) < 0)
+	if (fetch_check(&plan->request.input, &plan->fetch) < 0)
 		*err = plan->fetch;
 	return plan->fetch.code ? -1 : 0;
 }
 
-int command_plan(struct agent *agent, struct json **ret_report, struct error *err)
+int command_plan(struct agent *agent, const struct request *request,
+		 struct json **ret_report, struct error *err)
 {
-	struct plan plan = { .agent = agent, .match = ERROR_INIT, .fetch = ERROR_INIT };
+	struct plan plan = { .ctx = &agent->context,
+			     .repository = &agent->repository,
+			     .work = &agent->work,
+			     .match = ERROR_INIT,
+			     .fetch = ERROR_INIT };
 	int result;
 
+	(void)request;
 	/* Of what run ends with plan has no 7: a kernel that is not there is a wrong
 	 * name. */
-	if (survey(agent, err) < 0)
+	if (look(agent, err) < 0)
 		return err->code == ERROR_PREREQUISITES ? error_recode(err, ERROR_USAGE)
 							: -1;
 
-	result = decide(&plan, err);
-	*ret_report = report_json(&plan);
+	result = choose(&plan, agent, err);
+	*ret_report = report_json(&plan, agent);
 	if (!*ret_report)
 		return error_set_errno(err, ENOMEM, "reporting the plan");
 	return result;
 }
 
-int command_detect(struct agent *agent, struct json **ret_report, struct error *err)
+struct json *command_plan_guest(const struct guest *guest)
 {
-	if (guest_look(agent, err) < 0)
-		return -1;
+	return json_build("{s:i, s:o, s:o, s:o}", "schema", 1, "gpus",
+			  gpu_list_json(&guest->gpus), "os", kernel_os_json(&guest->os),
+			  "kernels", kernel_list_json(&guest->kernels));
+}
 
-	*ret_report = json_build("{s:i, s:o, s:o, s:o}", "schema", 1, "gpus",
-				 gpu_list_json(&agent->gpus), "os",
-				 kernel_os_json(&agent->os), "kernels",
-				 kernel_list_json(&agent->kernels));
+int command_plan_detect(struct agent *agent, const struct request *request,
+			struct json **ret_report, struct error *err)
+{
+	(void)request;
+	if (guest_look(&agent->context, &agent->guest, err) < 0)
+		return -1;
+	*ret_report = command_plan_guest(&agent->guest);
 	if (!*ret_report)
 		return error_set_errno(err, ENOMEM, "reporting what is here");
-	if (!agent->offline && agent->gpus.count == 0)
-		return error_set(err, ERROR_NO_GPU, "no NVIDIA GPU on the PCI bus");
-	return 0;
+	return guest_need_gpu(&agent->context, &agent->guest, err);
 }

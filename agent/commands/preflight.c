@@ -8,9 +8,8 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "driver/choose.h"
 #include "driver/modules_prebuilt.h"
-#include "license/licensing.h"
+#include "license/which_token.h"
 #include "steps/detect.h"
 #include "steps/probe.h"
 #include "steps/token.h"
@@ -19,13 +18,13 @@
 enum verdict { VERDICT_NO, VERDICT_YES, VERDICT_UNKNOWN };
 
 struct checks {
-	struct agent *agent;
+	const struct preflight *of;
 	struct json *list;
 	enum error_code would_fail;
 };
 
-static void add(struct checks *checks, const char *name, enum verdict verdict,
-		enum error_code code, const char *detail)
+static void add_check(struct checks *checks, const char *name, enum verdict verdict,
+		      enum error_code code, const char *detail)
 {
 	struct json *ok = verdict == VERDICT_UNKNOWN
 				  ? json_build("n")
@@ -44,16 +43,16 @@ static void add(struct checks *checks, const char *name, enum verdict verdict,
 
 static void check_gpu(struct checks *checks)
 {
-	const struct gpu_list *gpus = &checks->agent->gpus;
+	const struct gpu_list *gpus = &checks->of->guest->gpus;
 	char detail[96];
 
 	(void)text_format(detail, sizeof(detail), "%zu NVIDIA GPU%s on the PCI bus",
 			  gpus->count, gpus->count == 1 ? "" : "s");
-	add(checks, "gpu",
-	    checks->agent->offline ? VERDICT_UNKNOWN
-	    : gpus->count          ? VERDICT_YES
-				   : VERDICT_NO,
-	    ERROR_NO_GPU, detail);
+	add_check(checks, "gpu",
+		  checks->of->ctx->offline ? VERDICT_UNKNOWN
+		  : gpus->count            ? VERDICT_YES
+					   : VERDICT_NO,
+		  ERROR_NO_GPU, detail);
 }
 
 static void check_match(struct checks *checks, const struct error *error)
@@ -64,10 +63,10 @@ static void check_match(struct checks *checks, const struct error *error)
 		(void)text_copy(detail, sizeof(detail), error->text);
 	else
 		(void)text_format(detail, sizeof(detail), "driver %s by rule %s",
-				  checks->agent->match.package.version,
-				  match_rule_name(checks->agent->match.rule));
-	add(checks, "match", error ? VERDICT_NO : VERDICT_YES,
-	    error ? error->code : ERROR_NONE, detail);
+				  checks->of->work->match.package.version,
+				  match_rule_name(checks->of->work->match.rule));
+	add_check(checks, "match", error ? VERDICT_NO : VERDICT_YES,
+		  error ? error->code : ERROR_NONE, detail);
 }
 
 /* The folder or the nearest one above it that is there. */
@@ -98,41 +97,49 @@ static bool free_bytes(const struct root *root, const char *path, uint64_t *ret_
 
 static void check_space(struct checks *checks)
 {
-	const struct package *package = &checks->agent->match.package;
+	const struct package *package = &checks->of->work->match.package;
 	uint64_t need = SPACE_FACTOR * package->size, have;
 	char detail[128];
 
-	if (package->size == 0 || !free_bytes(&checks->agent->root, FETCH_CACHE, &have)) {
-		add(checks, "space", VERDICT_UNKNOWN, ERROR_NONE,
-		    "the size of the package is not known");
+	if (package->size == 0 ||
+	    !free_bytes(&checks->of->ctx->root, FETCH_CACHE, &have)) {
+		add_check(checks, "space", VERDICT_UNKNOWN, ERROR_NONE,
+			  "the size of the package is not known");
 		return;
 	}
 	(void)text_format(detail, sizeof(detail), "%llu MiB free, about %llu MiB needed",
 			  (unsigned long long)(have >> 20),
 			  (unsigned long long)(need >> 20));
-	add(checks, "space", have >= need ? VERDICT_YES : VERDICT_NO, ERROR_PREREQUISITES,
-	    detail);
+	add_check(checks, "space", have >= need ? VERDICT_YES : VERDICT_NO,
+		  ERROR_PREREQUISITES, detail);
 }
 
 static void add_toolchain(struct checks *checks, enum verdict verdict, const char *detail)
 {
-	add(checks, "headers", verdict, ERROR_PREREQUISITES, detail);
-	add(checks, "compiler", verdict, ERROR_PREREQUISITES, detail);
+	add_check(checks, "headers", verdict, ERROR_PREREQUISITES, detail);
+	add_check(checks, "compiler", verdict, ERROR_PREREQUISITES, detail);
+}
+
+/* Whether the index lists prebuilt modules for the first target. */
+static bool is_listed(const struct preflight *of)
+{
+	return modules_prebuilt_listed(of->ctx, of->repository, of->work,
+				       of->work->targets[0].kernel.release);
 }
 
 /* True: nothing is to be compiled, so nothing that a compile needs is looked at. */
 static bool compiles_nothing(struct checks *checks)
 {
-	const struct agent *agent = checks->agent;
+	const struct preflight *of = checks->of;
 
-	if (agent->target_count == 0)
+	if (of->work->target_count == 0)
 		add_toolchain(checks, VERDICT_UNKNOWN, "no kernel to build for");
-	else if (agent->target_done[0])
+	else if (of->work->targets[0].done)
 		add_toolchain(checks, VERDICT_YES, "not needed");
-	else if (modules_prebuilt_listed(agent, agent->targets[0].release))
+	else if (is_listed(of))
 		add_toolchain(checks, VERDICT_YES,
 			      "not needed: the index lists prebuilt modules");
-	else if (strcmp(agent->settings.driver.prebuilt, "only") == 0)
+	else if (strcmp(of->ctx->settings.driver.prebuilt, "only") == 0)
 		add_toolchain(checks, VERDICT_NO,
 			      "the index lists no prebuilt modules for this kernel, and "
 			      "driver.prebuilt is \"only\"");
@@ -143,8 +150,10 @@ static bool compiles_nothing(struct checks *checks)
 
 static void check_toolchain(struct checks *checks)
 {
-	struct agent *agent = checks->agent;
-	bool may_install = strcmp(agent->settings.driver.prerequisites, "install") == 0;
+	const struct context *ctx = checks->of->ctx;
+	const struct work *work = checks->of->work;
+	bool may_install = strcmp(ctx->settings.driver.prerequisites, "install") == 0;
+	enum verdict lacking = may_install ? VERDICT_UNKNOWN : VERDICT_NO;
 	struct error err = ERROR_INIT;
 	struct toolchain toolchain;
 	struct kernel kernel;
@@ -153,54 +162,53 @@ static void check_toolchain(struct checks *checks)
 	if (compiles_nothing(checks))
 		return;
 
-	kernel = agent->targets[0];
+	kernel = work->targets[0].kernel;
 	if (kernel.headers)
-		add(checks, "headers", VERDICT_YES, ERROR_NONE, kernel.build);
+		add_check(checks, "headers", VERDICT_YES, ERROR_NONE, kernel.build);
 	else
-		add(checks, "headers", may_install ? VERDICT_UNKNOWN : VERDICT_NO,
-		    ERROR_PREREQUISITES,
-		    may_install ? "not here; run installs them" : "not here");
+		add_check(checks, "headers", lacking, ERROR_PREREQUISITES,
+			  may_install ? "not here; run installs them" : "not here");
 
-	if (toolchain_find(&agent->root, &kernel, choose_dkms(agent), &toolchain, &err) <
-		    0 ||
-	    toolchain.missing[0]) {
-		(void)text_format(detail, sizeof(detail), "missing: %s%s",
-				  err.code ? err.text : toolchain.missing,
-				  may_install ? "; run installs it" : "");
-		add(checks, "compiler", may_install ? VERDICT_UNKNOWN : VERDICT_NO,
-		    ERROR_PREREQUISITES, detail);
-	} else {
-		add(checks, "compiler", VERDICT_YES, ERROR_NONE, toolchain.compiler);
+	if (toolchain_find(&ctx->root, &kernel, work_by_dkms(work), &toolchain, &err) ==
+		    0 &&
+	    !toolchain.missing[0]) {
+		add_check(checks, "compiler", VERDICT_YES, ERROR_NONE,
+			  toolchain.compiler);
+		return;
 	}
+	(void)text_format(detail, sizeof(detail), "missing: %s%s",
+			  err.code ? err.text : toolchain.missing,
+			  may_install ? "; run installs it" : "");
+	add_check(checks, "compiler", lacking, ERROR_PREREQUISITES, detail);
 }
 
 static void check_secure_boot(struct checks *checks)
 {
-	int on = checks->agent->offline ? -1 : detect_secure_boot(&checks->agent->root);
-	bool key = checks->agent->settings.signing.key[0] != '\0';
-	bool listed =
-		checks->agent->target_count > 0 &&
-		modules_prebuilt_listed(checks->agent, checks->agent->targets[0].release);
+	int on = checks->of->ctx->offline ? -1
+					  : detect_secure_boot(&checks->of->ctx->root);
+	bool key = checks->of->ctx->settings.signing.key[0] != '\0';
+	bool listed = checks->of->work->target_count > 0 && is_listed(checks->of);
 
 	if (on == 1 && !key && listed) {
-		add(checks, "secure_boot", VERDICT_UNKNOWN, ERROR_NONE,
-		    "on: the prebuilt modules must be signed by a key of the kernel's");
+		add_check(
+			checks, "secure_boot", VERDICT_UNKNOWN, ERROR_NONE,
+			"on: the prebuilt modules must be signed by a key of the kernel's");
 		return;
 	}
-	add(checks, "secure_boot",
-	    on < 0       ? VERDICT_UNKNOWN
-	    : on && !key ? VERDICT_NO
-			 : VERDICT_YES,
-	    ERROR_SECURE_BOOT,
-	    on < 0 ? "could not be read"
-	    : !on  ? "off"
-	    : key  ? "on, modules will be signed with signing.key"
-		   : "on, and there is no signing.key");
+	add_check(checks, "secure_boot",
+		  on < 0       ? VERDICT_UNKNOWN
+		  : on && !key ? VERDICT_NO
+			       : VERDICT_YES,
+		  ERROR_SECURE_BOOT,
+		  on < 0 ? "could not be read"
+		  : !on  ? "off"
+		  : key  ? "on, modules will be signed with signing.key"
+			 : "on, and there is no signing.key");
 }
 
 static void check_nouveau(struct checks *checks)
 {
-	const struct gpu_list *gpus = &checks->agent->gpus;
+	const struct gpu_list *gpus = &checks->of->guest->gpus;
 
 	for (size_t i = 0; i < gpus->count; i++) {
 		const char *driver = gpus->gpus[i].driver;
@@ -210,10 +218,10 @@ static void check_nouveau(struct checks *checks)
 			continue;
 		(void)text_format(detail, sizeof(detail), "%s holds %s; run unloads it",
 				  driver, gpus->gpus[i].address);
-		add(checks, "nouveau", VERDICT_UNKNOWN, ERROR_NONE, detail);
+		add_check(checks, "nouveau", VERDICT_UNKNOWN, ERROR_NONE, detail);
 		return;
 	}
-	add(checks, "nouveau", VERDICT_YES, ERROR_NONE, "not bound");
+	add_check(checks, "nouveau", VERDICT_YES, ERROR_NONE, "not bound");
 }
 
 /* dpkg and dnf lock with fcntl(2): asking takes nothing. */
@@ -225,83 +233,86 @@ static void check_package_lock(struct checks *checks)
 	for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
 		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 		struct error ignored = ERROR_INIT;
-		cleanup_fd int fd = root_open_at(&checks->agent->root, locks[i], O_RDONLY,
-						 0, &ignored);
+		cleanup_fd int fd = root_open_at(&checks->of->ctx->root, locks[i],
+						 O_RDONLY, 0, &ignored);
 		char detail[96];
 
 		if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0)
 			continue;
 		if (lock.l_type == F_UNLCK) {
-			add(checks, "package_lock", VERDICT_YES, ERROR_NONE, "free");
+			add_check(checks, "package_lock", VERDICT_YES, ERROR_NONE,
+				  "free");
 			return;
 		}
 		(void)text_format(detail, sizeof(detail),
 				  "held by process %ld; run waits for it",
 				  (long)lock.l_pid);
-		add(checks, "package_lock", VERDICT_UNKNOWN, ERROR_NONE, detail);
+		add_check(checks, "package_lock", VERDICT_UNKNOWN, ERROR_NONE, detail);
 		return;
 	}
-	add(checks, "package_lock", VERDICT_UNKNOWN, ERROR_NONE, "could not be asked");
+	add_check(checks, "package_lock", VERDICT_UNKNOWN, ERROR_NONE,
+		  "could not be asked");
 }
 
 static void check_clock(struct checks *checks)
 {
 	bool set = clock_is_synchronized();
 
-	add(checks, "clock", set ? VERDICT_YES : VERDICT_UNKNOWN, ERROR_NONE,
-	    set ? "synchronised" : "not known to be synchronised");
+	add_check(checks, "clock", set ? VERDICT_YES : VERDICT_UNKNOWN, ERROR_NONE,
+		  set ? "synchronised" : "not known to be synchronised");
 }
 
 static void check_license_server(struct checks *checks, const struct json *token)
 {
 	char detail[256];
-	enum probe_outcome outcome = probe_license_servers(token, &checks->agent->channel,
-							   detail, sizeof(detail));
+	enum probe_outcome outcome = probe_license_servers(
+		token, checks->of->ctx->channel, detail, sizeof(detail));
 
-	add(checks, "license_server",
-	    outcome == PROBE_UNKNOWN ? VERDICT_UNKNOWN
-	    : outcome == PROBE_OPEN  ? VERDICT_YES
-				     : VERDICT_NO,
-	    ERROR_NONE, detail);
+	add_check(checks, "license_server",
+		  outcome == PROBE_UNKNOWN ? VERDICT_UNKNOWN
+		  : outcome == PROBE_OPEN  ? VERDICT_YES
+					   : VERDICT_NO,
+		  ERROR_NONE, detail);
 }
 
 /* The worker's judgement of the token that counts; NULL where there is none. */
 static struct json *judge_token(struct checks *checks)
 {
-	struct agent *agent = checks->agent;
+	cleanup(which_token_done) struct which_token token = WHICH_TOKEN_INIT;
+	const struct preflight *of = checks->of;
 	struct json *found = NULL;
 	struct error err = ERROR_INIT;
-	cleanup_fd int fd = -1;
 	char warning[160] = "", detail[320];
-	const char *source = "";
-	size_t count;
 
-	if (licensing_open_token(agent, &fd, &count, &source, &err) < 0) {
-		add(checks, "token", VERDICT_NO, err.code, err.text);
+	if (which_token_open(of->ctx, of->metadata, of->lease, &token, &err) < 0) {
+		add_check(checks, "token", VERDICT_NO, err.code, err.text);
 		return NULL;
 	}
-	if (fd < 0) {
-		bool needed = licensing_is_needed(agent) && !agent->offline;
+	if (token.fd < 0) {
+		bool needed = !of->ctx->offline &&
+			      license_is_needed(&of->guest->gpus,
+						of->ctx->settings.license.feature_type,
+						false);
 
-		add(checks, "token", needed ? VERDICT_NO : VERDICT_UNKNOWN, ERROR_TOKEN,
-		    "there is none");
+		add_check(checks, "token", needed ? VERDICT_NO : VERDICT_UNKNOWN,
+			  ERROR_TOKEN, "there is none");
 		return NULL;
 	}
-	if (token_check(fd, &agent->channel, &found, &err) < 0 ||
+	if (token_check(token.fd, of->ctx->channel, &found, &err) < 0 ||
 	    token_accept(found, warning, sizeof(warning), &err) < 0) {
-		add(checks, "token", VERDICT_NO, err.code, err.text);
+		add_check(checks, "token", VERDICT_NO, err.code, err.text);
 		return found;
 	}
-	(void)text_format(detail, sizeof(detail), "%s%s%s", source,
+	(void)text_format(detail, sizeof(detail), "%s%s%s", token.source,
 			  warning[0] ? ": " : "", warning);
-	add(checks, "token", VERDICT_YES, ERROR_NONE, detail);
+	add_check(checks, "token", VERDICT_YES, ERROR_NONE, detail);
 	return found;
 }
 
-struct json *command_preflight(struct agent *agent, const struct error *match,
+struct json *command_preflight(const struct preflight *of, const struct error *match,
 			       enum error_code *ret_would_fail)
 {
-	struct checks checks = { .agent = agent, .list = json_build("[]") };
+	struct checks checks = { .of = of, .list = json_build("[]") };
 	cleanup_json struct json *token = NULL;
 
 	check_gpu(&checks);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "commands/seal.h"
+#include "commands/commands.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "commands/run.h"
 #include "steps/announce.h"
 #include "steps/gridd.h"
 #include "steps/seal.h"
@@ -12,22 +13,16 @@
 #define CLOUD "/var/lib/cloud/"
 #define CACHE "/var/cache/vgpu-guest-agent"
 
-static void tell(struct outcome *outcome, bool changed, const char *what)
-{
-	outcome->kind = changed ? OUTCOME_CHANGED : OUTCOME_UNCHANGED;
-	(void)text_copy(outcome->detail, sizeof(outcome->detail), what);
-}
-
 /* A file that the command line names is the caller's, not the image's. */
-static const char *token_file(const struct agent *agent)
+static const char *token_file(const struct context *ctx)
 {
-	return settings_is_callers(&agent->settings, "license.token_file")
+	return settings_is_callers(&ctx->settings, "license.token_file")
 		       ? ""
-		       : agent->settings.license.token_file;
+		       : ctx->settings.license.token_file;
 }
 
 /* cloud-init keeps its metadata for this instance; the image's guests get their own. */
-static int remove_clouds(struct agent *agent, const struct seal_found *found,
+static int remove_clouds(const struct root *root, const struct seal_found *found,
 			 size_t *ret_removed, struct error *err)
 {
 	size_t removed = 0;
@@ -35,7 +30,7 @@ static int remove_clouds(struct agent *agent, const struct seal_found *found,
 	for (size_t i = 0; i < found->count && i < SEAL_FOUND_MAX; i++) {
 		if (!text_starts(found->paths[i], CLOUD))
 			continue;
-		if (root_unlink(&agent->root, found->paths[i], err) < 0)
+		if (root_unlink(root, found->paths[i], err) < 0)
 			return -1;
 		removed++;
 	}
@@ -43,7 +38,7 @@ static int remove_clouds(struct agent *agent, const struct seal_found *found,
 	return 0;
 }
 
-static int refuse(const struct seal_found *found, struct error *err)
+static int refuse_copies(const struct seal_found *found, struct error *err)
 {
 	size_t i = 0;
 
@@ -57,33 +52,34 @@ static int refuse(const struct seal_found *found, struct error *err)
 	return error_hint(err, "remove it there, then seal again");
 }
 
-static int search(struct agent *agent, struct seal_secrets *secrets,
-		  struct outcome *outcome, struct error *err)
+static int search_copies(const struct context *ctx, struct seal_secrets *secrets,
+			 struct outcome *outcome, struct error *err)
 {
 	cleanup_free struct seal_found *found = malloc(sizeof(*found));
 	size_t clouds = 0, removed = 0;
 
 	if (!found)
 		return error_set_errno(err, ENOMEM, "looking for tokens");
-	if (seal_learn(&agent->root, token_file(agent), secrets, err) < 0 ||
-	    seal_search(&agent->root, secrets, token_file(agent), found, err) < 0)
+	if (seal_learn(&ctx->root, token_file(ctx), secrets, err) < 0 ||
+	    seal_search(&ctx->root, secrets, token_file(ctx), found, err) < 0)
 		return -1;
 	for (size_t i = 0; i < found->count && i < SEAL_FOUND_MAX; i++)
 		clouds += text_starts(found->paths[i], CLOUD);
 	if (found->count > clouds)
-		return refuse(found, err);
+		return refuse_copies(found, err);
 
-	if (remove_clouds(agent, found, &removed, err) < 0)
+	if (remove_clouds(&ctx->root, found, &removed, err) < 0)
 		return -1;
-	tell(outcome, removed > 0,
-	     removed ? "cloud-init's copy of the metadata removed"
-		     : "no copy of a token anywhere else");
+	outcome_tell(outcome, removed > 0,
+		     removed ? "cloud-init's copy of the metadata removed"
+			     : "no copy of a token anywhere else");
 	return 0;
 }
 
-static int look_for_copies(struct agent *agent, struct outcome *outcome,
-			   struct error *err)
+static int look_for_copies(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	struct seal_secrets secrets = { .count = 0 };
 	int result;
 
@@ -93,41 +89,47 @@ static int look_for_copies(struct agent *agent, struct outcome *outcome,
 				agent->state.installing.version);
 		return error_hint(err, "\"vgpu-guest-agent run\" finishes it; then seal");
 	}
-	result = search(agent, &secrets, outcome, err);
+	result = search_copies(ctx, &secrets, outcome, err);
 	seal_forget(&secrets);
 	return result;
 }
 
 /* First of all: it would write its store again, and the license goes back. */
-static int stop_gridd(struct agent *agent, struct outcome *outcome, struct error *err)
+static int stop_gridd(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (announce_nothing(&agent->runner, &agent->root, err) < 0 ||
-	    gridd_stop(&agent->runner, &agent->root, &changed, err) < 0)
+	if (announce_nothing(ctx->runner, &ctx->root, err) < 0 ||
+	    gridd_stop(ctx->runner, &ctx->root, &changed, err) < 0)
 		return -1;
-	tell(outcome, changed,
-	     changed ? "stopped, its license is returned" : "not active");
+	outcome_tell(outcome, changed,
+		     changed ? "stopped, its license is returned" : "not active");
 	return 0;
 }
 
-static int remove_tokens(struct agent *agent, struct outcome *outcome, struct error *err)
+static int remove_tokens(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (seal_tokens(&agent->root, token_file(agent), &changed, err) < 0)
+	if (seal_tokens(&ctx->root, token_file(ctx), &changed, err) < 0)
 		return -1;
-	tell(outcome, changed, changed ? "removed" : "none here");
+	outcome_tell(outcome, changed, changed ? "removed" : "none here");
 	return 0;
 }
 
-static int empty_store(struct agent *agent, struct outcome *outcome, struct error *err)
+static int empty_store(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (seal_empty(&agent->root, SEAL_TRUSTED_STORE, &changed, err) < 0)
+	if (seal_empty(&ctx->root, SEAL_TRUSTED_STORE, &changed, err) < 0)
 		return -1;
-	tell(outcome, changed, changed ? SEAL_TRUSTED_STORE " emptied" : "empty");
+	outcome_tell(outcome, changed, changed ? SEAL_TRUSTED_STORE " emptied" : "empty");
 	return 0;
 }
 
@@ -141,24 +143,25 @@ static bool find_other(void *context, const char *key, const struct json *value)
 }
 
 /* What uninstall has to know of the driver stays; what happened on this machine goes. */
-static int reduce_state(struct agent *agent, struct outcome *outcome, struct error *err)
+static int reduce_state(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	struct state *state = &agent->state;
 	const struct json *configured = json_get(state->steps, "configure");
 	struct json *reduced;
 	bool others = false;
 	struct stat st;
 
-	if (!root_stat(&agent->root, STATE_PATH, &st)) {
-		tell(outcome, false, "none here");
+	if (!root_stat(&ctx->root, STATE_PATH, &st)) {
+		outcome_tell(outcome, false, "none here");
 		return 0;
 	}
-	if (state->driver.path[0] &&
-	    root_unlink(&agent->root, state->driver.path, err) < 0)
+	if (state->driver.path[0] && root_unlink(&ctx->root, state->driver.path, err) < 0)
 		return -1;
 	json_each(state->steps, find_other, &others);
 	if (!state->driver.path[0] && !others) {
-		tell(outcome, false, "only what uninstall needs");
+		outcome_tell(outcome, false, "only what uninstall needs");
 		return 0;
 	}
 
@@ -168,57 +171,62 @@ static int reduce_state(struct agent *agent, struct outcome *outcome, struct err
 	json_free(state->steps);
 	state->steps = reduced;
 	state->driver.path[0] = '\0';
-	if (state_save(&agent->root, state, err) < 0)
+	if (state_save(&ctx->root, state, err) < 0)
 		return -1;
-	tell(outcome, true, "reduced to what uninstall needs");
+	outcome_tell(outcome, true, "reduced to what uninstall needs");
 	return 0;
 }
 
-static int empty_cache(struct agent *agent, struct outcome *outcome, struct error *err)
+static int empty_cache(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (seal_empty(&agent->root, CACHE, &changed, err) < 0)
+	if (seal_empty(&ctx->root, CACHE, &changed, err) < 0)
 		return -1;
-	tell(outcome, changed, changed ? CACHE " emptied" : "empty");
+	outcome_tell(outcome, changed, changed ? CACHE " emptied" : "empty");
 	return 0;
 }
 
-static int remove_logs(struct agent *agent, struct outcome *outcome, struct error *err)
+static int remove_logs(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	static const char *const logs[] = { "/var/log/nvidia-installer.log",
 					    "/var/log/nvidia-uninstall.log" };
 	bool changed = false;
 
-	if (seal_empty(&agent->root, AGENT_LOGS, &changed, err) < 0)
+	if (seal_empty(&ctx->root, CONTEXT_LOGS, &changed, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(logs); i++) {
 		struct stat st;
 
-		if (!root_stat(&agent->root, logs[i], &st))
+		if (!root_stat(&ctx->root, logs[i], &st))
 			continue;
-		if (root_unlink(&agent->root, logs[i], err) < 0)
+		if (root_unlink(&ctx->root, logs[i], err) < 0)
 			return -1;
 		changed = true;
 	}
-	tell(outcome, changed, changed ? "removed" : "none here");
-	return seal_sync(&agent->root, err);
+	outcome_tell(outcome, changed, changed ? "removed" : "none here");
+	return seal_sync(&ctx->root, err);
 }
 
 static const struct pipeline_step steps[] = {
-	{ "search", look_for_copies, AGENT_SEAL, false },
-	{ "gridd", stop_gridd, AGENT_SEAL, true },
-	{ "token", remove_tokens, AGENT_SEAL, false },
-	{ "trusted_store", empty_store, AGENT_SEAL, false },
-	{ "state", reduce_state, AGENT_SEAL, false },
-	{ "cache", empty_cache, AGENT_SEAL, false },
-	{ "logs", remove_logs, AGENT_SEAL, false },
+	{ "search", look_for_copies, JOB_SEAL, false },
+	{ "gridd", stop_gridd, JOB_SEAL, true },
+	{ "token", remove_tokens, JOB_SEAL, false },
+	{ "trusted_store", empty_store, JOB_SEAL, false },
+	{ "state", reduce_state, JOB_SEAL, false },
+	{ "cache", empty_cache, JOB_SEAL, false },
+	{ "logs", remove_logs, JOB_SEAL, false },
 };
 _Static_assert(ARRAY_SIZE(steps) <= PIPELINE_STEPS_MAX, "the report has room");
 
-int command_seal(struct agent *agent, struct pipeline_report *ret_report,
-		 struct error *err)
+int command_seal(struct agent *agent, const struct request *request,
+		 struct json **ret_report, struct error *err)
 {
-	return pipeline_run_list(agent, AGENT_SEAL, steps, ARRAY_SIZE(steps), ret_report,
-				 err);
+	(void)request;
+	agent->context.job = JOB_SEAL;
+	return command_run_list(agent, steps, ARRAY_SIZE(steps), agent, ret_report, err);
 }

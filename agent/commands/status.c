@@ -1,47 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "commands/status.h"
+#include "commands/commands.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "doctor/reason.h"
+#include "license/query.h"
 #include "model/metrics.h"
-#include "steps/detect.h"
+
+#define PAUSE_FIRST_S 0.25
+#define PAUSE_MOST_S 5.0
+#define WATCH_INTERVAL_S 2
+
+/* What one look is made of, and what it fills in. */
+struct look {
+	const struct context *ctx;
+	const struct state *state;
+	struct query query; /* how the driver is asked */
+	struct guest *guest;
+	struct license_report *report;
+};
 
 /* Every GPU of the bus must be in the report: one that is missing is not licensed. */
-static int look_once(struct agent *agent, struct error *err)
+static int look_once(struct look *look, struct error *err)
 {
-	struct license_report *report = &agent->license;
+	const struct context *ctx = look->ctx;
+	struct license_report *report = look->report;
 
 	report->count = 0; /* an earlier look must not pass for this one */
-	if (query_license(&agent->look, agent->settings.monitor.backend, &agent->runner,
-			  &agent->root, report, err) < 0)
+	if (query_license(&look->query, ctx->settings.monitor.backend, ctx->runner,
+			  &ctx->root, report, err) < 0)
 		return -1;
-	if (report->count < agent->gpus.count)
+	if (report->count < look->guest->gpus.count)
 		return error_set(err, ERROR_DRIVER,
 				 "the driver shows %zu of the %zu GPUs on the PCI bus",
-				 report->count, agent->gpus.count);
-	if (!license_all_held(report, agent->settings.license.feature_type))
+				 report->count, look->guest->gpus.count);
+	if (!license_all_held(report, ctx->settings.license.feature_type))
 		return error_set(err, ERROR_UNLICENSED, "not licensed");
 	return 0;
 }
 
-#define PAUSE_FIRST_S 0.25
-#define PAUSE_MOST_S 5.0
-
 /* At first boot the driver itself is still to come: that, too, is waited for. */
-static int look(struct agent *agent, unsigned wait_s, struct error *err)
+static int look_until(struct look *look, unsigned wait_s, struct error *err)
 {
 	double end = clock_monotonic() + wait_s, pause = PAUSE_FIRST_S;
 
-	while (look_once(agent, err) < 0) {
+	while (look_once(look, err) < 0) {
 		double left = end - clock_monotonic();
 
 		if (err->interrupted || left <= 0)
 			return -1;
-		if (clock_sleep(pause < left ? pause : left, agent->runner.cancel_fd,
+		if (clock_sleep(pause < left ? pause : left, look->ctx->runner->cancel_fd,
 				err) < 0)
 			return -1;
 		pause = pause * 2 < PAUSE_MOST_S ? pause * 2 : PAUSE_MOST_S;
@@ -49,10 +61,10 @@ static int look(struct agent *agent, unsigned wait_s, struct error *err)
 	return 0;
 }
 
-static void find_reason(struct agent *agent, struct license_reason *reason,
+static void find_reason(const struct look *look, struct license_reason *reason,
 			struct error *err)
 {
-	reason_find(agent, NULL, reason);
+	reason_find(look->ctx, look->report, NULL, reason);
 	if (!reason->code)
 		return;
 	(void)error_prefix(err, "%s", reason->message);
@@ -61,9 +73,9 @@ static void find_reason(struct agent *agent, struct license_reason *reason,
 
 /* What came before the driver, and so is not its to tell: the last run knows. Why there
  * is no license is known anew; why there is no token, say, only that run knew. */
-static void tell_last_run(const struct agent *agent, bool reason, struct error *err)
+static void tell_last_run(const struct state *state, bool reason, struct error *err)
 {
-	const struct json *trouble = agent->state.trouble;
+	const struct json *trouble = state->trouble;
 	const char *step = json_get_string(trouble, "step");
 	const char *message = json_get_string(trouble, "message");
 	const char *hint = json_get_string(trouble, "hint");
@@ -77,30 +89,31 @@ static void tell_last_run(const struct agent *agent, bool reason, struct error *
 	(void)error_hint(err, "%s", hint && hint[0] ? hint : found.hint);
 }
 
-int command_status_read(struct agent *agent, unsigned wait_s, struct json **ret_report,
-			struct error *err)
+/*
+ * Fills the contract's object, also on failure where there is something to say. `wait_s`
+ * 0: one look.
+ */
+static int read_status(struct look *look, unsigned wait_s, struct json **ret_report,
+		       struct error *err)
 {
 	struct license_reason reason = { 0 };
 	struct error found = ERROR_INIT;
 	int result;
 
-	agent->license.count = 0;
-	if (agent->offline) {
-		(void)error_set(err, ERROR_USAGE, "status asks the driver: not offline");
+	look->report->count = 0;
+	if (look->ctx->offline)
+		return error_set(err, ERROR_USAGE, "status asks the driver: not offline");
+	if (guest_look_gpus(look->ctx, look->guest, err) < 0 ||
+	    guest_need_gpu(look->ctx, look->guest, err) < 0)
 		return -1;
-	}
-	if (detect_gpus(&agent->sysfs, &agent->gpus, err) < 0)
-		return -1;
-	if (agent->gpus.count == 0)
-		return error_set(err, ERROR_NO_GPU, "no NVIDIA GPU on the PCI bus");
 
-	result = look(agent, wait_s, &found);
+	result = look_until(look, wait_s, &found);
 	if (result < 0 && !found.hint[0] && found.code == ERROR_UNLICENSED)
-		find_reason(agent, &reason, &found);
+		find_reason(look, &reason, &found);
 	if (result < 0)
-		tell_last_run(agent, reason.code != NULL, &found);
-	*ret_report = license_report_json(agent->license.count ? &agent->license : NULL,
-					  agent->settings.license.feature_type,
+		tell_last_run(look->state, reason.code != NULL, &found);
+	*ret_report = license_report_json(look->report->count ? look->report : NULL,
+					  look->ctx->settings.license.feature_type,
 					  reason.code ? &reason : NULL, clock_now());
 	if (!*ret_report)
 		return error_set_errno(err, ENOMEM, "reporting the status");
@@ -109,23 +122,24 @@ int command_status_read(struct agent *agent, unsigned wait_s, struct json **ret_
 	return result;
 }
 
-int command_status_metrics(struct agent *agent, unsigned wait_s, struct json **ret_report,
-			   struct error *err)
+/* The same as {"schema":1,"metrics":TEXT}, in Prometheus' text exposition format. */
+static int read_metrics(struct look *look, unsigned wait_s, struct json **ret_report,
+			struct error *err)
 {
 	cleanup_json struct json *status = NULL;
 	cleanup_free char *text = NULL;
-	struct metrics metrics = { .feature_type = agent->settings.license.feature_type };
-	struct error ignored = ERROR_INIT;
-	int result = command_status_read(agent, wait_s, &status, err);
+	struct metrics metrics = {
+		.feature_type = look->ctx->settings.license.feature_type,
+		/* Only root can read the host's version. */
+		.host_version = look->guest->host.version,
+		.steps = look->state->steps,
+	};
+	int result = read_status(look, wait_s, &status, err);
 
 	/* Without a status there was nothing to ask. */
 	if (!status)
 		return -1;
-	/* Only root can read the host's version; nobody else has it in the metrics. */
-	if (gpu_host(&agent->gpus, &agent->host, &ignored) == 0)
-		metrics.host_version = agent->host.version;
-	metrics.report = agent->license.count ? &agent->license : NULL;
-	metrics.steps = agent->state.steps;
+	metrics.report = look->report->count ? look->report : NULL;
 	metrics.polled = clock_now();
 	metrics.poll_errors = result < 0 && err->code == ERROR_DRIVER;
 
@@ -134,5 +148,73 @@ int command_status_metrics(struct agent *agent, unsigned wait_s, struct json **r
 			   : NULL;
 	if (!*ret_report)
 		return error_set_errno(err, ENOMEM, "printing the metrics");
+	return result;
+}
+
+static int answer(struct look *look, const struct request *request, unsigned wait_s,
+		  struct json **ret_report, struct error *err)
+{
+	return request->prometheus ? read_metrics(look, wait_s, ret_report, err)
+				   : read_status(look, wait_s, ret_report, err);
+}
+
+/* What is wrong is part of what is shown, as long as the next look may find it mended. */
+static int watch(struct look *look, const struct request *request, struct error *err)
+{
+	look->query.stays = true;
+	for (;;) {
+		cleanup_json struct json *report = NULL;
+		struct error now = ERROR_INIT;
+
+		if (answer(look, request, 0, &report, &now) < 0 &&
+		    (now.interrupted || now.code == ERROR_USAGE)) {
+			*err = now;
+			return -1;
+		}
+		if (request->each_look(request, report, &now, err) < 0 ||
+		    clock_sleep(WATCH_INTERVAL_S, look->ctx->runner->cancel_fd, err) < 0)
+			return -1;
+	}
+}
+
+/* Of a document that is damaged or newer than the agent a licensed guest tells, too. */
+static void say_warnings(const struct state *state)
+{
+	const struct json *warnings = json_get(state->trouble, "warnings");
+
+	for (size_t i = 0; i < json_count(warnings); i++)
+		log_line(LOG_LEVEL_WARNING, "warning: the last run: metadata: %s",
+			 json_as_string(json_at(warnings, i)));
+}
+
+static int check_request(const struct request *request, struct error *err)
+{
+	if (request->watch && (request->json || request->waits))
+		return error_set(err, ERROR_USAGE, "--watch does not go with %s",
+				 request->json ? "--json" : "--wait");
+	if (request->prometheus && request->json)
+		return error_set(err, ERROR_USAGE,
+				 "--prometheus does not go with --json");
+	return 0;
+}
+
+int command_status(struct agent *agent, const struct request *request,
+		   struct json **ret_report, struct error *err)
+{
+	struct look look = { .ctx = &agent->context,
+			     .state = &agent->state,
+			     .query = QUERY_INIT,
+			     .guest = &agent->guest,
+			     .report = &agent->lease.report };
+	int result;
+
+	if (check_request(request, err) < 0)
+		return -1;
+	if (!request->watch)
+		say_warnings(&agent->state);
+	result = request->watch
+			 ? watch(&look, request, err)
+			 : answer(&look, request, request->wait_s, ret_report, err);
+	query_close(&look.query);
 	return result;
 }

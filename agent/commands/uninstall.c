@@ -1,35 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "commands/uninstall.h"
+#include "commands/commands.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "commands/run.h"
 #include "steps/announce.h"
 #include "steps/gridd.h"
 #include "steps/remove.h"
 
 #define LET_GO_S 2 /* the monitor's, once it has seen the mark */
 
-static void tell(struct outcome *outcome, bool changed, const char *what)
-{
-	outcome->kind = changed ? OUTCOME_CHANGED : OUTCOME_UNCHANGED;
-	(void)text_copy(outcome->detail, sizeof(outcome->detail), what);
-}
-
 /* Its license goes back while it still can. */
-static int stop_gridd(struct agent *agent, struct outcome *outcome, struct error *err)
+static int stop_gridd(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (announce_nothing(&agent->runner, &agent->root, err) < 0)
+	if (announce_nothing(ctx->runner, &ctx->root, err) < 0)
 		return -1;
 	if (agent->state.driver.version[0] &&
-	    gridd_stop(&agent->runner, &agent->root, &changed, err) < 0)
+	    gridd_stop(ctx->runner, &ctx->root, &changed, err) < 0)
 		return -1;
-	tell(outcome, changed,
-	     changed ? "stopped, its license is returned" : "not active");
+	outcome_tell(outcome, changed,
+		     changed ? "stopped, its license is returned" : "not active");
 	return 0;
 }
 
@@ -38,43 +35,48 @@ static bool is_ours(const struct agent *agent)
 	return agent->state.driver.version[0] || agent->state.installing.version[0];
 }
 
-static int unload(struct agent *agent, struct outcome *outcome, struct error *err)
+static int unload(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	bool gone = true;
 	int result;
 
 	if (!is_ours(agent)) {
-		tell(outcome, false, "no driver of ours");
+		outcome_tell(outcome, false, "no driver of ours");
 		return 0;
 	}
 	/* The monitor holds the driver's library, and so its modules: it lets go now. */
-	announce_change(&agent->root, true);
-	result = remove_loaded(&agent->runner, &agent->root, &gone, err);
+	announce_change(&ctx->root, true);
+	result = remove_loaded(ctx->runner, &ctx->root, &gone, err);
 	if (result == 0 && !gone) {
-		result = clock_sleep(LET_GO_S, agent->runner.cancel_fd, err);
+		result = clock_sleep(LET_GO_S, ctx->runner->cancel_fd, err);
 		if (result == 0)
-			result = remove_loaded(&agent->runner, &agent->root, &gone, err);
+			result = remove_loaded(ctx->runner, &ctx->root, &gone, err);
 	}
-	announce_change(&agent->root, false);
+	announce_change(&ctx->root, false);
 	if (result < 0)
 		return -1;
-	tell(outcome, gone, gone ? "unloaded" : "in use: it stays loaded until a reboot");
+	outcome_tell(outcome, gone,
+		     gone ? "unloaded" : "in use: it stays loaded until a reboot");
 	return 0;
 }
 
-static int remove_ours(struct agent *agent, struct outcome *outcome, struct error *err)
+static int remove_ours(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	struct state *state = &agent->state;
 	enum package_kind kind = state->installing.version[0] ? state->installing.kind
 							      : state->driver.kind;
 	bool changed = false;
 
 	if (!is_ours(agent)) {
-		tell(outcome, false, "no driver of ours");
+		outcome_tell(outcome, false, "no driver of ours");
 		return 0;
 	}
-	if (agent_need_log(agent, err) < 0 ||
-	    remove_driver(&agent->runner, &agent->root, kind, agent->log_fd, &changed,
+	if (context_log(ctx, err) < 0 ||
+	    remove_driver(ctx->runner, &ctx->root, kind, ctx->tools->log_fd, &changed,
 			  err) < 0)
 		return -1;
 	(void)text_format(outcome->detail, sizeof(outcome->detail), "driver %s%s",
@@ -85,29 +87,32 @@ static int remove_ours(struct agent *agent, struct outcome *outcome, struct erro
 	return 0;
 }
 
-static int remove_all_modules(struct agent *agent, struct outcome *outcome,
-			      struct error *err)
+static int remove_all_modules(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	bool changed = false, dkms = false;
 
-	if (remove_dkms(&agent->runner, &agent->root, "", agent->log_fd, &dkms, err) <
+	if (remove_dkms(ctx->runner, &ctx->root, "", ctx->tools->log_fd, &dkms, err) <
 		    0 ||
-	    remove_modules(&agent->runner, &agent->root, &changed, err) < 0)
+	    remove_modules(ctx->runner, &ctx->root, &changed, err) < 0)
 		return -1;
 	changed |= dkms;
-	tell(outcome, changed, changed ? "removed, of every kernel" : "none of ours");
+	outcome_tell(outcome, changed,
+		     changed ? "removed, of every kernel" : "none of ours");
 	return 0;
 }
 
-static int remove_our_files(struct agent *agent, struct outcome *outcome,
-			    struct error *err)
+static int remove_our_files(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (remove_files(&agent->runner, &agent->root, &changed, err) < 0)
+	if (remove_files(ctx->runner, &ctx->root, &changed, err) < 0)
 		return -1;
-	tell(outcome, changed,
-	     changed ? "blacklist, kept sources, unit removed" : "none of ours");
+	outcome_tell(outcome, changed,
+		     changed ? "blacklist, kept sources, unit removed" : "none of ours");
 	return 0;
 }
 
@@ -120,28 +125,32 @@ static const char *record(const struct agent *agent, const char *step)
 	return outcome ? outcome : "";
 }
 
-static int restore_configuration(struct agent *agent, struct outcome *outcome,
+static int restore_configuration(void *subject, struct outcome *outcome,
 				 struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	bool changed = false;
 	const char *what;
 
-	if (remove_configuration(&agent->root,
+	if (remove_configuration(&ctx->root,
 				 strcmp(record(agent, "configure"), "changed") == 0,
 				 &changed, &what, err) < 0)
 		return -1;
-	tell(outcome, changed, what);
+	outcome_tell(outcome, changed, what);
 	return 0;
 }
 
 /* One that others put there, and that is only used, stays. */
-static int restore_token(struct agent *agent, struct outcome *outcome, struct error *err)
+static int restore_token(void *subject, struct outcome *outcome, struct error *err)
 {
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (record(agent, "token")[0] && remove_token(&agent->root, &changed, err) < 0)
+	if (record(agent, "token")[0] && remove_token(&ctx->root, &changed, err) < 0)
 		return -1;
-	tell(outcome, changed, changed ? "removed" : "none of ours");
+	outcome_tell(outcome, changed, changed ? "removed" : "none of ours");
 	return 0;
 }
 
@@ -149,43 +158,47 @@ static int restore_token(struct agent *agent, struct outcome *outcome, struct er
  * Last of all: it is what the next one goes by where this one is cut off. The record goes
  * before the backup, without which it would have the next one remove what came back.
  */
-static int remove_state(struct agent *agent, struct outcome *outcome, struct error *err)
+static int remove_state(void *subject, struct outcome *outcome, struct error *err)
 {
-	static const char *const folders[] = { "/var/cache/vgpu-guest-agent", AGENT_LOGS,
-					       STATE_DIR };
+	struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
+	static const char *const folders[] = { "/var/cache/vgpu-guest-agent",
+					       CONTEXT_LOGS, STATE_DIR };
 	bool changed = false;
 
-	if (root_stat(&agent->root, STATE_DIR, &(struct stat){ 0 }) &&
-	    root_unlink(&agent->root, STATE_PATH, err) < 0)
+	if (root_stat(&ctx->root, STATE_DIR, &(struct stat){ 0 }) &&
+	    root_unlink(&ctx->root, STATE_PATH, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		struct stat st;
 
-		if (!root_stat(&agent->root, folders[i], &st))
+		if (!root_stat(&ctx->root, folders[i], &st))
 			continue;
-		if (root_remove_tree(&agent->root, folders[i], err) < 0)
+		if (root_remove_tree(&ctx->root, folders[i], err) < 0)
 			return -1;
 		changed = true;
 	}
-	tell(outcome, changed, changed ? "state, cache and logs removed" : "none here");
+	outcome_tell(outcome, changed,
+		     changed ? "state, cache and logs removed" : "none here");
 	return 0;
 }
 
 static const struct pipeline_step steps[] = {
-	{ "gridd", stop_gridd, AGENT_UNINSTALL, true },
-	{ "unload", unload, AGENT_UNINSTALL, true },
-	{ "driver", remove_ours, AGENT_UNINSTALL, false },
-	{ "modules", remove_all_modules, AGENT_UNINSTALL, false },
-	{ "files", remove_our_files, AGENT_UNINSTALL, false },
-	{ "configure", restore_configuration, AGENT_UNINSTALL, false },
-	{ "token", restore_token, AGENT_UNINSTALL, false },
-	{ "state", remove_state, AGENT_UNINSTALL, false },
+	{ "gridd", stop_gridd, JOB_UNINSTALL, true },
+	{ "unload", unload, JOB_UNINSTALL, true },
+	{ "driver", remove_ours, JOB_UNINSTALL, false },
+	{ "modules", remove_all_modules, JOB_UNINSTALL, false },
+	{ "files", remove_our_files, JOB_UNINSTALL, false },
+	{ "configure", restore_configuration, JOB_UNINSTALL, false },
+	{ "token", restore_token, JOB_UNINSTALL, false },
+	{ "state", remove_state, JOB_UNINSTALL, false },
 };
 _Static_assert(ARRAY_SIZE(steps) <= PIPELINE_STEPS_MAX, "the report has room");
 
-int command_uninstall(struct agent *agent, struct pipeline_report *ret_report,
-		      struct error *err)
+int command_uninstall(struct agent *agent, const struct request *request,
+		      struct json **ret_report, struct error *err)
 {
-	return pipeline_run_list(agent, AGENT_UNINSTALL, steps, ARRAY_SIZE(steps),
-				 ret_report, err);
+	(void)request;
+	agent->context.job = JOB_UNINSTALL;
+	return command_run_list(agent, steps, ARRAY_SIZE(steps), agent, ret_report, err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "commands/validate.h"
+#include "commands/commands.h"
 
 #include <errno.h>
 #include <string.h>
@@ -55,16 +55,17 @@ static struct json *report_json(const struct cuda_report *report, bool valid)
 			  "size", (int)report->size, "devices", list);
 }
 
-int command_validate(struct agent *agent, unsigned size, struct json **ret_report,
-		     struct error *err)
+int command_validate(struct agent *agent, const struct request *request,
+		     struct json **ret_report, struct error *err)
 {
 	cleanup(cuda_report_done) struct cuda_report report = { .count = 0 };
-	struct cuda_options options = { .size = size ? size : CUDA_SIZE_DEFAULT,
+	struct cuda_options options = { .size = request->size ? request->size
+							      : CUDA_SIZE_DEFAULT,
 					.suite = &cuda_suite_own };
 	struct error found = ERROR_INIT;
 	int result;
 
-	if (agent->offline)
+	if (agent->context.offline)
 		return error_set(err, ERROR_USAGE,
 				 "validate runs on the GPU: not offline");
 

@@ -34,7 +34,7 @@ static int check_owner(int fd, const char *path, struct error *err)
 	return 0;
 }
 
-static int read_one(struct agent *agent, const struct root *root, const char *path,
+static int read_one(struct settings *settings, const struct root *root, const char *path,
 		    enum settings_layer layer, struct error *err)
 {
 	cleanup_fd int fd = root_open_at(root, path, O_RDONLY | O_NONBLOCK, 0, err);
@@ -45,39 +45,29 @@ static int read_one(struct agent *agent, const struct root *root, const char *pa
 		return -1;
 	if (file_read_fd(fd, CONFIG_SIZE_MAX, &text, &size, err) < 0)
 		return error_prefix(err, "%s", path);
-	return settings_read(&agent->base, text, size, path, layer, err);
+	return settings_read(settings, text, size, path, layer, err);
 }
 
 /* The caller's own file: a relative name is his, too. */
-static int read_named(struct agent *agent, const char *path, struct error *err)
+static int read_named(const struct root *caller, const char *path,
+		      struct settings *settings, struct error *err)
 {
 	cleanup_free char *absolute = root_absolute(path);
 
 	if (!absolute)
 		return error_set_errno(err, ENOMEM, "reading the configuration %s", path);
-	if (read_one(agent, &agent->caller, absolute, SETTINGS_FILE, err) < 0)
+	if (read_one(settings, caller, absolute, SETTINGS_FILE, err) < 0)
 		return err->code == ERROR_PERMISSION ? -1
 						     : error_recode(err, ERROR_USAGE);
 	return 0;
 }
 
-int config_read(struct agent *agent, struct error *err)
+static int read_conf_d(const struct root *root, struct settings *settings,
+		       struct error *err)
 {
-	struct error missing = ERROR_INIT;
 	cleanup_strv char **names = NULL;
 
-	settings_init(&agent->base);
-
-	if (agent->options.config)
-		return read_named(agent, agent->options.config, err);
-
-	if (read_one(agent, &agent->root, CONFIG_FILE, SETTINGS_FILE, &missing) < 0 &&
-	    missing.errnum != ENOENT) {
-		*err = missing;
-		return -1;
-	}
-
-	if (root_list(&agent->root, CONFIG_DIR, CONFIG_FILES_MAX, &names, err) < 0)
+	if (root_list(root, CONFIG_DIR, CONFIG_FILES_MAX, &names, err) < 0)
 		return -1;
 	for (char **name = names; *name; name++) {
 		char path[512];
@@ -86,22 +76,39 @@ int config_read(struct agent *agent, struct error *err)
 			continue;
 		if (!text_format(path, sizeof(path), CONFIG_DIR "/%s", *name))
 			return error_set(err, ERROR_USAGE, "%s: name too long", *name);
-		if (read_one(agent, &agent->root, path, SETTINGS_CONF_D, err) < 0)
+		if (read_one(settings, root, path, SETTINGS_CONF_D, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* --driver FILE is driver.url of the caller's. */
-static int take_driver(struct agent *agent, struct error *err)
+int config_read(const struct options *options, const struct root *root,
+		const struct root *caller, struct settings *ret_base, struct error *err)
 {
-	cleanup_free char *path = root_absolute(agent->options.driver);
+	struct error missing = ERROR_INIT;
+
+	settings_init(ret_base);
+	if (options->config)
+		return read_named(caller, options->config, ret_base, err);
+
+	if (read_one(ret_base, root, CONFIG_FILE, SETTINGS_FILE, &missing) < 0 &&
+	    missing.errnum != ENOENT) {
+		*err = missing;
+		return -1;
+	}
+	return read_conf_d(root, ret_base, err);
+}
+
+/* --driver FILE is driver.url of the caller's. */
+static int take_driver(const char *file, struct settings *settings, struct error *err)
+{
+	cleanup_free char *path = root_absolute(file);
 	cleanup_free char *assignment = path ? text_print("driver.url=file://%s", path)
 					     : NULL;
 
 	if (!assignment)
 		return error_set_errno(err, ENOMEM, "--driver");
-	return settings_set(&agent->settings, assignment, err);
+	return settings_set(settings, assignment, err);
 }
 
 /* DKMS builds: both cannot be had. */
@@ -115,21 +122,21 @@ static int refuse_contradiction(const struct settings_driver *driver, struct err
 	return error_hint(err, "leave one of them at its default");
 }
 
-int config_assemble(struct agent *agent, const struct json *metadata,
-		    struct json *warnings, struct error *err)
+int config_assemble(const struct options *options, const struct settings *base,
+		    const struct json *metadata, struct json *warnings,
+		    struct settings *ret_settings, struct error *err)
 {
-	agent->settings = agent->base;
+	*ret_settings = *base;
 
-	if (metadata &&
-	    settings_read_metadata(&agent->settings, metadata, warnings, err) < 0)
+	if (metadata && settings_read_metadata(ret_settings, metadata, warnings, err) < 0)
 		return -1;
-	for (size_t i = 0; i < agent->options.set_count; i++) {
-		if (settings_set(&agent->settings, agent->options.sets[i], err) < 0)
+	for (size_t i = 0; i < options->set_count; i++) {
+		if (settings_set(ret_settings, options->sets[i], err) < 0)
 			return -1;
 	}
-	if (agent->options.driver && take_driver(agent, err) < 0)
+	if (options->driver && take_driver(options->driver, ret_settings, err) < 0)
 		return -1;
-	if (refuse_contradiction(&agent->settings.driver, err) < 0)
+	if (refuse_contradiction(&ret_settings->driver, err) < 0)
 		return -1;
-	return settings_check(&agent->settings, err);
+	return settings_check(ret_settings, err);
 }

@@ -5,21 +5,25 @@
  * Where the configuration comes from: agent.conf, conf.d, metadata, --set; in this order.
  */
 
-#include "commands/agent.h"
+#include "core/context.h"
 
 #define CONFIG_FILE "/etc/vgpu-guest-agent/agent.conf"
 #define CONFIG_DIR "/etc/vgpu-guest-agent/conf.d"
 
 /*
- * Reads agent.conf and conf.d, or only the file of --config, into agent->base. A file
- * that others may write is ERROR_USAGE. A missing default file is fine, a missing
+ * Reads agent.conf and conf.d below `root`, or only the file of --config below `caller`.
+ * A file that others may write is ERROR_USAGE. A missing default file is fine, a missing
  * --config is not.
  */
-must_check int config_read(struct agent *agent, struct error *err);
+must_check int config_read(const struct options *options, const struct root *root,
+			   const struct root *caller, struct settings *ret_base,
+			   struct error *err);
 
 /*
- * agent->settings = base, metadata (NULL: none), --set. Lines about keys that were not
- * taken from the metadata are added to `warnings`, a JSON array.
+ * The settings in force: `base`, then the metadata's object (NULL: none), then --set and
+ * --driver. Lines about keys that were not taken from the metadata are added to
+ * `warnings`, a JSON array. On failure `ret_settings` is of no use.
  */
-must_check int config_assemble(struct agent *agent, const struct json *metadata,
-			       struct json *warnings, struct error *err);
+must_check int config_assemble(const struct options *options, const struct settings *base,
+			       const struct json *metadata, struct json *warnings,
+			       struct settings *ret_settings, struct error *err);

@@ -7,16 +7,16 @@
 /* Whether the step only passed the time of the preparation that its end waited for. */
 static bool is_off_path(const struct pipeline_report *report, const struct outcome *step)
 {
-	double begin = report->prepare_began, end = begin + report->prepare_seconds;
+	double begin = report->beside_began, end = begin + report->beside_seconds;
 
-	return report->prepare_waited >= WAIT_LEAST_S &&
+	return report->beside_waited >= WAIT_LEAST_S &&
 	       step->began >= begin - ROUNDING_S && step->began + step->seconds <= end;
 }
 
 struct json *critical_names(const struct pipeline_report *report)
 {
 	struct json *names = json_build("[]");
-	bool said = report->prepare_waited < WAIT_LEAST_S;
+	bool said = report->beside_waited < WAIT_LEAST_S;
 
 	for (size_t i = 0; names && i < report->count; i++) {
 		const struct outcome *step = &report->outcomes[i];
@@ -40,9 +40,9 @@ struct json *critical_names(const struct pipeline_report *report)
 
 struct json *critical_beside(const struct pipeline_report *report)
 {
-	if (report->prepare_seconds <= 0)
+	if (report->beside_seconds <= 0)
 		return json_build("[]");
 	return json_build("[{s:s, s:s, s:f, s:f, s:f}]", "work", "toolchain", "step",
-			  "build", "began", report->prepare_began, "seconds",
-			  report->prepare_seconds, "waited", report->prepare_waited);
+			  "build", "began", report->beside_began, "seconds",
+			  report->beside_seconds, "waited", report->beside_waited);
 }

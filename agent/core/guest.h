@@ -2,25 +2,48 @@
 #pragma once
 
 /*
- * The first two steps of every job: what is here, and what the metadata wants.
+ * The guest as it was found: looked at once, at the beginning of a command, and const
+ * afterwards.
  */
 
-#include "commands/agent.h"
-#include "model/outcome.h"
+#include "core/context.h"
+#include "model/gpu.h"
+#include "model/kernel.h"
+#include "steps/detect.h"
+
+struct guest {
+	struct gpu_list gpus;
+	struct host_driver host; /* version "": not known */
+	struct error host_why;   /* why it is not known, or that GPUs disagree on it */
+	struct os os;
+	struct kernel_list kernels;
+	size_t target_count; /* kernels that are to have the driver */
+	struct kernel targets[CONTEXT_KERNELS_MAX];
+	struct detect_driver installed; /* for the running kernel, or the first target */
+};
+
+/* The host's driver version could not be read for want of root. */
+bool guest_host_unreadable(const struct guest *guest);
 
 /*
- * Fills gpus, host, os, kernels, driver and the targets. Online, ERROR_NO_GPU where there
- * is none. Offline nothing is looked for but the system's files.
+ * Looks for all of it. Offline nothing is looked for but the system's files. No GPU is no
+ * error here; ERROR_USAGE and ERROR_PREREQUISITES for a --kernel that is none.
  */
-must_check int guest_detect(struct agent *agent, struct outcome *outcome,
-			    struct error *err);
+must_check int guest_look(const struct context *ctx, struct guest *ret_guest,
+			  struct error *err);
 
-/* The same without the error for a guest without GPU: for `detect` and `plan`. */
-must_check int guest_look(struct agent *agent, struct error *err);
+/* Of it only the GPUs and their host, */
+must_check int guest_look_gpus(const struct context *ctx, struct guest *ret_guest,
+			       struct error *err);
 
-/* Of it only the system, its kernels and the targets. */
-must_check int guest_kernels(struct agent *agent, struct error *err);
+/* or only the system, its kernels and the targets. */
+must_check int guest_look_kernels(const struct context *ctx, struct guest *ret_guest,
+				  struct error *err);
 
-/* Asks the metadata and puts the settings together. */
-must_check int guest_metadata(struct agent *agent, struct outcome *outcome,
+/* ERROR_NO_GPU where a running guest has none. */
+must_check int guest_need_gpu(const struct context *ctx, const struct guest *guest,
 			      struct error *err);
+
+/* In a few words, for the report. */
+void guest_describe(const struct context *ctx, const struct guest *guest, char *buffer,
+		    size_t size);

@@ -7,40 +7,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/critical.h"
-#include "core/guest.h"
 #include "core/journal.h"
-#include "driver/modules.h"
-#include "driver/obtain.h"
-#include "driver/toolchain_ahead.h"
-#include "license/licensing.h"
-#include "license/publish.h"
 
-#define ALL (AGENT_RUN | AGENT_INSTALL | AGENT_CONFIGURE | AGENT_FETCH)
-#define DRIVER (AGENT_RUN | AGENT_INSTALL | AGENT_FETCH)
-#define SYSTEM (AGENT_RUN | AGENT_INSTALL)
-#define LICENSE (AGENT_RUN | AGENT_CONFIGURE)
-#define TOKEN (LICENSE | AGENT_TOKEN)
-#define TAKES_AWAY (AGENT_SEAL | AGENT_UNINSTALL)
-
-/*
- * The configuration comes before this list, the report after it. What stands last in a
- * line works beside that step and those after it, until one waits for it.
- */
-static const struct pipeline_step steps[] = {
-	{ "detect", guest_detect, ALL, false },    /* PCI, kernels -> gpus, host */
-	{ "metadata", guest_metadata, ALL, true }, /* drive, service -> settings */
-	{ "match", obtain_match, DRIVER, false },  /* host, repository -> package */
-	{ "fetch", obtain_fetch, DRIVER, false,
-	  toolchain_ahead_begin },                    /* package -> file */
-	{ "unpack", obtain_unpack, DRIVER, false },   /* file -> tree */
-	{ "build", obtain_build, SYSTEM, false },     /* tree, kernel -> modules */
-	{ "install", obtain_install, SYSTEM, false }, /* modules, tree -> driver */
-	{ "configure", licensing_configure, LICENSE, false }, /* settings -> gridd.conf */
-	{ "token", licensing_token, TOKEN, false },           /* metadata, file -> .tok */
-	{ "gridd", licensing_gridd, TOKEN, true },            /* changes -> restart */
-	{ "license", licensing_license, AGENT_RUN, true },    /* nvidia-smi -> Licensed */
-};
-_Static_assert(ARRAY_SIZE(steps) <= PIPELINE_STEPS_MAX, "the report has room");
+#define TAKES_AWAY (JOB_SEAL | JOB_UNINSTALL)
 
 /* One line per step; of a service only what tells whoever watches the boot something. */
 static void say_line(const struct outcome *outcome)
@@ -59,7 +28,7 @@ static void say_line(const struct outcome *outcome)
 		journal_console(line);
 }
 
-static void say(const struct outcome *outcome, const struct error *error)
+static void say_outcome(const struct outcome *outcome, const struct error *error)
 {
 	log_progress_end();
 	if (outcome->kind != OUTCOME_FAILED)
@@ -72,136 +41,77 @@ static void say(const struct outcome *outcome, const struct error *error)
 
 /* The state is a record, not the work: where it cannot be written, the work still counts.
  */
-static void note(struct agent *agent, const struct outcome *outcome)
+static void note_step(const struct pipeline *pipeline, const struct outcome *outcome)
 {
 	struct error err = ERROR_INIT;
 
 	if (outcome->kind != OUTCOME_CHANGED && outcome->kind != OUTCOME_FAILED)
 		return;
-	if (state_note(&agent->state, outcome, &err) < 0 ||
-	    state_save(&agent->root, &agent->state, &err) < 0)
+	if (state_note(pipeline->state, outcome, &err) < 0 ||
+	    state_save(&pipeline->ctx->root, pipeline->state, &err) < 0)
 		log_line(LOG_LEVEL_WARNING, "warning: %s", err.text);
 }
 
-static int run_step(struct agent *agent, const struct pipeline_step *step,
+static int run_step(const struct pipeline *pipeline, const struct pipeline_step *step,
 		    struct outcome *outcome, struct error *err)
 {
+	const struct context *ctx = pipeline->ctx;
 	double begin = clock_monotonic();
 	int result;
 
-	if (!(agent->job & TAKES_AWAY))
-		agent->step = step->name;
+	if (!(ctx->job & TAKES_AWAY))
+		ctx->tools->step = step->name;
 	outcome->kind = OUTCOME_UNCHANGED;
-	result = step->run(agent, outcome, err);
+	result = step->run(pipeline->subject, outcome, err);
 	outcome->seconds = clock_monotonic() - begin;
 
 	if (result < 0) {
 		outcome->kind = OUTCOME_FAILED;
 		(void)text_copy(outcome->detail, sizeof(outcome->detail), err->text);
 	}
-	say(outcome, result < 0 ? err : NULL);
-	if (!(agent->job & (AGENT_APART | TAKES_AWAY)))
-		note(agent, outcome);
+	say_outcome(outcome, result < 0 ? err : NULL);
+	if (!(ctx->job & (JOB_APART | TAKES_AWAY)))
+		note_step(pipeline, outcome);
 	return result;
 }
 
-/*
- * A package manager that was started is not left behind, and not cut off because another
- * step failed: the next run then has what it needs.
- */
-static void end_beside(struct agent *agent, double begin, struct pipeline_report *report)
+int pipeline_run(const struct pipeline *pipeline, struct pipeline_report *ret_report,
+		 struct error *err)
 {
-	const struct beside *beside = &agent->preparing;
-	struct error ignored = ERROR_INIT;
+	*ret_report = (struct pipeline_report){ .began = clock_monotonic() };
 
-	if (toolchain_ahead_end(agent, &ignored) < 0)
-		log_line(LOG_LEVEL_DEBUG, "preparing the build: %s", ignored.text);
-	if (beside->began <= 0)
-		return;
-	report->prepare_began = beside->began - begin;
-	report->prepare_seconds = beside->seconds;
-	report->prepare_waited = beside->waited;
-}
-
-/* Of a run that did something, for whoever asks later where its time went. */
-static void note_critical(struct agent *agent, const struct pipeline_report *report)
-{
-	struct error err = ERROR_INIT;
-	bool changed = false;
-
-	for (size_t i = 0; i < report->count; i++)
-		changed |= report->outcomes[i].kind == OUTCOME_CHANGED;
-	if (!(agent->job & SYSTEM) || !changed)
-		return;
-	json_free(agent->state.critical);
-	agent->state.critical = critical_names(report);
-	if (state_save(&agent->root, &agent->state, &err) < 0)
-		log_line(LOG_LEVEL_WARNING, "warning: %s", err.text);
-}
-
-int pipeline_run_list(struct agent *agent, enum agent_job job,
-		      const struct pipeline_step *list, size_t count,
-		      struct pipeline_report *ret_report, struct error *err)
-{
-	double begin = clock_monotonic();
-	int result = 0;
-
-	*ret_report = (struct pipeline_report){ 0 };
-	agent->job = job;
-
-	for (size_t i = 0; i < count && result == 0; i++) {
+	for (size_t i = 0; i < pipeline->count; i++) {
+		const struct pipeline_step *step = &pipeline->steps[i];
 		struct outcome *outcome = &ret_report->outcomes[ret_report->count];
 
-		if (!(list[i].jobs & job))
+		if (!(step->jobs & pipeline->ctx->job))
 			continue;
-		*outcome = (struct outcome){ .step = list[i].name };
+		*outcome = (struct outcome){ .step = step->name };
 		ret_report->count++;
 
-		outcome->began = clock_monotonic() - begin;
-		if (list[i].online && agent->offline) {
+		outcome->began = clock_monotonic() - ret_report->began;
+		if (step->online && pipeline->ctx->offline) {
 			outcome->kind = OUTCOME_SKIPPED;
-			(void)snprintf(outcome->detail, sizeof(outcome->detail),
-				       "offline");
+			(void)text_copy(outcome->detail, sizeof(outcome->detail),
+					"offline");
 			continue;
 		}
-		if (list[i].beside)
-			list[i].beside(agent);
-		if (run_step(agent, &list[i], outcome, err) < 0) {
-			if (job & SYSTEM && agent->tree_is_whole)
-				modules_discard(agent);
-			result = -1;
-		}
+		if (run_step(pipeline, step, outcome, err) < 0)
+			return -1;
 	}
-
-	end_beside(agent, begin, ret_report);
-	note_critical(agent, ret_report);
-	return result;
+	return 0;
 }
 
-/* For `status`: a driver that is not there cannot say why. */
-static void note_end(struct agent *agent, int result, const struct error *error)
+void pipeline_note_end(const struct context *ctx, struct state *state, int result,
+		       const struct error *error, const struct json *warnings)
 {
-	const char *failed = result < 0 ? agent->step : NULL;
+	const char *failed = result < 0 ? ctx->tools->step : NULL;
 	struct error err = ERROR_INIT;
 	bool news = false;
 
-	if (state_end(&agent->state, failed, error, agent->metadata.warnings, &news,
-		      &err) < 0 ||
-	    (news && state_save(&agent->root, &agent->state, &err) < 0))
+	if (state_end(state, failed, error, warnings, &news, &err) < 0 ||
+	    (news && state_save(&ctx->root, state, &err) < 0))
 		log_line(LOG_LEVEL_WARNING, "warning: %s", err.text);
-}
-
-int pipeline_run(struct agent *agent, enum agent_job job,
-		 struct pipeline_report *ret_report, struct error *err)
-{
-	int result =
-		pipeline_run_list(agent, job, steps, ARRAY_SIZE(steps), ret_report, err);
-
-	if (job == AGENT_RUN && !(result < 0 && err->interrupted)) {
-		note_end(agent, result, err);
-		publish_license(agent);
-	}
-	return result;
 }
 
 struct json *pipeline_report_json(const struct pipeline_report *report)

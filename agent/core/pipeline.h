@@ -2,12 +2,13 @@
 #pragma once
 
 /*
- * The run of the agent from bare guest to licensed guest, as one straight list. The
- * file to read first.
+ * Runs the steps of a command in order, says each one's line, and keeps its record. Which
+ * steps there are, and what each gets, stands in commands/run.c.
  */
 
 #include "base/json.h"
-#include "commands/agent.h"
+#include "core/context.h"
+#include "core/state.h"
 #include "model/outcome.h"
 
 #define PIPELINE_STEPS_MAX 16
@@ -15,33 +16,40 @@
 struct pipeline_report {
 	size_t count;
 	struct outcome outcomes[PIPELINE_STEPS_MAX];
-	double prepare_began; /* what worked beside the steps; its end was waited for */
-	double prepare_seconds, prepare_waited;
+	double began; /* of the monotonic clock */
+	/* What worked beside the steps: seconds after the beginning, how long it took,
+	 * and how long it was waited for. All 0: nothing did. */
+	double beside_began, beside_seconds, beside_waited;
 };
 
 struct pipeline_step {
 	const char *name;
-	int (*run)(struct agent *agent, struct outcome *outcome, struct error *err);
-	unsigned jobs;                       /* of which jobs it is a part */
-	bool online;                         /* skipped during an image build */
-	void (*beside)(struct agent *agent); /* what works beside it and later ones */
+	/* Fills the outcome's kind (it is OUTCOME_UNCHANGED), detail and warning. */
+	int (*run)(void *subject, struct outcome *outcome, struct error *err);
+	unsigned jobs; /* of which jobs it is a part */
+	bool online;   /* skipped during an image build */
+};
+
+struct pipeline {
+	const struct context *ctx;
+	const struct pipeline_step *steps;
+	size_t count;
+	void *subject;       /* what each step's function gets: only it knows the type */
+	struct state *state; /* gets the record of each step that did something */
 };
 
 /*
- * Runs the steps of one job in order and stops at the first failure: its outcome says
- * so, later ones are pending. agent->step is then the step that failed. Each
- * step's line goes to the log and the journal, its record to the state.
+ * Runs the steps of ctx->job and stops at the first failure: its outcome says so, later
+ * ones are absent. ctx->tools->step is then the step that failed; for seal and uninstall,
+ * whose steps have no name in the contract, it stays the command's, and the state gets no
+ * record. `ret_report` is filled in on failure, too.
  */
-must_check int pipeline_run(struct agent *agent, enum agent_job job,
+must_check int pipeline_run(const struct pipeline *pipeline,
 			    struct pipeline_report *ret_report, struct error *err);
 
-/*
- * The same for a list of its own, for the commands that take away what the others put in
- * place: agent->step stays the command's name, and the state gets no record.
- */
-must_check int pipeline_run_list(struct agent *agent, enum agent_job job,
-				 const struct pipeline_step *list, size_t count,
-				 struct pipeline_report *ret_report, struct error *err);
+/* Keeps how the run ended (`result`, `error`), for `status`; see state_end(). */
+void pipeline_note_end(const struct context *ctx, struct state *state, int result,
+		       const struct error *error, const struct json *warnings);
 
 /*
  * The contract's {"schema":1,"steps":[...]}, with "critical": the names of what the run

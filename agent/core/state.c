@@ -19,9 +19,9 @@ static void read_text(const struct json *object, const char *key, char *buffer,
 		buffer[0] = '\0';
 }
 
-static void read_driver(const struct json *json, struct state_driver *driver)
+static void read_driver(const struct json *json, struct driver *driver)
 {
-	*driver = (struct state_driver){ .kind = PACKAGE_NONE };
+	*driver = DRIVER_NONE;
 	read_text(json, "version", driver->version, sizeof(driver->version));
 	if (!version_valid(span_of(driver->version)))
 		driver->version[0] = '\0';
@@ -31,7 +31,7 @@ static void read_driver(const struct json *json, struct state_driver *driver)
 	driver->open = json_get_bool(json, "open", false);
 }
 
-static struct json *driver_json(const struct state_driver *driver)
+static struct json *driver_json(const struct driver *driver)
 {
 	if (!driver->version[0])
 		return json_build("n");
@@ -104,8 +104,6 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 	read_last_index(json_get(json, "index"), &ret_state->index);
 	if (json_kind(json_get(json, "trouble")) == JSON_KIND_OBJECT)
 		ret_state->trouble = json_take(json, "trouble");
-	if (json_kind(json_get(json, "critical")) == JSON_KIND_ARRAY)
-		ret_state->critical = json_take(json, "critical");
 	json_each(json_get(json, "steps"), copy_step, &copy);
 	if (copy.failed) {
 		state_done(ret_state);
@@ -116,13 +114,12 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 
 int state_save(const struct root *root, const struct state *state, struct error *err)
 {
-	cleanup_json struct json *json =
-		json_build("{s:i, s:o, s:o, s:b, s:o, s:O, s:O?, s:O*}", "schema", 1,
-			   "driver", driver_json(&state->driver), "installing",
-			   driver_json(&state->installing), "installing_failed",
-			   state->installing_failed, "index",
-			   last_index_json(&state->index), "steps", state->steps,
-			   "trouble", state->trouble, "critical", state->critical);
+	cleanup_json struct json *json = json_build(
+		"{s:i, s:o, s:o, s:b, s:o, s:O, s:O?}", "schema", 1, "driver",
+		driver_json(&state->driver), "installing",
+		driver_json(&state->installing), "installing_failed",
+		state->installing_failed, "index", last_index_json(&state->index),
+		"steps", state->steps, "trouble", state->trouble);
 	cleanup_free char *text = json ? json_print(json) : NULL;
 
 	if (!text)
@@ -136,8 +133,7 @@ void state_done(struct state *state)
 {
 	json_free(state->steps);
 	json_free(state->trouble);
-	json_free(state->critical);
-	state->steps = state->trouble = state->critical = NULL;
+	state->steps = state->trouble = NULL;
 }
 
 int state_note(struct state *state, const struct outcome *outcome, struct error *err)

@@ -13,21 +13,13 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/root.h"
+#include "model/driver.h"
 #include "model/outcome.h"
-#include "model/package.h"
 
 #define STATE_DIR "/var/lib/vgpu-guest-agent"
 #define STATE_NAME "state.json"
 #define STATE_PATH STATE_DIR "/" STATE_NAME
 #define STATE_BACKUP STATE_DIR "/backup"
-
-struct state_driver {
-	char version[VERSION_MAX]; /* "" for none */
-	enum package_kind kind;    /* run, deb or rpm */
-	char sha256[PACKAGE_SHA256_SIZE];
-	char path[PACKAGE_NAME_MAX]; /* its package, where it is still kept */
-	bool open;                   /* the open kernel modules */
-};
 
 /* The last signed index that was believed. */
 struct state_index {
@@ -36,14 +28,13 @@ struct state_index {
 };
 
 struct state {
-	struct state_driver driver; /* put there by us, and nvidia-smi answered */
+	struct driver driver; /* put there by us, and nvidia-smi answered */
 	/* The system is being changed to this one: finish it, or put `driver` back. */
-	struct state_driver installing;
+	struct driver installing;
 	bool installing_failed; /* it was tried to its end and does not work */
 	struct state_index index;
-	struct json *steps;    /* name -> {"outcome","detail","began","seconds","time"} */
-	struct json *trouble;  /* of the last run, see state_end(); NULL: none */
-	struct json *critical; /* names of what the last change waited for; NULL: none */
+	struct json *steps;   /* name -> {"outcome","detail","began","seconds","time"} */
+	struct json *trouble; /* of the last run, see state_end(); NULL: none */
 };
 
 /* A missing file is an empty state; so is a damaged one, which the next save replaces. */

@@ -2,7 +2,9 @@
 #include "doctor/examine.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "doctor/findings.h"
@@ -15,8 +17,8 @@ struct checks {
 	struct json *list;
 };
 
-static void add(struct checks *checks, const char *name, enum doctor_answer answer,
-		const char *detail)
+static void add_check(struct checks *checks, const char *name, enum doctor_answer answer,
+		      const char *detail)
 {
 	struct json *ok = answer == DOCTOR_UNKNOWN
 				  ? json_build("n")
@@ -44,11 +46,12 @@ static void check_gpu(struct checks *checks)
 	(void)text_format(detail, sizeof(detail), "%zu NVIDIA GPU%s on the PCI bus%s",
 			  facts->gpus, facts->gpus == 1 ? "" : "s",
 			  facts->has_vgpu ? ", vGPU" : "");
-	add(checks, "gpu", answer_of(facts->gpus > 0), detail);
-	add(checks, "nouveau", facts->gpus == 0 ? DOCTOR_UNKNOWN : answer_of(!bound),
-	    facts->nouveau[0] ? "nouveau is bound"
-	    : facts->nova[0]  ? "nova is bound"
-			      : "not bound");
+	add_check(checks, "gpu", answer_of(facts->gpus > 0), detail);
+	add_check(checks, "nouveau",
+		  facts->gpus == 0 ? DOCTOR_UNKNOWN : answer_of(!bound),
+		  facts->nouveau[0] ? "nouveau is bound"
+		  : facts->nova[0]  ? "nova is bound"
+				    : "not bound");
 }
 
 static void check_modules(struct checks *checks)
@@ -60,16 +63,16 @@ static void check_modules(struct checks *checks)
 	(void)text_format(detail, sizeof(detail), "nvidia %s for kernel %s",
 			  facts->module[0] ? facts->module : "is not there",
 			  facts->release);
-	add(checks, "module", answer_of(fits), detail);
-	add(checks, "module_loaded", answer_of(facts->loaded[0] != '\0'),
-	    facts->loaded[0] ? facts->loaded : "not loaded");
-	add(checks, "secure_boot",
-	    facts->secure_boot == DOCTOR_UNKNOWN ? DOCTOR_UNKNOWN
-	    : facts->secure_boot == DOCTOR_NO    ? DOCTOR_YES
-						 : facts->is_signed,
-	    facts->secure_boot == DOCTOR_UNKNOWN ? "could not be read"
-	    : facts->secure_boot == DOCTOR_NO    ? "off"
-						 : "on");
+	add_check(checks, "module", answer_of(fits), detail);
+	add_check(checks, "module_loaded", answer_of(facts->loaded[0] != '\0'),
+		  facts->loaded[0] ? facts->loaded : "not loaded");
+	add_check(checks, "secure_boot",
+		  facts->secure_boot == DOCTOR_UNKNOWN ? DOCTOR_UNKNOWN
+		  : facts->secure_boot == DOCTOR_NO    ? DOCTOR_YES
+						       : facts->is_signed,
+		  facts->secure_boot == DOCTOR_UNKNOWN ? "could not be read"
+		  : facts->secure_boot == DOCTOR_NO    ? "off"
+						       : "on");
 }
 
 static void check_driver(struct checks *checks)
@@ -81,21 +84,22 @@ static void check_driver(struct checks *checks)
 
 	(void)text_format(detail, sizeof(detail), "host %s, guest %s", facts->host,
 			  version);
-	add(checks, "host_version",
-	    known ? answer_of(version_branch(version) <= version_branch(facts->host))
-		  : DOCTOR_UNKNOWN,
-	    known            ? detail
-	    : geteuid() != 0 ? NEEDS_ROOT
-			     : "not known");
-	add(checks, "nvidia_smi",
-	    facts->gpus == 0 ? DOCTOR_UNKNOWN : answer_of(facts->smi_answers),
-	    facts->smi_answers ? version : facts->smi_error);
-	add(checks, "license",
-	    facts->smi_answers ? answer_of(facts->licensed) : DOCTOR_UNKNOWN,
-	    !facts->smi_answers     ? "not known"
-	    : !facts->needs_license ? "not needed"
-	    : facts->licensed       ? "licensed"
-				    : "not licensed");
+	add_check(
+		checks, "host_version",
+		known ? answer_of(version_branch(version) <= version_branch(facts->host))
+		      : DOCTOR_UNKNOWN,
+		known            ? detail
+		: geteuid() != 0 ? NEEDS_ROOT
+				 : "not known");
+	add_check(checks, "nvidia_smi",
+		  facts->gpus == 0 ? DOCTOR_UNKNOWN : answer_of(facts->smi_answers),
+		  facts->smi_answers ? version : facts->smi_error);
+	add_check(checks, "license",
+		  facts->smi_answers ? answer_of(facts->licensed) : DOCTOR_UNKNOWN,
+		  !facts->smi_answers     ? "not known"
+		  : !facts->needs_license ? "not needed"
+		  : facts->licensed       ? "licensed"
+					  : "not licensed");
 }
 
 static void check_gridd(struct checks *checks)
@@ -104,29 +108,32 @@ static void check_gridd(struct checks *checks)
 	const struct doctor_notes *notes = checks->notes;
 	char detail[320];
 
-	add(checks, "gridd",
-	    facts->unit_exists == DOCTOR_YES ? facts->unit_active : facts->unit_exists,
-	    facts->unit_detail[0] ? facts->unit_detail : "systemd could not be asked");
-	add(checks, "gridd_enabled",
-	    facts->unit_exists == DOCTOR_YES ? facts->unit_enabled : DOCTOR_UNKNOWN,
-	    facts->unit_enabled == DOCTOR_YES ? "starts at boot" : "");
-	add(checks, "gridd_log",
-	    facts->reason.code ? DOCTOR_NO
-	    : geteuid() != 0   ? DOCTOR_UNKNOWN
-			       : DOCTOR_YES,
-	    facts->reason.code ? facts->reason.message
-	    : geteuid() != 0   ? NEEDS_ROOT " or the group systemd-journal"
-			       : "no complaint since its start");
+	add_check(checks, "gridd",
+		  facts->unit_exists == DOCTOR_YES ? facts->unit_active
+						   : facts->unit_exists,
+		  facts->unit_detail[0] ? facts->unit_detail
+					: "systemd could not be asked");
+	add_check(checks, "gridd_enabled",
+		  facts->unit_exists == DOCTOR_YES ? facts->unit_enabled : DOCTOR_UNKNOWN,
+		  facts->unit_enabled == DOCTOR_YES ? "starts at boot" : "");
+	add_check(checks, "gridd_log",
+		  facts->reason.code ? DOCTOR_NO
+		  : geteuid() != 0   ? DOCTOR_UNKNOWN
+				     : DOCTOR_YES,
+		  facts->reason.code ? facts->reason.message
+		  : geteuid() != 0   ? NEEDS_ROOT " or the group systemd-journal"
+				     : "no complaint since its start");
 
 	(void)text_format(detail, sizeof(detail), "FeatureType %s",
 			  facts->feature_type[0] ? facts->feature_type : "not set");
-	add(checks, "gridd_conf",
-	    notes->conf_denied || !notes->conf_exists ? DOCTOR_UNKNOWN
-						      : answer_of(!facts->conf_error[0]),
-	    notes->conf_denied     ? NEEDS_ROOT
-	    : !notes->conf_exists  ? "there is none"
-	    : facts->conf_error[0] ? facts->conf_error
-				   : detail);
+	add_check(checks, "gridd_conf",
+		  notes->conf_denied || !notes->conf_exists
+			  ? DOCTOR_UNKNOWN
+			  : answer_of(!facts->conf_error[0]),
+		  notes->conf_denied     ? NEEDS_ROOT
+		  : !notes->conf_exists  ? "there is none"
+		  : facts->conf_error[0] ? facts->conf_error
+					 : detail);
 }
 
 static void check_token(struct checks *checks)
@@ -138,17 +145,17 @@ static void check_token(struct checks *checks)
 	bool good = read && !facts->token_error[0] && !facts->token_warning[0] &&
 		    !expired && !early && facts->token_count == 1;
 
-	add(checks, "token",
-	    facts->token == DOCTOR_TOKEN_UNASKED ? DOCTOR_UNKNOWN : answer_of(good),
-	    checks->notes->token_denied            ? NEEDS_ROOT
-	    : facts->token == DOCTOR_TOKEN_UNASKED ? "not asked"
-	    : facts->token == DOCTOR_TOKEN_MISSING ? "there is none"
-	    : facts->token_error[0]                ? facts->token_error
-	    : facts->token_warning[0]              ? facts->token_warning
-	    : expired                              ? "expired by this guest's clock"
-	    : early                                ? "not yet valid by this guest's clock"
-	    : facts->token_count > 1               ? "there are several"
-						   : "can be read and is in its time");
+	add_check(checks, "token",
+		  facts->token == DOCTOR_TOKEN_UNASKED ? DOCTOR_UNKNOWN : answer_of(good),
+		  checks->notes->token_denied            ? NEEDS_ROOT
+		  : facts->token == DOCTOR_TOKEN_UNASKED ? "not asked"
+		  : facts->token == DOCTOR_TOKEN_MISSING ? "there is none"
+		  : facts->token_error[0]                ? facts->token_error
+		  : facts->token_warning[0]              ? facts->token_warning
+		  : expired                              ? "expired by this guest's clock"
+		  : early                  ? "not yet valid by this guest's clock"
+		  : facts->token_count > 1 ? "there are several"
+					   : "can be read and is in its time");
 }
 
 static void check_server(struct checks *checks)
@@ -158,21 +165,23 @@ static void check_server(struct checks *checks)
 	bool right = off <= DOCTOR_CLOCK_OFF_S && off >= -DOCTOR_CLOCK_OFF_S;
 	char detail[128];
 
-	add(checks, "license_server",
-	    facts->server == DOCTOR_SERVER_UNASKED
-		    ? DOCTOR_UNKNOWN
-		    : answer_of(facts->server == DOCTOR_SERVER_OPEN),
-	    facts->server_detail[0] ? facts->server_detail
-				    : "not asked: there is no token that names one");
+	add_check(checks, "license_server",
+		  facts->server == DOCTOR_SERVER_UNASKED
+			  ? DOCTOR_UNKNOWN
+			  : answer_of(facts->server == DOCTOR_SERVER_OPEN),
+		  facts->server_detail[0]
+			  ? facts->server_detail
+			  : "not asked: there is no token that names one");
 
 	(void)text_format(detail, sizeof(detail), "%+lld s to the license server's", off);
 	if (facts->clock_known)
-		add(checks, "clock", answer_of(right), detail);
+		add_check(checks, "clock", answer_of(right), detail);
 	else
-		add(checks, "clock", DOCTOR_UNKNOWN,
-		    checks->notes->clock_synchronized
-			    ? "synchronised; the license server's is not known"
-			    : "not known to be synchronised, nor the license server's");
+		add_check(
+			checks, "clock", DOCTOR_UNKNOWN,
+			checks->notes->clock_synchronized
+				? "synchronised; the license server's is not known"
+				: "not known to be synchronised, nor the license server's");
 }
 
 static struct json *list_checks(const struct doctor_facts *facts,
@@ -189,19 +198,18 @@ static struct json *list_checks(const struct doctor_facts *facts,
 	return checks.list;
 }
 
-int examine_guest(struct agent *agent, struct json **ret_report, struct error *err)
+int examine_guest(const struct context *ctx, const struct guest *guest,
+		  struct json **ret_report, struct error *err)
 {
 	cleanup_free struct doctor_causes *causes = calloc(1, sizeof(*causes));
+	cleanup_free struct license_report *report = calloc(1, sizeof(*report));
 	struct doctor_notes notes;
 	struct doctor_facts facts;
 	enum error_code status;
 
-	if (agent->offline)
-		return error_set(err, ERROR_USAGE,
-				 "doctor asks a running system: not offline");
-	if (!causes)
+	if (!causes || !report)
 		return error_set_errno(err, ENOMEM, "examining");
-	if (findings_gather(agent, &facts, &notes, err) < 0)
+	if (findings_gather(ctx, guest, report, &facts, &notes, err) < 0)
 		return -1;
 
 	doctor_decide(&facts, causes);

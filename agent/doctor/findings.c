@@ -6,8 +6,6 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "core/guest.h"
-#include "license/licensing.h"
 #include "steps/diagnose.h"
 #include "steps/gridd_log.h"
 #include "steps/poll.h"
@@ -21,13 +19,13 @@ static enum doctor_answer answer_of(bool yes)
 	return yes ? DOCTOR_YES : DOCTOR_NO;
 }
 
-static void look_at_gpus(const struct agent *agent, struct doctor_facts *facts)
+static void look_at_gpus(const struct guest *guest, struct doctor_facts *facts)
 {
-	facts->gpus = agent->gpus.count;
-	facts->has_vgpu = gpu_has_vgpu(&agent->gpus);
-	(void)text_copy(facts->host, sizeof(facts->host), agent->host.version);
-	for (size_t i = 0; i < agent->gpus.count; i++) {
-		const struct gpu *gpu = &agent->gpus.gpus[i];
+	facts->gpus = guest->gpus.count;
+	facts->has_vgpu = gpu_has_vgpu(&guest->gpus);
+	(void)text_copy(facts->host, sizeof(facts->host), guest->host.version);
+	for (size_t i = 0; i < guest->gpus.count; i++) {
+		const struct gpu *gpu = &guest->gpus.gpus[i];
 
 		if (strcmp(gpu->driver, "nouveau") == 0)
 			(void)text_copy(facts->nouveau, sizeof(facts->nouveau),
@@ -37,37 +35,36 @@ static void look_at_gpus(const struct agent *agent, struct doctor_facts *facts)
 	}
 }
 
-static int look_at_modules(struct agent *agent, struct doctor_facts *facts,
-			   struct error *err)
+static int look_at_modules(const struct context *ctx, const struct guest *guest,
+			   struct doctor_facts *facts, struct error *err)
 {
-	const struct kernel *running = kernel_running(&agent->kernels);
-	int secure = detect_secure_boot(&agent->root);
+	const struct kernel *running = kernel_running(&guest->kernels);
+	int secure = detect_secure_boot(&ctx->root);
 	struct diagnose_module module;
 
-	facts->tools = agent->driver.tools;
-	facts->gridd_binary = answer_of(agent->driver.grid);
+	facts->tools = guest->installed.tools;
+	facts->gridd_binary = answer_of(guest->installed.grid);
 	facts->secure_boot = secure < 0 ? DOCTOR_UNKNOWN : answer_of(secure == 1);
-	(void)text_copy(facts->module, sizeof(facts->module), agent->driver.version);
-	(void)text_copy(facts->loaded, sizeof(facts->loaded), agent->driver.loaded);
+	(void)text_copy(facts->module, sizeof(facts->module), guest->installed.version);
+	(void)text_copy(facts->loaded, sizeof(facts->loaded), guest->installed.loaded);
 	(void)text_copy(facts->driver_version, sizeof(facts->driver_version),
-			agent->driver.version);
+			guest->installed.version);
 	if (!running)
 		return 0;
 
 	(void)text_copy(facts->release, sizeof(facts->release), running->release);
-	if (diagnose_module(&agent->runner, &agent->root, running->release, &module,
-			    err) < 0)
+	if (diagnose_module(ctx->runner, &ctx->root, running->release, &module, err) < 0)
 		return -1;
 	(void)text_copy(facts->vermagic, sizeof(facts->vermagic), module.vermagic);
 	facts->is_signed = answer_of(module.is_signed);
 
-	for (size_t i = 0; !facts->module[0] && i < agent->kernels.count; i++) {
-		const struct kernel *kernel = &agent->kernels.kernels[i];
+	for (size_t i = 0; !facts->module[0] && i < guest->kernels.count; i++) {
+		const struct kernel *kernel = &guest->kernels.kernels[i];
 
 		if (kernel->running)
 			continue;
-		if (diagnose_module(&agent->runner, &agent->root, kernel->release,
-				    &module, err) < 0)
+		if (diagnose_module(ctx->runner, &ctx->root, kernel->release, &module,
+				    err) < 0)
 			return -1;
 		if (module.vermagic[0])
 			(void)text_copy(facts->other_kernel, sizeof(facts->other_kernel),
@@ -77,16 +74,15 @@ static int look_at_modules(struct agent *agent, struct doctor_facts *facts,
 }
 
 /* What the driver says is the truth; where it says nothing, the PCI bus must do. */
-static int look_at_licenses(struct agent *agent, struct doctor_facts *facts,
+static int look_at_licenses(const struct context *ctx, const struct guest *guest,
+			    struct license_report *report, struct doctor_facts *facts,
 			    struct error *err)
 {
-	int type = agent->settings.license.feature_type;
-	const struct license_report *report = &agent->license;
+	int type = ctx->settings.license.feature_type;
 	struct error said = ERROR_INIT;
 
-	facts->needs_license = licensing_is_needed(agent);
-	if (poll_smi(&agent->runner, &agent->root, SMI_TIMEOUT_S, &agent->license,
-		     &said) < 0) {
+	facts->needs_license = license_is_needed(&guest->gpus, type, ctx->offline);
+	if (poll_smi(ctx->runner, &ctx->root, SMI_TIMEOUT_S, report, &said) < 0) {
 		if (said.interrupted) {
 			*err = said;
 			return -1;
@@ -100,11 +96,11 @@ static int look_at_licenses(struct agent *agent, struct doctor_facts *facts,
 
 	(void)text_copy(facts->driver_version, sizeof(facts->driver_version),
 			report->driver_version);
-	facts->smi_answers = report->count >= agent->gpus.count;
+	facts->smi_answers = report->count >= guest->gpus.count;
 	if (!facts->smi_answers)
 		(void)text_format(facts->smi_error, sizeof(facts->smi_error),
 				  "nvidia-smi shows %zu of the %zu GPUs on the PCI bus",
-				  report->count, agent->gpus.count);
+				  report->count, guest->gpus.count);
 	facts->has_vgpu = license_has_vgpu(report);
 	facts->licensed = license_all_held(report, type);
 	facts->needs_license = false;
@@ -128,12 +124,12 @@ static void look_at_gridd(const struct gridd_state *daemon, struct doctor_facts 
 		facts->reason = (struct license_reason){ 0 };
 }
 
-static void look_at_conf(const struct agent *agent, int64_t started,
+static void look_at_conf(const struct root *root, int64_t started,
 			 struct doctor_facts *facts, struct doctor_notes *notes)
 {
 	struct diagnose_conf conf;
 
-	diagnose_conf(&agent->root, &conf);
+	diagnose_conf(root, &conf);
 	notes->conf_denied = conf.denied;
 	notes->conf_exists = conf.exists;
 	if (!conf.denied)
@@ -177,7 +173,7 @@ static void take_problems(const struct json *check, struct doctor_facts *facts)
 	facts->token_end = time_of(check, "expires");
 }
 
-static void look_at_server(struct agent *agent, const struct json *check,
+static void look_at_server(const struct context *ctx, const struct json *check,
 			   struct doctor_facts *facts)
 {
 	static const enum doctor_server states[] = {
@@ -190,7 +186,7 @@ static void look_at_server(struct agent *agent, const struct json *check,
 	};
 	struct probe_server server;
 
-	probe_license_clock(check, &agent->channel, &server);
+	probe_license_clock(check, ctx->channel, &server);
 	facts->server = states[server.outcome];
 	(void)text_copy(facts->server_detail, sizeof(facts->server_detail),
 			server.detail);
@@ -198,17 +194,17 @@ static void look_at_server(struct agent *agent, const struct json *check,
 	facts->clock_offset = server.offset_s;
 }
 
-static void look_at_token(const struct agent *agent, struct doctor_facts *facts,
+static void look_at_token(const struct context *ctx, struct doctor_facts *facts,
 			  struct doctor_notes *notes, struct json **ret_check)
 {
 	cleanup_json struct json *check = NULL;
 	struct error err = ERROR_INIT;
 	cleanup_fd int fd = -1;
 
-	if (token_open_installed(&agent->root, &fd, &facts->token_count, &err) < 0)
+	if (token_open_installed(&ctx->root, &fd, &facts->token_count, &err) < 0)
 		fd = -1;
 	if (fd < 0) {
-		bool bad = diagnose_token_folder(&agent->root, &notes->token_denied,
+		bool bad = diagnose_token_folder(&ctx->root, &notes->token_denied,
 						 facts->token_error,
 						 sizeof(facts->token_error));
 
@@ -217,7 +213,7 @@ static void look_at_token(const struct agent *agent, struct doctor_facts *facts,
 					   : DOCTOR_TOKEN_MISSING;
 		return;
 	}
-	if (token_check(fd, &agent->channel, &check, &err) < 0) {
+	if (token_check(fd, ctx->channel, &check, &err) < 0) {
 		facts->token = DOCTOR_TOKEN_UNREADABLE;
 		(void)text_format(facts->token_error, sizeof(facts->token_error),
 				  "%.150s", err.text);
@@ -230,17 +226,18 @@ static void look_at_token(const struct agent *agent, struct doctor_facts *facts,
 		*ret_check = take_ptr(check);
 }
 
-void findings_of_daemon(const struct agent *agent, const struct gridd_state *daemon,
+void findings_of_daemon(const struct context *ctx, const struct gridd_state *daemon,
 			struct doctor_facts *facts, struct doctor_notes *notes,
 			struct json **ret_check)
 {
 	if (daemon)
 		look_at_gridd(daemon, facts);
-	look_at_conf(agent, daemon ? daemon->started : 0, facts, notes);
-	look_at_token(agent, facts, notes, ret_check);
+	look_at_conf(&ctx->root, daemon ? daemon->started : 0, facts, notes);
+	look_at_token(ctx, facts, notes, ret_check);
 }
 
-int findings_gather(struct agent *agent, struct doctor_facts *ret_facts,
+int findings_gather(const struct context *ctx, const struct guest *guest,
+		    struct license_report *ret_report, struct doctor_facts *ret_facts,
 		    struct doctor_notes *ret_notes, struct error *err)
 {
 	struct doctor_notes notes = { .clock_synchronized = clock_is_synchronized() };
@@ -249,19 +246,17 @@ int findings_gather(struct agent *agent, struct doctor_facts *ret_facts,
 	struct gridd_state daemon = { 0 };
 	struct error ignored = ERROR_INIT;
 
-	if (guest_look(agent, err) < 0)
-		return -1;
-	look_at_gpus(agent, &facts);
-	if (look_at_modules(agent, &facts, err) < 0)
+	look_at_gpus(guest, &facts);
+	if (look_at_modules(ctx, guest, &facts, err) < 0)
 		return -1;
 	if (facts.gpus > 0) {
-		if (look_at_licenses(agent, &facts, err) < 0)
+		if (look_at_licenses(ctx, guest, ret_report, &facts, err) < 0)
 			return -1;
-		findings_of_daemon(agent,
+		findings_of_daemon(ctx,
 				   gridd_look(&daemon, &ignored) == 0 ? &daemon : NULL,
 				   &facts, &notes, &check);
 		if (check)
-			look_at_server(agent, check, &facts);
+			look_at_server(ctx, check, &facts);
 	}
 
 	*ret_facts = facts;

@@ -5,7 +5,7 @@
  * Looks at everything that the doctor judges; changes nothing.
  */
 
-#include "commands/agent.h"
+#include "core/guest.h"
 #include "model/doctor.h"
 #include "steps/gridd.h"
 
@@ -20,9 +20,12 @@ struct doctor_notes {
  * The part that asks nobody: the daemon (NULL: systemd could not be asked), its journal,
  * gridd.conf and the token, whose check is handed on where `ret_check` is not NULL.
  */
-void findings_of_daemon(const struct agent *agent, const struct gridd_state *daemon,
+void findings_of_daemon(const struct context *ctx, const struct gridd_state *daemon,
 			struct doctor_facts *facts, struct doctor_notes *notes,
 			struct json **ret_check);
 
-must_check int findings_gather(struct agent *agent, struct doctor_facts *ret_facts,
+/* All of it. The driver's own words go to `ret_report`, count 0 where it gives none. */
+must_check int findings_gather(const struct context *ctx, const struct guest *guest,
+			       struct license_report *ret_report,
+			       struct doctor_facts *ret_facts,
 			       struct doctor_notes *ret_notes, struct error *err);

@@ -15,8 +15,8 @@ static bool is_same(const struct gridd_state *a, const struct gridd_state *b)
 	       a->started == b->started && strcmp(a->detail, b->detail) == 0;
 }
 
-void reason_find(struct agent *agent, struct reason_memory *memory,
-		 struct license_reason *ret_reason)
+void reason_find(const struct context *ctx, const struct license_report *report,
+		 struct reason_memory *memory, struct license_reason *ret_reason)
 {
 	struct doctor_facts facts = { .now = clock_now() };
 	struct doctor_notes notes = { 0 };
@@ -30,8 +30,8 @@ void reason_find(struct agent *agent, struct reason_memory *memory,
 		return;
 	}
 
-	facts.has_vgpu = license_has_vgpu(&agent->license);
-	findings_of_daemon(agent, known ? &daemon : NULL, &facts, &notes, NULL);
+	facts.has_vgpu = license_has_vgpu(report);
+	findings_of_daemon(ctx, known ? &daemon : NULL, &facts, &notes, NULL);
 	if (!doctor_reason(&facts, ret_reason))
 		*ret_reason = (struct license_reason){ 0 };
 	if (memory)

@@ -6,7 +6,8 @@
  * journal, gridd.conf and the token. The network is left to the doctor.
  */
 
-#include "commands/agent.h"
+#include "core/context.h"
+#include "model/license.h"
 #include "steps/gridd.h"
 
 /* What the last look found, for who looks again and again. Zeroed: nothing. */
@@ -17,9 +18,9 @@ struct reason_memory {
 };
 
 /*
- * Of `agent`, whose license report was just read. `ret_reason->code` is NULL where
- * nothing explains it. With `memory` (NULL: none) files and journal are read again only
- * when the daemon's state is another one, or when it has grown old.
+ * Of a report that was just read. `ret_reason->code` is NULL where nothing explains it.
+ * With `memory` (NULL: none) files and journal are read again only when the daemon's
+ * state is another one, or when it has grown old.
  */
-void reason_find(struct agent *agent, struct reason_memory *memory,
-		 struct license_reason *ret_reason);
+void reason_find(const struct context *ctx, const struct license_report *report,
+		 struct reason_memory *memory, struct license_reason *ret_reason);

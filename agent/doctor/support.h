@@ -7,8 +7,15 @@
  */
 
 #include "base/json.h"
-#include "commands/agent.h"
+#include "core/context.h"
 
-/* `report` is the doctor's. `file` is the caller's, outside of the root. */
-must_check int support_write(struct agent *agent, const struct json *report,
+/* What another command has answered; `json` NULL: nothing. Both stay the caller's. */
+struct support_report {
+	const char *name; /* of its file in the archive */
+	const struct json *json;
+};
+
+/* `file` is the caller's, outside of the root: it is there whole or not at all. */
+must_check int support_write(const struct context *ctx,
+			     const struct support_report *reports, size_t count,
 			     const char *file, struct error *err);

@@ -9,120 +9,72 @@
 #include "steps/install.h"
 #include "steps/match.h"
 
-bool choose_dkms(const struct agent *agent)
+static bool is_ours(const struct state *state, const char *version)
 {
-	const struct settings_driver *driver = &agent->settings.driver;
-	enum package_kind kind = agent->match.package.kind;
-
-	return strcmp(driver->dkms, "yes") == 0 && !(agent->job & AGENT_PREBUILD) &&
-	       kind != PACKAGE_DEB && kind != PACKAGE_RPM &&
-	       strcmp(driver->package, "deb") != 0 && strcmp(driver->package, "rpm") != 0;
-}
-
-/* With the setting modules of ours change sides; those of others are where they are. */
-static bool is_at_its_place(const struct agent *agent, const char *release,
-			    const char *version)
-{
-	char path[192];
-	struct stat st;
-
-	if (!choose_dkms(agent))
-		return !build_dkms_is_ours(&agent->root, version);
-	return !text_format(path, sizeof(path), "/lib/modules/%s/" INSTALL_MODULES,
-			    release) ||
-	       !root_stat(&agent->root, path, &st);
-}
-
-int choose_look_at_targets(struct agent *agent, const char *version, struct error *err)
-{
-	for (size_t i = 0; i < agent->target_count; i++) {
-		struct detect_driver there = agent->driver; /* the first one's */
-
-		if (i > 0 && detect_driver(&agent->runner, &agent->root,
-					   agent->targets[i].release, &there, err) < 0)
-			return -1;
-		agent->target_done[i] =
-			version[0] && strcmp(there.version, version) == 0 &&
-			is_at_its_place(agent, agent->targets[i].release, version);
-	}
-	return 0;
-}
-
-bool choose_targets_done(const struct agent *agent)
-{
-	for (size_t i = 0; i < agent->target_count; i++) {
-		if (!agent->target_done[i])
-			return false;
-	}
-	return true;
-}
-
-static bool is_ours(const struct agent *agent, const char *version)
-{
-	return strcmp(agent->state.driver.version, version) == 0;
+	return strcmp(state->driver.version, version) == 0;
 }
 
 /* A kernel that has our modules of before an update that was made for another one. */
-static int is_former(struct agent *agent, bool *ret_former, struct error *err)
+static int is_former(const struct context *ctx, const struct guest *guest,
+		     const struct state *state, bool *ret_former, struct error *err)
 {
-	const char *version = agent->driver.version;
+	const char *version = guest->installed.version;
 	char path[INSTALL_FIELD_MAX] = "";
 
 	*ret_former = false;
-	if (!agent->driver.tools || !agent->state.driver.version[0] ||
-	    is_ours(agent, version))
+	if (!guest->installed.tools || !state->driver.version[0] ||
+	    is_ours(state, version))
 		return 0;
-	if (install_modules_ask(&agent->runner, &agent->root, agent->targets[0].release,
+	if (install_modules_ask(ctx->runner, &ctx->root, guest->targets[0].release,
 				"filename", path, err) < 0)
 		return -1;
 	*ret_former = strstr(path, "/" INSTALL_MODULES "/") ||
-		      build_dkms_is_ours(&agent->root, version);
+		      build_dkms_is_ours(&ctx->root, version);
 	return 0;
 }
 
 /* The version of the driver that is there: its module, or what we put there. */
-static int installed_version(struct agent *agent, const char **ret_version,
+static int installed_version(const struct context *ctx, const struct guest *guest,
+			     const struct state *state, const char **ret_version,
 			     struct error *err)
 {
+	const struct detect_driver *installed = &guest->installed;
 	bool former = false;
 
 	*ret_version = "";
-	if (agent->state.installing.version[0])
+	if (ctx->job & JOB_APART || state->installing.version[0])
 		return 0;
-	if (agent->driver.version[0] && is_former(agent, &former, err) < 0)
+	if (installed->version[0] && is_former(ctx, guest, state, &former, err) < 0)
 		return -1;
-	if (agent->driver.version[0] && !former)
-		*ret_version = agent->driver.version;
-	else if (agent->driver.tools)
-		*ret_version = agent->state.driver.version;
+	if (installed->version[0] && !former)
+		*ret_version = installed->version;
+	else if (installed->tools)
+		*ret_version = state->driver.version;
 	return 0;
 }
 
 /* Somebody else's driver is adopted where it fits, and never removed. */
-static int refuse_foreign(struct agent *agent, const char *version, bool fits,
-			  struct error *err)
+static int refuse_foreign(const struct context *ctx, const struct guest *guest,
+			  const char *version, bool fits, struct error *err)
 {
 	struct error why = ERROR_INIT, unknown = ERROR_INIT;
 	bool packaged = false;
 
-	if (!version[0] || is_ours(agent, version) || !gpu_has_vgpu(&agent->gpus))
-		return 0;
 	if (!fits)
 		(void)error_set(
 			err, ERROR_INSTALL,
 			"a driver %s that others installed is in the way: no GRID "
 			"driver (it has no nvidia-gridd)",
 			version);
-	else if (!agent->settings.driver.allow_mismatch &&
-		 match_fits(&agent->host, version, &why) < 0)
+	else if (!ctx->settings.driver.allow_mismatch &&
+		 match_fits(&guest->host, version, &why) < 0)
 		(void)error_set(err, ERROR_INSTALL,
 				"a driver that others installed is in the way: %s",
 				why.text);
 	else
 		return 0;
 
-	if (detect_driver_packaged(&agent->runner, &agent->root, &packaged, &unknown) <
-		    0 &&
+	if (detect_driver_packaged(ctx->runner, &ctx->root, &packaged, &unknown) < 0 &&
 	    unknown.interrupted) {
 		*err = unknown;
 		return -1;
@@ -132,13 +84,14 @@ static int refuse_foreign(struct agent *agent, const char *version, bool fits,
 }
 
 /* Who keeps an old signed index can show it for ever: the serial only goes up. */
-static int judge_serial(struct agent *agent, struct error *err)
+static int judge_serial(struct state *state, const struct repository *listed,
+			const char *url, struct error *err)
 {
-	struct state_index *last = &agent->state.index;
-	int64_t serial = agent->repository.index->serial;
+	struct state_index *last = &state->index;
+	int64_t serial = listed->index->serial;
 	char shown[SETTINGS_URL_MAX], repository[sizeof(last->repository)];
 
-	(void)settings_redact(agent->settings.driver.repository, shown, sizeof(shown));
+	(void)settings_redact(url, shown, sizeof(shown));
 	if (!text_copy(repository, sizeof(repository), shown))
 		return 0; /* too long to be remembered */
 	if (strcmp(repository, last->repository) == 0 && serial < last->serial) {
@@ -154,33 +107,36 @@ static int judge_serial(struct agent *agent, struct error *err)
 	return 0;
 }
 
-int choose_list(struct agent *agent, struct error *err)
+int choose_list(const struct context *ctx, struct state *state,
+		struct repository *repository, struct error *err)
 {
-	if (!agent->settings.driver.repository[0])
+	const char *url = ctx->settings.driver.repository;
+	const struct transport *transport;
+
+	if (!url[0])
 		return 0;
-	if (agent_need_transport(agent, err) < 0)
+	transport = context_transport(ctx, err);
+	if (!transport)
 		return -1;
 
-	repository_done(&agent->repository);
-	if (match_list(&agent->settings.driver, &agent->transport,
-		       settings_is_callers(&agent->settings, "driver.catalog")
-			       ? &agent->caller
-			       : &agent->root,
-		       &agent->channel, &agent->repository, err) < 0)
+	repository_done(repository);
+	if (match_list(&ctx->settings.driver, transport,
+		       context_root_of(ctx, "driver.catalog"), ctx->channel, repository,
+		       err) < 0)
 		return -1;
-	if (agent->repository.index_signed && judge_serial(agent, err) < 0) {
-		repository_done(&agent->repository);
+	if (repository->index_signed && judge_serial(state, repository, url, err) < 0) {
+		repository_done(repository);
 		return -1;
 	}
-	for (size_t i = 0; i < agent->repository.warning_count; i++)
+	for (size_t i = 0; i < repository->warning_count; i++)
 		log_line(LOG_LEVEL_WARNING, "warning: match: %s",
-			 agent->repository.warnings[i]);
+			 repository->warnings[i]);
 	return 0;
 }
 
-enum package_kind choose_os_kind(const struct agent *agent)
+enum package_kind choose_os_kind(const struct os *os)
 {
-	switch (kernel_os_family(&agent->os)) {
+	switch (kernel_os_family(os)) {
 	case KERNEL_FAMILY_DEBIAN:
 		return PACKAGE_DEB;
 	case KERNEL_FAMILY_RHEL:
@@ -191,17 +147,18 @@ enum package_kind choose_os_kind(const struct agent *agent)
 	}
 }
 
-static struct match_input match_input(const struct agent *agent, const char *installed,
+static struct match_input match_input(const struct context *ctx,
+				      const struct guest *guest, const char *installed,
 				      bool fits)
 {
-	const struct settings_driver *driver = &agent->settings.driver;
+	const struct settings_driver *driver = &ctx->settings.driver;
 
 	return (struct match_input){
-		.gpus = &agent->gpus,
-		.host = &agent->host,
-		.host_unreadable = agent->host_unreadable,
-		.arch = agent->os.arch,
-		.os_kind = choose_os_kind(agent),
+		.gpus = &guest->gpus,
+		.host = &guest->host,
+		.host_unreadable = guest_host_unreadable(guest),
+		.arch = guest->os.arch,
+		.os_kind = choose_os_kind(&guest->os),
 		.package = driver->package,
 		.url = driver->url,
 		.version = driver->version,
@@ -209,78 +166,143 @@ static struct match_input match_input(const struct agent *agent, const char *ins
 		.allow_mismatch = driver->allow_mismatch,
 		.installed = installed,
 		.installed_fits = fits,
-		.repository = agent->repository.source != REPOSITORY_NONE
-				      ? &agent->repository
-				      : NULL,
 	};
 }
 
-/* The modules for a new kernel need the package again where its sources were not kept. */
-bool choose_needs_package(struct agent *agent, const char *version)
+/* Where no driver can be chosen, whatever there is. */
+static int check_host(const struct context *ctx, const struct guest *guest,
+		      struct error *err)
 {
+	const struct settings_driver *driver = &ctx->settings.driver;
+
+	/* Two hosts under one guest: no driver can be right for both. */
+	if (guest->host_why.code && !guest_host_unreadable(guest) &&
+	    !driver->allow_mismatch) {
+		*err = guest->host_why;
+		return -1;
+	}
+	if (!ctx->offline || driver->url[0] || driver->version[0] ||
+	    guest->host.version[0])
+		return 0;
+	(void)error_set(err, ERROR_NO_MATCH, "offline, and no driver is named");
+	return error_hint(err, "name one: --driver FILE, or driver.version, or "
+			       "driver.url in the configuration");
+}
+
+/* The modules for a new kernel need the package again where its sources were not kept. */
+static int needs_package(const struct context *ctx, const char *version,
+			 struct work *work, bool *ret_needs, struct error *err)
+{
+	char tree[sizeof(work->tree)];
 	bool open;
 
-	return !choose_targets_done(agent) &&
-	       !build_kept_sources(&agent->root, version, agent->tree,
-				   sizeof(agent->tree), &open);
-}
-
-int choose_again(struct agent *agent, const char *version, struct error *err)
-{
-	struct match_input input = match_input(agent, "", false);
-
-	if (agent->repository.source == REPOSITORY_NONE && !input.url[0] &&
-	    choose_list(agent, err) < 0)
+	*ret_needs = false;
+	if (!version[0])
+		return 0;
+	if (work_look_at_targets(ctx, &work->guest->installed, version, work, err) < 0)
 		return -1;
-	input = match_input(agent, "", false);
-	input.version = version;
-	match_done(&agent->match);
-	return match_decide(&input, &agent->match, err);
+	*ret_needs = !work_targets_done(work) &&
+		     !build_kept_sources(&ctx->root, version, tree, sizeof(tree), &open);
+	return 0;
 }
 
-int choose_driver(struct agent *agent, bool look_further, char *ret_warning, size_t size,
+static int ask_repository(const struct context *ctx, struct state *state,
+			  struct repository *repository, struct match_input *input,
+			  struct error *down, struct error *err)
+{
+	bool needed = !input->installed_fits || input->again;
+
+	if (choose_list(ctx, state, repository, down) < 0 &&
+	    (needed || down->interrupted)) {
+		*err = *down;
+		return -1;
+	}
+	input->may_ask = false;
+	input->repository = repository->source != REPOSITORY_NONE ? repository : NULL;
+	return 0;
+}
+
+static void take_match(struct work *work, const struct state *state)
+{
+	const struct package *package = &work->match.package;
+
+	work->driver = (struct driver){
+		.kind = package->kind,
+		.open = is_ours(state, package->version) && state->driver.open,
+	};
+	(void)text_copy(work->driver.version, sizeof(work->driver.version),
+			package->version);
+	(void)text_copy(work->driver.sha256, sizeof(work->driver.sha256),
+			package->sha256);
+}
+
+int choose_driver(const struct context *ctx, struct state *state,
+		  struct repository *repository, bool look_further, struct work *work,
 		  struct error *err)
 {
+	const struct guest *guest = work->guest;
 	struct error down = ERROR_INIT;
 	struct match_input input;
 	const char *version;
-	bool fits, reached = true;
+	bool fits;
 
-	if (installed_version(agent, &version, err) < 0)
+	if (installed_version(ctx, guest, state, &version, err) < 0)
 		return -1;
-	fits = version[0] && agent->driver.tools && agent->driver.grid;
+	fits = version[0] && guest->installed.tools && guest->installed.grid;
+	if (check_host(ctx, guest, err) < 0)
+		return -1;
+	if (version[0] && !is_ours(state, version) && gpu_has_vgpu(&guest->gpus) &&
+	    refuse_foreign(ctx, guest, version, fits, err) < 0)
+		return -1;
 
-	/* Two hosts under one guest: no driver can be right for both. */
-	if (!agent->host_unreadable && !agent->settings.driver.allow_mismatch &&
-	    gpu_host(&agent->gpus, &agent->host, err) < 0)
+	input = match_input(ctx, guest, version, fits);
+	input.may_ask = ctx->settings.driver.repository[0] != '\0';
+	if (needs_package(ctx, version, work, &input.again, err) < 0)
 		return -1;
-	if (refuse_foreign(agent, version, fits, err) < 0)
+	if (look_further && !input.url[0] &&
+	    ask_repository(ctx, state, repository, &input, &down, err) < 0)
 		return -1;
-	if (agent->offline && !agent->settings.driver.url[0] &&
-	    !agent->settings.driver.version[0] && !agent->host.version[0]) {
-		(void)error_set(err, ERROR_NO_MATCH, "offline, and no driver is named");
-		return error_hint(err, "name one: --driver FILE, or driver.version, or "
-				       "driver.url in the configuration");
+	if (match_decide(&input, &work->match, err) < 0)
+		return -1;
+	if (work->match.ask &&
+	    (ask_repository(ctx, state, repository, &input, &down, err) < 0 ||
+	     match_decide(&input, &work->match, err) < 0))
+		return -1;
+
+	if (down.code && !work->match.warning[0])
+		(void)text_format(work->match.warning, sizeof(work->match.warning),
+				  "the repository was not asked: %s", down.text);
+	take_match(work, state);
+	return 0;
+}
+
+static bool file_is_there(const struct context *ctx, const char *path)
+{
+	struct stat st;
+
+	return path[0] && root_stat(&ctx->root, path, &st) && S_ISREG(st.st_mode);
+}
+
+bool choose_cut_off(const struct context *ctx, const struct state *state,
+		    struct work *work, char *detail, size_t size)
+{
+	/* Who names a file wants that one. */
+	if (ctx->job & JOB_APART || !state->installing.version[0] || ctx->options->driver)
+		return false;
+
+	if (!state->installing_failed && file_is_there(ctx, state->installing.path)) {
+		work->driver = state->installing;
+		(void)text_format(detail, size,
+				  "finishing the installation of %s that was cut off",
+				  state->installing.version);
+		return true;
 	}
-
-	input = match_input(agent, version, fits);
-	if (fits && !look_further && !agent->settings.driver.upgrade &&
-	    match_decide(&input, &agent->match, &down) == 0 &&
-	    agent->match.rule == MATCH_INSTALLED)
-		return 0;
-	match_done(&agent->match);
-
-	down = ERROR_INIT;
-	if (!agent->settings.driver.url[0])
-		reached = choose_list(agent, &down) == 0;
-	if (!reached && (!fits || down.interrupted)) {
-		*err = down;
-		return -1;
+	if (state->driver.version[0] && file_is_there(ctx, state->driver.path)) {
+		work->driver = state->driver;
+		work->way_back = true;
+		(void)text_format(detail, size, "putting %s back: %s does not work here",
+				  state->driver.version, state->installing.version);
+		return true;
 	}
-	if (!reached)
-		(void)text_format(ret_warning, size, "the repository was not asked: %s",
-				  down.text);
-
-	input = match_input(agent, version, fits);
-	return match_decide(&input, &agent->match, err);
+	return false;
 }

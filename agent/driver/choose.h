@@ -6,35 +6,32 @@
  * rules of model/match.h, brought together.
  */
 
-#include "commands/agent.h"
+#include "core/state.h"
+#include "driver/work.h"
+#include "model/repository.h"
 
 /*
- * Fills agent->match. With `look_further` the repository is asked even where an installed
- * driver fits. A repository that cannot be reached is only an error where it is needed;
- * otherwise `ret_warning` says so. A driver of others that does not fit is ERROR_INSTALL.
+ * Fills work->match and work->driver, and marks the targets that have it already. The
+ * rules are asked once, and once more where only the repository can tell; it is then read
+ * into `repository`. With `look_further` it is asked even where an installed driver fits.
+ * A repository that cannot be reached is only an error where it is needed, else a warning
+ * in work->match. A driver of others that does not fit is ERROR_INSTALL.
  */
-must_check int choose_driver(struct agent *agent, bool look_further, char *ret_warning,
-			     size_t size, struct error *err);
-
-/* Reads what the repository has into agent->repository; none is set: 0. */
-must_check int choose_list(struct agent *agent, struct error *err);
-
-/* Decides anew for exactly this version: its package is needed once more. */
-must_check int choose_again(struct agent *agent, const char *version, struct error *err);
-
-/* Whether a target lacks modules of `version` and no sources of it are kept. */
-bool choose_needs_package(struct agent *agent, const char *version);
-
-/* Marks the targets that have `version` already, from where it is wanted. */
-must_check int choose_look_at_targets(struct agent *agent, const char *version,
-				      struct error *err);
+must_check int choose_driver(const struct context *ctx, struct state *state,
+			     struct repository *repository, bool look_further,
+			     struct work *work, struct error *err);
 
 /*
- * Whether DKMS is to build the modules: driver.dkms, for a .run. What brings its own
- * scripts brings its own DKMS.
+ * What a run that was cut off has left, where that decides what is to be done: the driver
+ * that it was installing is finished, or the one before is put back. False: nothing. Else
+ * `detail` says what.
  */
-bool choose_dkms(const struct agent *agent);
-bool choose_targets_done(const struct agent *agent);
+bool choose_cut_off(const struct context *ctx, const struct state *state,
+		    struct work *work, char *detail, size_t size);
+
+/* Reads what the repository has; none is set: 0, and `repository` stays as it is. */
+must_check int choose_list(const struct context *ctx, struct state *state,
+			   struct repository *repository, struct error *err);
 
 /* The package kind that this system's own package manager installs. */
-enum package_kind choose_os_kind(const struct agent *agent);
+enum package_kind choose_os_kind(const struct os *os);

@@ -2,27 +2,28 @@
 #pragma once
 
 /*
- * Puts the chosen driver in place: its tree, its modules for every target kernel, its
- * user space; with the record in the state that makes a cut-off update end well.
+ * The kernel modules of the chosen driver, for every kernel that is to have it: taken
+ * ready-made from the repository, or compiled. Nothing of the system's driver changes.
  */
 
-#include "commands/agent.h"
-
-/* ERROR_SECURE_BOOT where modules that are compiled here would not be loaded. */
-must_check int modules_check_secure_boot(struct agent *agent, struct error *err);
+#include "core/state.h"
+#include "driver/work.h"
 #include "model/outcome.h"
+#include "model/repository.h"
 
-/* agent->package_path (a .run) to agent->tree. */
-must_check int modules_unpack(struct agent *agent, struct error *err);
+/* Unpacks work->driver.path, a .run, to work->tree. */
+must_check int modules_unpack(const struct context *ctx, struct work *work,
+			      struct error *err);
 
-/* Compiles for every target that lacks modules; installs what that needs, if it may. */
-must_check int modules_build(struct agent *agent, struct outcome *outcome,
-			     struct error *err);
-
-/* User space where it is another one, modules, load, unit. Touches nothing that fits. */
-must_check int modules_install(struct agent *agent, struct outcome *outcome,
-			       struct error *err);
-
-/* After a failure: the unpacked driver is a gigabyte, and the next run unpacks it anew.
+/*
+ * Fills `built` of every target that is not done; installs what a compile needs, if it
+ * may. DKMS builds into its own folders. A package's modules are not made here: only what
+ * its scripts need is. `repository` is read where nobody has asked it so far and that may
+ * spare a compile.
  */
-void modules_discard(struct agent *agent);
+must_check int modules_build(const struct context *ctx, struct state *state,
+			     struct repository *repository, struct work *work,
+			     struct outcome *outcome, struct error *err);
+
+/* After a failure: an unpacked driver is a gigabyte, and the next run unpacks it anew. */
+void modules_discard(const struct context *ctx);

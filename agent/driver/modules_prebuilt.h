@@ -6,19 +6,38 @@
  * index lists. What fits a kernel beyond doubt needs neither compiler nor headers.
  */
 
-#include "commands/agent.h"
+#include "driver/work.h"
+#include "model/repository.h"
 
 /*
  * Whether the index lists an archive for this kernel, as far as can be told before it is
  * fetched: what needs a compiler is then not needed yet.
  */
-bool modules_prebuilt_listed(const struct agent *agent, const char *release);
+bool modules_prebuilt_listed(const struct context *ctx,
+			     const struct repository *repository, const struct work *work,
+			     const char *release);
 
 /*
- * Looks for the modules of agent->targets[index]; fetches, unpacks and checks them, and
- * leaves them in agent->built[index] as a build does. Else `ret_taken` is false and
- * `ret_why` says why, "" where none was to be looked for; with driver.prebuilt "only"
- * that is ERROR_PREREQUISITES.
+ * Whether the repository, which nobody had to ask so far (as for a new kernel whose
+ * driver is here), is to be asked for archives: only where a compile could not begin at
+ * once.
  */
-must_check int modules_prebuilt_take(struct agent *agent, size_t index, bool *ret_taken,
-				     char *ret_why, size_t size, struct error *err);
+bool modules_prebuilt_asks(const struct context *ctx, const struct repository *repository,
+			   const struct kernel *kernel);
+
+/* What came of it, for one target. */
+struct modules_prebuilt {
+	bool taken;    /* they are in the target's `built`, as a build leaves them */
+	char why[200]; /* else why not; "" where none was to be looked for */
+};
+
+/*
+ * Looks for the modules of this target; fetches, unpacks and checks them. With
+ * driver.prebuilt "only", ERROR_PREREQUISITES where none can be taken. On entry
+ * ret_result->why may say why the repository could not be asked.
+ */
+must_check int modules_prebuilt_take(const struct context *ctx,
+				     const struct repository *repository,
+				     const struct work *work, struct target *target,
+				     struct modules_prebuilt *ret_result,
+				     struct error *err);

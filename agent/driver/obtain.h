@@ -2,31 +2,43 @@
 #pragma once
 
 /*
- * The steps that bring the driver: match, fetch, unpack, build, install.
- *
- * An update is finished or undone, whatever happens: before the package's installer
- * removes the old driver, state.json names the new one and its package lies in the state
- * folder; only when nvidia-smi has answered does the new one become `driver`.
+ * From the file that was chosen to the driver's package: fetched, verified, taken out of
+ * its bundle, and judged by what it holds.
  */
 
-#include "commands/agent.h"
+#include "driver/work.h"
 #include "model/outcome.h"
+#include "model/repository.h"
 
-/* Rule and package, or what a cut-off run left to finish. */
-must_check int obtain_match(struct agent *agent, struct outcome *outcome,
-			    struct error *err);
-must_check int obtain_fetch(struct agent *agent, struct outcome *outcome,
-			    struct error *err);
-must_check int obtain_unpack(struct agent *agent, struct outcome *outcome,
-			     struct error *err);
-must_check int obtain_build(struct agent *agent, struct outcome *outcome,
-			    struct error *err);
-must_check int obtain_install(struct agent *agent, struct outcome *outcome,
+/* What fetch will be asked for. `input` borrows from here, the context and the work. */
+struct obtain_request {
+	char url[SETTINGS_URL_MAX + 3 * PACKAGE_NAME_MAX];
+	struct package package; /* with the checksum that counts: the pin's, if any */
+	struct fetch_input input;
+};
+
+/* ERROR_INTEGRITY where the pin contradicts the repository. */
+must_check int obtain_prepare(const struct context *ctx,
+			      const struct repository *repository,
+			      const struct work *work, struct obtain_request *ret_request,
 			      struct error *err);
+
+/*
+ * The chosen file to the cache: fills work->file. Nothing is fetched where work->driver
+ * has its package, or is installed and stays.
+ */
+must_check int obtain_fetch(const struct context *ctx,
+			    const struct repository *repository, struct work *work,
+			    struct outcome *outcome, struct error *err);
+
+/*
+ * Judges the file and takes the driver out of it: work->driver is then what the package
+ * itself says, with its path. ERROR_INTEGRITY where it contradicts the index,
+ * ERROR_NO_MATCH where it contradicts host or guest.
+ */
+must_check int obtain_take_out(const struct context *ctx,
+			       const struct repository *repository, struct work *work,
+			       struct outcome *outcome, struct error *err);
 
 /* The URL of a file of the repository; false: it is too long. */
 bool obtain_file_url(const char *repository, const char *name, char *url, size_t size);
-
-/* What fetch will be asked for; borrows from the agent. */
-must_check int obtain_fetch_input(struct agent *agent, char *url, size_t size,
-				  struct fetch_input *ret_input, struct error *err);

@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "driver/choose.h"
 #include "driver/modules.h"
+#include "steps/announce.h"
 #include "steps/build.h"
 #include "steps/install.h"
 #include "steps/poll.h"
@@ -18,49 +18,61 @@
 #define ANSWER_WAIT_S 60
 #define ANSWER_PAUSE_S 1
 
+/* An installed driver is about three times its compressed package; and room to move. */
+#define ROOM_FACTOR 4
+
+static void warn(const struct error *err)
+{
+	log_line(LOG_LEVEL_WARNING, "warning: install: %s", err->text);
+}
+
 /* The module is loaded and nvidia-smi answers: the proof that it works. */
-static int prove(struct agent *agent, struct error *err)
+static int prove(const struct context *ctx, struct lease *lease, struct error *err)
 {
 	double end = clock_monotonic() + ANSWER_WAIT_S;
 
-	while (poll_smi(&agent->runner, &agent->root, ANSWER_WAIT_S, &agent->license,
-			err) < 0) {
+	while (poll_smi(ctx->runner, &ctx->root, ANSWER_WAIT_S, &lease->report, err) <
+	       0) {
 		if (err->interrupted || clock_monotonic() >= end)
 			return -1;
-		if (clock_sleep(ANSWER_PAUSE_S, agent->runner.cancel_fd, err) < 0)
+		if (clock_sleep(ANSWER_PAUSE_S, ctx->runner->cancel_fd, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int replace_load(struct agent *agent, bool *ret_changed, struct error *err)
+/* Loads the modules, and nvidia-smi answers; nothing offline. */
+static int load_and_prove(const struct replace *replace, const struct work *work,
+			  bool *ret_changed, struct error *err)
 {
-	if (agent->offline) {
-		*ret_changed = false;
+	const struct context *ctx = replace->ctx;
+
+	*ret_changed = false;
+	if (ctx->offline)
 		return 0;
-	}
-	if (install_load(&agent->runner, &agent->root, agent->match.package.version,
-			 ret_changed, err) < 0)
+	if (install_load(ctx->runner, &ctx->root, work->driver.version, ret_changed,
+			 err) < 0)
 		return -1;
-	agent->loaded |= *ret_changed;
-	return prove(agent, err);
+	replace->lease->loaded |= *ret_changed;
+	return prove(ctx, replace->lease, err);
 }
 
 /* Also where nothing had to be built: nvidia-installer may have undone a registration. */
-static int modules_by_dkms(struct agent *agent, bool *changed, struct error *err)
+static int put_modules_by_dkms(const struct context *ctx, const struct work *work,
+			       bool *changed, struct error *err)
 {
-	bool ours = build_dkms_is_ours(&agent->root, agent->match.package.version);
+	bool ours = build_dkms_is_ours(&ctx->root, work->driver.version);
 
-	for (size_t i = 0; i < agent->target_count; i++) {
-		struct install_dkms input = { .version = agent->match.package.version,
-					      .release = agent->targets[i].release,
-					      .log_fd = agent->log_fd };
+	for (size_t i = 0; i < work->target_count; i++) {
+		const struct target *target = &work->targets[i];
+		const struct install_dkms input = { .version = work->driver.version,
+						    .release = target->kernel.release,
+						    .log_fd = ctx->tools->log_fd };
 		bool one = false;
 
-		if (agent->target_done[i] &&
-		    (!ours || agent->match.rule == MATCH_INSTALLED))
+		if (target->done && (!ours || work_keeps_installed(work)))
 			continue;
-		if (install_dkms(&agent->runner, &agent->root, &input, &one, err) < 0)
+		if (install_dkms(ctx->runner, &ctx->root, &input, &one, err) < 0)
 			return -1;
 		*changed |= one;
 	}
@@ -68,54 +80,62 @@ static int modules_by_dkms(struct agent *agent, bool *changed, struct error *err
 }
 
 /* Two modules of one name cannot be told apart: DKMS's go first, their sources last. */
-static int leave_dkms(struct agent *agent, bool *changed, struct error *err)
+static int leave_dkms(const struct context *ctx, const struct work *work, bool *changed,
+		      struct error *err)
 {
-	const char *version = agent->match.package.version;
+	const struct driver *driver = &work->driver;
 
-	if (build_dkms_is_ours(&agent->root, version) && !agent->tree_is_whole &&
-	    build_keep_sources(&agent->runner, &agent->root, agent->tree, version,
-			       agent->open_modules, err) < 0)
+	if (build_dkms_is_ours(&ctx->root, driver->version) && !work->whole &&
+	    build_keep_sources(ctx->runner, &ctx->root, work->tree, driver->version,
+			       driver->open, err) < 0)
 		return -1;
-	return remove_dkms(&agent->runner, &agent->root, "", agent->log_fd, changed, err);
+	return remove_dkms(ctx->runner, &ctx->root, "", ctx->tools->log_fd, changed, err);
 }
 
-int replace_tidy(struct agent *agent, bool *changed, struct error *err)
+/* Only the modules that were built, for the targets that lacked them. */
+static int put_modules(const struct context *ctx, const struct work *work, bool *changed,
+		       struct error *err)
 {
-	const char *version = agent->match.package.version;
-	bool by_dkms = choose_dkms(agent), sources = false, old = false;
-
-	if (remove_dkms(&agent->runner, &agent->root, by_dkms ? version : "",
-			agent->log_fd, &old, err) < 0)
+	if (work_by_dkms(work))
+		return put_modules_by_dkms(ctx, work, changed, err);
+	if (leave_dkms(ctx, work, changed, err) < 0)
 		return -1;
-	if (by_dkms && build_dkms_is_ours(&agent->root, version) &&
-	    remove_sources(&agent->root, &sources, err) < 0)
-		return -1;
-	*changed |= old || sources;
-	return 0;
-}
-
-int replace_modules(struct agent *agent, bool *changed, struct error *err)
-{
-	if (choose_dkms(agent))
-		return modules_by_dkms(agent, changed, err);
-	if (leave_dkms(agent, changed, err) < 0)
-		return -1;
-	for (size_t i = 0; i < agent->target_count; i++) {
+	for (size_t i = 0; i < work->target_count; i++) {
+		const struct target *target = &work->targets[i];
 		bool one = false;
 
-		if (agent->built[i].count == 0)
+		if (target->built.count == 0)
 			continue;
-		if (install_modules(&agent->runner, &agent->root, &agent->targets[i],
-				    &agent->built[i], &one, err) < 0)
+		if (install_modules(ctx->runner, &ctx->root, &target->kernel,
+				    &target->built, &one, err) < 0)
 			return -1;
 		*changed |= one;
 	}
 	return 0;
 }
 
-/* The package goes where a cleaned cache cannot take it, for as long as it is needed. */
-static int keep_package(struct agent *agent, struct state_driver *driver,
+/*
+ * Once the driver works: removes the agent's other versions from DKMS, and the agent's
+ * own copy of this driver's sources if DKMS keeps one.
+ */
+static int tidy_sources(const struct context *ctx, const struct work *work, bool *changed,
 			struct error *err)
+{
+	const char *version = work->driver.version;
+	bool by_dkms = work_by_dkms(work), sources = false, old = false;
+
+	if (remove_dkms(ctx->runner, &ctx->root, by_dkms ? version : "",
+			ctx->tools->log_fd, &old, err) < 0)
+		return -1;
+	if (by_dkms && build_dkms_is_ours(&ctx->root, version) &&
+	    remove_sources(&ctx->root, &sources, err) < 0)
+		return -1;
+	*changed |= old || sources;
+	return 0;
+}
+
+/* The package goes where a cleaned cache cannot take it, for as long as it is needed. */
+static int keep_package(const struct root *root, struct driver *driver, struct error *err)
 {
 	char kept[sizeof(driver->path)];
 
@@ -124,150 +144,137 @@ static int keep_package(struct agent *agent, struct state_driver *driver,
 		return error_set_errno(err, ENAMETOOLONG, "keeping %s", driver->path);
 	if (strcmp(kept, driver->path) == 0 || !driver->path[0])
 		return 0;
-	if (root_mkdir(&agent->root, STATE_DIR, 0755, err) < 0 ||
-	    root_mkdir(&agent->root, STATE_BACKUP, 0700, err) < 0)
+	if (root_mkdir(root, STATE_DIR, 0755, err) < 0 ||
+	    root_mkdir(root, STATE_BACKUP, 0700, err) < 0)
 		return -1;
-	if (root_rename(&agent->root, driver->path, kept, err) < 0 &&
-	    (err->errnum != EXDEV ||
-	     file_copy(&agent->root, driver->path, kept, err) < 0))
+	if (root_rename(root, driver->path, kept, err) < 0 &&
+	    (err->errnum != EXDEV || file_copy(root, driver->path, kept, err) < 0))
 		return -1;
 	memcpy(driver->path, kept, sizeof(kept));
 	return 0;
 }
 
-static bool is_there(const struct agent *agent, const char *path)
+static bool is_kept(const struct root *root, const struct driver *driver)
 {
 	struct stat st;
 
-	return path[0] && root_stat(&agent->root, path, &st);
+	return driver->path[0] && root_stat(root, driver->path, &st);
 }
 
 /* From here on the old driver may be gone at any moment: the state says so first. */
-static int begin_change(struct agent *agent, struct error *err)
+static int begin_change(const struct replace *replace, struct work *work,
+			struct error *err)
 {
-	const struct package *package = &agent->match.package;
-	struct state *state = &agent->state;
-	struct state_driver given_up = state->installing;
+	const struct root *root = &replace->ctx->root;
+	struct state *state = replace->state;
+	struct driver given_up = state->installing;
 
 	/* Taken up again, or on the way back: it is said already. */
-	if (agent->putting_back ||
-	    strcmp(state->installing.path, agent->package_path) == 0)
+	if (work->way_back || strcmp(state->installing.path, work->driver.path) == 0)
 		return 0;
 
-	state->installing = (struct state_driver){ .kind = package->kind,
-						   .open = agent->open_modules };
-	(void)text_copy(state->installing.version, sizeof(state->installing.version),
-			package->version);
-	(void)text_copy(state->installing.sha256, sizeof(state->installing.sha256),
-			package->sha256);
-	(void)text_copy(state->installing.path, sizeof(state->installing.path),
-			agent->package_path);
+	state->installing = work->driver;
 	state->installing_failed = false;
-
-	if (is_there(agent, state->driver.path) &&
-	    keep_package(agent, &state->driver, err) < 0)
+	if (is_kept(root, &state->driver) && keep_package(root, &state->driver, err) < 0)
 		return -1;
-	if (keep_package(agent, &state->installing, err) < 0)
+	if (keep_package(root, &state->installing, err) < 0)
 		return -1;
-	(void)text_copy(agent->package_path, sizeof(agent->package_path),
-			state->installing.path);
-	if (state_save(&agent->root, state, err) < 0)
+	work->driver = state->installing;
+	if (state_save(root, state, err) < 0)
 		return -1;
 	if (!given_up.path[0] || strcmp(given_up.path, state->installing.path) == 0 ||
 	    strcmp(given_up.path, state->driver.path) == 0)
 		return 0;
-	return root_unlink(&agent->root, given_up.path, err);
+	return root_unlink(root, given_up.path, err);
 }
 
 /*
  * The new driver is the driver. The state says so before the package that is no longer
  * needed goes: cut off in between, a file too many is left, never one too few.
  */
-static int end_change(struct agent *agent, struct error *err)
+static int end_change(const struct replace *replace, const struct work *work,
+		      struct error *err)
 {
-	struct state *state = &agent->state;
-	struct state_driver unneeded;
+	const struct context *ctx = replace->ctx;
+	struct state *state = replace->state;
+	struct driver unneeded;
 	bool changed = false;
 
-	if (agent->putting_back) {
+	if (work->way_back) {
 		unneeded = state->installing;
 	} else {
 		unneeded = state->driver;
 		state->driver = state->installing;
 	}
 	/* An image needs no way back: its guests have the repository. */
-	if (agent->offline) {
+	if (ctx->offline) {
 		unneeded = state->driver;
 		state->driver.path[0] = '\0';
 	}
 
-	state->installing = (struct state_driver){ .kind = PACKAGE_NONE };
+	state->installing = DRIVER_NONE;
 	state->installing_failed = false;
-	if (state_save(&agent->root, state, err) < 0)
+	if (state_save(&ctx->root, state, err) < 0)
 		return -1;
 	if (unneeded.path[0] && strcmp(unneeded.path, state->driver.path) != 0 &&
-	    root_unlink(&agent->root, unneeded.path, err) < 0)
+	    root_unlink(&ctx->root, unneeded.path, err) < 0)
 		return -1;
-	if (replace_tidy(agent, &changed, err) < 0)
+	if (tidy_sources(ctx, work, &changed, err) < 0)
 		return -1;
-	return fetch_prune(&agent->root, NULL, err);
+	return fetch_prune(&ctx->root, NULL, err);
 }
 
-static int change_by_run(struct agent *agent, struct error *err)
+static int change_by_run(const struct context *ctx, const struct work *work,
+			 struct error *err)
 {
+	const struct driver *driver = &work->driver;
 	bool changed = false;
 
-	if (install_userspace(&agent->runner, &agent->root, agent->tree, agent->log_path,
-			      agent->log_fd, err) < 0 ||
-	    replace_modules(agent, &changed, err) < 0)
+	if (install_userspace(ctx->runner, &ctx->root, work->tree, ctx->tools->log_path,
+			      ctx->tools->log_fd, err) < 0 ||
+	    put_modules(ctx, work, &changed, err) < 0)
 		return -1;
-	if (choose_dkms(agent))
+	if (work_by_dkms(work))
 		return 0;
-	return build_keep_sources(&agent->runner, &agent->root, agent->tree,
-				  agent->match.package.version, agent->open_modules, err);
+	return build_keep_sources(ctx->runner, &ctx->root, work->tree, driver->version,
+				  driver->open, err);
 }
 
-static int change(struct agent *agent, struct error *err)
+static int change(const struct replace *replace, struct work *work, struct error *err)
 {
+	const struct context *ctx = replace->ctx;
+	const struct driver *driver = &work->driver;
 	bool changed = false;
 
-	if (begin_change(agent, err) < 0 ||
-	    install_blacklist(&agent->runner, &agent->root, agent->log_fd, &changed,
+	if (begin_change(replace, work, err) < 0 ||
+	    install_blacklist(ctx->runner, &ctx->root, ctx->tools->log_fd, &changed,
 			      err) < 0)
 		return -1;
-	if (agent->match.package.kind == PACKAGE_RUN
-		    ? change_by_run(agent, err) < 0
-		    : install_package(&agent->runner, &agent->root,
-				      agent->match.package.kind, agent->package_path,
-				      agent->log_fd, err) < 0)
+	if (driver->kind == PACKAGE_RUN
+		    ? change_by_run(ctx, work, err) < 0
+		    : install_package(ctx->runner, &ctx->root, driver->kind, driver->path,
+				      ctx->tools->log_fd, err) < 0)
 		return -1;
-	if (install_gridd_unit(&agent->root, &changed, err) < 0)
+	if (install_gridd_unit(&ctx->root, &changed, err) < 0)
 		return -1;
-	agent->units_changed = true;
-	return replace_load(agent, &changed, err);
+	replace->lease->units_changed = true;
+	return load_and_prove(replace, work, &changed, err);
 }
 
-/* The old driver again, from its own package, with its own modules. */
-static int put_back(struct agent *agent, struct error *err)
+/* The driver before again, from its own package, with its own modules. */
+static int put_back(const struct replace *replace, struct work *back, struct error *err)
 {
-	const struct state_driver *old = &agent->state.driver;
+	const struct context *ctx = replace->ctx;
 	struct outcome ignored = { .step = "build" };
 
-	agent->putting_back = true;
-	agent->match.package = (struct package){ .kind = old->kind };
-	(void)text_copy(agent->match.package.version,
-			sizeof(agent->match.package.version), old->version);
-	(void)text_copy(agent->package_path, sizeof(agent->package_path), old->path);
-	agent->open_modules = old->open;
-	memset(agent->target_done, 0, sizeof(agent->target_done));
-	memset(agent->built, 0, sizeof(agent->built));
-
-	if (old->kind == PACKAGE_RUN &&
-	    (modules_unpack(agent, err) < 0 || modules_build(agent, &ignored, err) < 0))
+	if (back->driver.kind == PACKAGE_RUN &&
+	    (modules_unpack(ctx, back, err) < 0 ||
+	     modules_build(ctx, replace->state, replace->repository, back, &ignored,
+			   err) < 0))
 		return -1;
-	if (change(agent, err) < 0)
+	if (change(replace, back, err) < 0)
 		return -1;
-	return end_change(agent, err);
+	return end_change(replace, back, err);
 }
 
 /* What is only missing may come: room, headers, a network. */
@@ -277,62 +284,161 @@ static bool is_final(enum error_code code)
 	       code == ERROR_DRIVER;
 }
 
-void replace_abandon(struct agent *agent, const struct error *error)
+static void forget_dkms(const struct replace *replace, const struct work *work)
 {
-	struct state *state = &agent->state;
+	const struct context *ctx = replace->ctx;
+	const char *works = replace->state->driver.version;
+	struct error ignored = ERROR_INIT;
+	bool changed = false;
+
+	if (work_by_dkms(work) && strcmp(work->driver.version, works) != 0 &&
+	    remove_dkms(ctx->runner, &ctx->root, works, ctx->tools->log_fd, &changed,
+			&ignored) < 0)
+		warn(&ignored);
+}
+
+void replace_abandon(const struct replace *replace, const struct work *work,
+		     const struct error *error)
+{
+	struct state *state = replace->state;
 	struct error err = ERROR_INIT;
 
-	if (error->interrupted || !is_final(error->code))
+	if (error->interrupted)
 		return;
-	if (agent->putting_back)
+	forget_dkms(replace, work);
+	if (!is_final(error->code))
+		return;
+	if (work->way_back)
 		state->driver.path[0] = '\0'; /* the file stays, for --driver */
-	else if (agent->package_path[0] &&
-		 strcmp(agent->package_path, state->installing.path) == 0)
+	else if (work->driver.path[0] &&
+		 strcmp(work->driver.path, state->installing.path) == 0)
 		state->installing_failed = true;
 	else
 		return;
-	if (state_save(&agent->root, state, &err) < 0)
-		log_line(LOG_LEVEL_WARNING, "warning: %s", err.text);
+	if (state_save(&replace->ctx->root, state, &err) < 0)
+		warn(&err);
 }
 
 /* The change failed: the state remembers, and where an old driver is kept it comes back
  * now. */
-static int give_up(struct agent *agent, struct error *err)
+static int give_up(const struct replace *replace, struct work *work, struct error *err)
 {
+	const struct root *root = &replace->ctx->root;
+	struct state *state = replace->state;
 	struct error second = ERROR_INIT;
-	char version[VERSION_MAX];
+	struct work back;
 
 	if (err->interrupted)
 		return -1;
 	if (err->code == ERROR_REBOOT) {
 		/* It is whole; what is missing is the load that a reboot brings. */
-		(void)end_change(agent, &second);
+		if (end_change(replace, work, &second) < 0)
+			warn(&second);
+		return -1;
+	}
+	if (work->way_back) {
+		replace_abandon(replace, work, err);
 		return -1;
 	}
 
-	if (agent->putting_back) {
-		replace_abandon(agent, err);
-		return -1;
-	}
-	agent->state.installing_failed = true;
-	if (state_save(&agent->root, &agent->state, &second) < 0 ||
-	    !is_there(agent, agent->state.driver.path))
+	state->installing_failed = true;
+	if (state_save(root, state, &second) < 0 || !is_kept(root, &state->driver))
 		return -1;
 
-	(void)text_copy(version, sizeof(version), agent->state.driver.version);
+	work_back(work, &state->driver, &back);
 	log_line(LOG_LEVEL_WARNING, "warning: install: %s; putting driver %s back",
-		 err->text, version);
-	if (put_back(agent, &second) < 0)
+		 err->text, back.driver.version);
+	if (put_back(replace, &back, &second) < 0)
 		return error_hint(err,
 				  "driver %s could not be put back either (%s); run "
 				  "again to try once more",
-				  version, second.text);
-	return error_hint(err, "driver %s was put back and works", version);
+				  back.driver.version, second.text);
+	return error_hint(err, "driver %s was put back and works", back.driver.version);
 }
 
-int replace_driver(struct agent *agent, struct error *err)
+/* A .run over a driver of the package manager's would leave two halves. */
+static int refuse_packaged(const struct replace *replace, const struct work *work,
+			   struct error *err)
 {
-	if (change(agent, err) < 0)
-		return give_up(agent, err);
-	return end_change(agent, err);
+	bool packaged;
+
+	if (replace->state->driver.kind != PACKAGE_NONE ||
+	    work->driver.kind != PACKAGE_RUN)
+		return 0;
+	if (detect_driver_packaged(replace->ctx->runner, &replace->ctx->root, &packaged,
+				   err) < 0)
+		return -1;
+	if (!packaged)
+		return 0;
+	(void)error_set(err, ERROR_INSTALL,
+			"a driver that the package manager installed is in the way");
+	return error_hint(err, "remove its package, then run again");
+}
+
+static int replace_whole(const struct replace *replace, struct work *work,
+			 struct outcome *outcome, struct error *err)
+{
+	const struct context *ctx = replace->ctx;
+	struct stat st;
+
+	if (refuse_packaged(replace, work, err) < 0)
+		return -1;
+	if (root_stat(&ctx->root, work->driver.path, &st) &&
+	    install_check_room(&ctx->root, ROOM_FACTOR * (uint64_t)st.st_size, err) < 0)
+		return -1;
+	if (context_log(ctx, err) < 0)
+		return -1;
+	if (change(replace, work, err) < 0)
+		return give_up(replace, work, err);
+	if (end_change(replace, work, err) < 0)
+		return -1;
+
+	outcome->kind = OUTCOME_CHANGED;
+	(void)text_format(outcome->detail, sizeof(outcome->detail), "driver %s%s",
+			  work->driver.version,
+			  ctx->offline ? "" : " is loaded and answers");
+	return 0;
+}
+
+/* The driver stays: new kernels' modules, the unit, and it is loaded. */
+static int complete_installed(const struct replace *replace, const struct work *work,
+			      struct outcome *outcome, struct error *err)
+{
+	const struct context *ctx = replace->ctx;
+	bool modules = false, unit = false, loaded = false;
+
+	if (put_modules(ctx, work, &modules, err) < 0)
+		return -1;
+	if (work->guest->installed.grid && install_gridd_unit(&ctx->root, &unit, err) < 0)
+		return -1;
+	replace->lease->units_changed = unit;
+	if (load_and_prove(replace, work, &loaded, err) < 0 ||
+	    tidy_sources(ctx, work, &modules, err) < 0)
+		return -1;
+
+	/* What was compiled is in place now. */
+	if (modules && fetch_prune(&ctx->root, NULL, err) < 0)
+		return -1;
+	outcome->kind = modules || unit || loaded ? OUTCOME_CHANGED : OUTCOME_UNCHANGED;
+	(void)text_format(outcome->detail, sizeof(outcome->detail), "driver %s%s",
+			  work->driver.version,
+			  ctx->offline ? " is in place" : " is loaded");
+	return 0;
+}
+
+int replace_driver(const struct replace *replace, struct work *work,
+		   struct outcome *outcome, struct error *err)
+{
+	const struct context *ctx = replace->ctx;
+	int result;
+
+	/* The monitor lets go of the driver's library meanwhile. */
+	if (!ctx->offline)
+		announce_change(&ctx->root, true);
+	result = work_keeps_installed(work)
+			 ? complete_installed(replace, work, outcome, err)
+			 : replace_whole(replace, work, outcome, err);
+	if (!ctx->offline)
+		announce_change(&ctx->root, false);
+	return result;
 }

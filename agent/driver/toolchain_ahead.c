@@ -4,42 +4,56 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "driver/choose.h"
-#include "driver/modules.h"
 #include "driver/modules_prebuilt.h"
+#include "driver/signing.h"
 #include "steps/toolchain.h"
 
-/* In the child: what it changes of the agent stays there. */
-static int work(void *context, struct error *err)
-{
-	struct agent *agent = context;
-	struct toolchain_system system = { .root = &agent->root,
-					   .os = &agent->os,
-					   .runner = &agent->runner,
-					   .dkms = choose_dkms(agent),
-					   .log_fd = agent->log_fd };
+/* What the child works on. */
+struct ahead {
+	const struct context *ctx;
+	const struct repository *repository;
+	struct work *work;
+};
 
-	for (size_t i = 0; i < agent->target_count; i++) {
+static bool needs_compiler(const struct ahead *ahead, const struct target *target)
+{
+	return !target->done &&
+	       !modules_prebuilt_listed(ahead->ctx, ahead->repository, ahead->work,
+					target->kernel.release);
+}
+
+/* In the child: what it changes of the work stays there. */
+static int install_toolchains(void *context, struct error *err)
+{
+	struct ahead *ahead = context;
+	const struct context *ctx = ahead->ctx;
+	struct toolchain_system system = { .root = &ctx->root,
+					   .os = &ahead->work->guest->os,
+					   .runner = ctx->runner,
+					   .dkms = work_by_dkms(ahead->work),
+					   .log_fd = ctx->tools->log_fd };
+
+	for (size_t i = 0; i < ahead->work->target_count; i++) {
+		struct target *target = &ahead->work->targets[i];
 		struct toolchain toolchain;
 
-		if (!agent->target_done[i] &&
-		    !modules_prebuilt_listed(agent, agent->targets[i].release) &&
-		    toolchain_install(&system, &agent->targets[i], &toolchain, err) < 0)
+		if (needs_compiler(ahead, target) &&
+		    toolchain_install(&system, &target->kernel, &toolchain, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 /* Whether something is missing for a kernel; then `ret_toolchain` says what. */
-static bool is_missing(const struct agent *agent, struct toolchain *ret_toolchain)
+static bool is_missing(const struct ahead *ahead, struct toolchain *ret_toolchain)
 {
+	const struct work *work = ahead->work;
 	struct error ignored = ERROR_INIT;
 
-	for (size_t i = 0; i < agent->target_count; i++) {
-		if (!agent->target_done[i] &&
-		    !modules_prebuilt_listed(agent, agent->targets[i].release) &&
-		    toolchain_find(&agent->root, &agent->targets[i], choose_dkms(agent),
-				   ret_toolchain, &ignored) == 0 &&
+	for (size_t i = 0; i < work->target_count; i++) {
+		if (needs_compiler(ahead, &work->targets[i]) &&
+		    toolchain_find(&ahead->ctx->root, &work->targets[i].kernel,
+				   work_by_dkms(work), ret_toolchain, &ignored) == 0 &&
 		    ret_toolchain->missing[0])
 			return true;
 	}
@@ -47,27 +61,30 @@ static bool is_missing(const struct agent *agent, struct toolchain *ret_toolchai
 }
 
 /* Nothing that a later step would refuse to begin with. */
-static bool is_wanted(struct agent *agent)
+static bool is_wanted(const struct context *ctx, struct work *work)
 {
 	struct error ignored = ERROR_INIT;
 
-	return !(agent->job & AGENT_FETCH) && agent->match.rule != MATCH_INSTALLED &&
-	       !agent->package_path[0] &&
-	       strcmp(agent->settings.driver.prerequisites, "install") == 0 &&
-	       strcmp(agent->settings.driver.prebuilt, "only") != 0 &&
-	       modules_check_secure_boot(agent, &ignored) == 0 &&
-	       choose_look_at_targets(agent, agent->match.package.version, &ignored) == 0;
+	return !(ctx->job & JOB_APART) && !work_keeps_installed(work) &&
+	       !work->driver.path[0] &&
+	       strcmp(ctx->settings.driver.prerequisites, "install") == 0 &&
+	       strcmp(ctx->settings.driver.prebuilt, "only") != 0 &&
+	       signing_check(ctx, &ignored) == 0 &&
+	       work_look_at_targets(ctx, &work->guest->installed, work->driver.version,
+				    work, &ignored) == 0;
 }
 
-void toolchain_ahead_begin(struct agent *agent)
+void toolchain_ahead_begin(const struct context *ctx, const struct repository *repository,
+			   struct work *work)
 {
+	struct ahead ahead = { ctx, repository, work };
 	struct error err = ERROR_INIT;
 	struct toolchain toolchain;
 
-	if (!is_wanted(agent) || !is_missing(agent, &toolchain))
+	if (!is_wanted(ctx, work) || !is_missing(&ahead, &toolchain))
 		return;
-	if (agent_need_log(agent, &err) < 0 ||
-	    beside_start(&agent->preparing, work, agent, &err) < 0) {
+	if (context_log(ctx, &err) < 0 ||
+	    beside_start(&work->ahead, install_toolchains, &ahead, &err) < 0) {
 		log_line(LOG_LEVEL_DEBUG, "preparing the build: %s", err.text);
 		return;
 	}
@@ -75,7 +92,7 @@ void toolchain_ahead_begin(struct agent *agent)
 		 toolchain.missing);
 }
 
-int toolchain_ahead_end(struct agent *agent, struct error *err)
+int toolchain_ahead_end(const struct context *ctx, struct work *work, struct error *err)
 {
-	return beside_wait(&agent->preparing, agent->runner.cancel_fd, err);
+	return beside_wait(&work->ahead, ctx->runner->cancel_fd, err);
 }

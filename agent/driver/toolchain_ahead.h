@@ -6,13 +6,19 @@
  * unpacked. Both take long, and neither needs the other.
  */
 
-#include "commands/agent.h"
+#include "driver/work.h"
+#include "model/repository.h"
 
 /*
  * Starts it where a build is to come and something is missing for it that may be
  * installed. What cannot be started now is done by the build itself.
  */
-void toolchain_ahead_begin(struct agent *agent);
+void toolchain_ahead_begin(const struct context *ctx, const struct repository *repository,
+			   struct work *work);
 
-/* Waits for it: its error is the build's. Nothing under way: 0. */
-must_check int toolchain_ahead_end(struct agent *agent, struct error *err);
+/*
+ * Waits for it: its error is the build's. Nothing under way: 0. Whoever began it ends it,
+ * too, after a step has failed: a package manager is not left behind or cut off.
+ */
+must_check int toolchain_ahead_end(const struct context *ctx, struct work *work,
+				   struct error *err);

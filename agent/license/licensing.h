@@ -5,42 +5,32 @@
  * The steps that bring the license: configure, token, gridd, license.
  */
 
-#include "commands/agent.h"
+#include "core/guest.h"
+#include "core/lease.h"
 #include "model/outcome.h"
+#include "steps/metadata.h"
 
-must_check int licensing_configure(struct agent *agent, struct outcome *outcome,
+/* gridd.conf as the settings want it. */
+must_check int licensing_configure(const struct context *ctx, struct outcome *outcome,
 				   struct error *err);
 
 /*
- * Of the tokens, the first counts: FILE of the command line, metadata,
- * license.token_file, the installed one. None at all is ERROR_TOKEN only where some GPU
- * needs a license.
+ * The token that counts (license/which_token.h) to its place. None at all is ERROR_TOKEN
+ * only where some GPU needs a license.
  */
-must_check int licensing_token(struct agent *agent, struct outcome *outcome,
-			       struct error *err);
+must_check int licensing_token(const struct context *ctx, const struct guest *guest,
+			       const struct metadata *metadata, const struct lease *lease,
+			       struct outcome *outcome, struct error *err);
 
 /* Restarts nvidia-gridd when what it reads is younger than its last start. */
-must_check int licensing_gridd(struct agent *agent, struct outcome *outcome,
+must_check int licensing_gridd(const struct context *ctx, const struct guest *guest,
+			       struct lease *lease, struct outcome *outcome,
 			       struct error *err);
-
-/* Waits until every vGPU is licensed; ERROR_UNLICENSED with the daemon's own reason. */
-must_check int licensing_license(struct agent *agent, struct outcome *outcome,
-				 struct error *err);
-
-/* Whether some GPU on the PCI bus will need a license. Offline: yes, the guests will. */
-bool licensing_is_needed(const struct agent *agent);
-
-/* The token that counts: a descriptor, -1 for none; `ret_source` says whose it is. */
-must_check int licensing_open_token(struct agent *agent, int *ret_fd, size_t *ret_count,
-				    const char **ret_source, struct error *err);
 
 /*
- * The command `token check`: the contract's object, of the token that counts. ERROR_TOKEN
- * for anything suspect, with the object all the same.
+ * Waits up to license.wait until every GPU that needs one has a license; ERROR_UNLICENSED
+ * with the daemon's own reason. A new token that does not license is taken back.
  */
-must_check int licensing_check(struct agent *agent, struct json **ret_report,
-			       struct error *err);
-
-/* The same answer for a file that is not there. */
-must_check int licensing_check_missing(const char *path, struct json **ret_report,
-				       struct error *err);
+must_check int licensing_license(const struct context *ctx, const struct guest *guest,
+				 struct lease *lease, struct outcome *outcome,
+				 struct error *err);

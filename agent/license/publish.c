@@ -12,43 +12,52 @@
 
 #define SMI_TIMEOUT_S 30
 
-static int publish(struct agent *agent, struct error *err)
+int publish_status(const struct context *ctx, size_t gpus,
+		   const struct license_report *report, struct reason_memory *memory,
+		   struct json **ret_status, bool *ret_licensed)
 {
-	int type = agent->settings.license.feature_type;
-	const struct license_report *report = &agent->license;
-	bool licensed = report->count > 0 && report->count >= agent->gpus.count &&
-			license_all_held(report, type);
+	int type = ctx->settings.license.feature_type;
 	struct license_reason reason = { 0 };
-	cleanup_json struct json *status = NULL;
 
+	*ret_licensed = report && license_is_complete(report, gpus, type);
 	/* Of a driver that is silent nothing of the license is known. */
-	if (!licensed && report->count > 0)
-		reason_find(agent, NULL, &reason);
-	status = license_report_json(report->count ? report : NULL, type,
-				     reason.code ? &reason : NULL, clock_now());
-	if (!status)
+	if (!*ret_licensed && report)
+		reason_find(ctx, report, memory, &reason);
+	*ret_status = license_report_json(report, type, reason.code ? &reason : NULL,
+					  clock_now());
+	return *ret_status ? 0 : -1;
+}
+
+static int announce(const struct context *ctx, size_t gpus,
+		    const struct license_report *report, struct error *err)
+{
+	cleanup_json struct json *status = NULL;
+	bool licensed;
+
+	if (publish_status(ctx, gpus, report->count ? report : NULL, NULL, &status,
+			   &licensed) < 0)
 		return error_set_errno(err, ENOMEM, "reporting the status");
-	return announce_license(&agent->runner, &agent->root, status, licensed,
+	return announce_license(ctx->runner, &ctx->root, status, licensed,
 				licensed && gridd_is_active(ANNOUNCE_TARGET), err);
 }
 
-void publish_license(struct agent *agent)
+void publish_license(const struct context *ctx, size_t gpus,
+		     struct license_report *report)
 {
 	struct error err = ERROR_INIT;
 
-	if (agent->offline || agent->gpus.count == 0)
+	if (ctx->offline || gpus == 0)
 		return;
-	if (agent->license.count == 0) {
-		if (!announce_is_licensed(&agent->root))
+	if (report->count == 0) {
+		if (!announce_is_licensed(&ctx->root))
 			return;
 		/* Fails: then there is no license that could be shown. */
-		if (poll_smi(&agent->runner, &agent->root, SMI_TIMEOUT_S, &agent->license,
-			     &err) < 0)
-			agent->license.count = 0;
+		if (poll_smi(ctx->runner, &ctx->root, SMI_TIMEOUT_S, report, &err) < 0)
+			report->count = 0;
 	}
 
 	err = ERROR_INIT;
-	if (publish(agent, &err) < 0)
+	if (announce(ctx, gpus, report, &err) < 0)
 		log_line(LOG_LEVEL_WARNING, "warning: telling of the license: %s",
 			 err.text);
 }

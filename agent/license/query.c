@@ -14,24 +14,24 @@
  * driver: only another process finds the new one. One that killed its process is left
  * alone for a while, where there is another to ask.
  */
-static int ask_nvml(struct query *look, bool only, int cancel_fd,
+static int ask_nvml(struct query *query, bool only, int cancel_fd,
 		    struct license_report *ret_report, bool *ret_exact, struct error *err)
 {
-	if (!only && clock_monotonic() < look->nvml_after)
+	if (!only && clock_monotonic() < query->nvml_after)
 		return error_set(err, ERROR_DRIVER, "NVML's process has ended lately");
-	if (!nvml_child_is_up(&look->nvml) &&
-	    nvml_child_start(look->library, &look->nvml, err) < 0)
+	if (!nvml_child_is_up(&query->nvml) &&
+	    nvml_child_start(query->library, &query->nvml, err) < 0)
 		return -1;
-	if (nvml_child_ask(&look->nvml, TIMEOUT_S, cancel_fd, ret_report, ret_exact,
+	if (nvml_child_ask(&query->nvml, TIMEOUT_S, cancel_fd, ret_report, ret_exact,
 			   err) == 0)
 		return 0;
-	if (!nvml_child_is_up(&look->nvml))
-		look->nvml_after = clock_monotonic() + NVML_AGAIN_S;
-	nvml_child_end(&look->nvml);
+	if (!nvml_child_is_up(&query->nvml))
+		query->nvml_after = clock_monotonic() + NVML_AGAIN_S;
+	nvml_child_end(&query->nvml);
 	return -1;
 }
 
-int query_license(struct query *look, const char *backend, struct runner *runner,
+int query_license(struct query *query, const char *backend, struct runner *runner,
 		  const struct root *root, struct license_report *ret_report,
 		  struct error *err)
 {
@@ -39,12 +39,12 @@ int query_license(struct query *look, const char *backend, struct runner *runner
 	struct error why = ERROR_INIT;
 	bool exact = false;
 
-	if (only || (look->stays && strcmp(backend, "auto") == 0)) {
-		int result =
-			ask_nvml(look, only, runner->cancel_fd, ret_report, &exact, &why);
+	if (only || (query->stays && strcmp(backend, "auto") == 0)) {
+		int result = ask_nvml(query, only, runner->cancel_fd, ret_report, &exact,
+				      &why);
 
 		if (result == 0 && (exact || only)) {
-			look->by_nvml++;
+			query->by_nvml++;
 			return 0;
 		}
 		if (only || why.interrupted) {
@@ -55,11 +55,11 @@ int query_license(struct query *look, const char *backend, struct runner *runner
 
 	if (poll_smi(runner, root, TIMEOUT_S, ret_report, err) < 0)
 		return -1;
-	look->by_smi++;
+	query->by_smi++;
 	return 0;
 }
 
-void query_close(struct query *look)
+void query_close(struct query *query)
 {
-	nvml_child_end(&look->nvml);
+	nvml_child_end(&query->nvml);
 }

@@ -25,9 +25,9 @@ struct query {
  * ERROR_DRIVER where the driver gives no answer. `backend` is auto, nvml or nvidia-smi;
  * auto asks nvidia-smi on any doubt of NVML's answer, nvml takes it as it is.
  */
-must_check int query_license(struct query *look, const char *backend,
+must_check int query_license(struct query *query, const char *backend,
 			     struct runner *runner, const struct root *root,
 			     struct license_report *ret_report, struct error *err);
 
 /* Lets go of NVML, which keeps the driver's modules in use. The next look opens it. */
-void query_close(struct query *look);
+void query_close(struct query *query);

@@ -14,14 +14,10 @@
 #include "core/journal.h"
 #include "model/event.h"
 #include "steps/announce.h"
-#include "steps/gridd.h"
 #include "steps/metadata.h"
-#include "steps/poll.h"
 #include "steps/token.h"
 
 #define METADATA_TIMEOUT_S 5
-#define GRIDD_TIMEOUT_S 90
-#define SMI_TIMEOUT_S 30
 
 /* A token's text in our memory. */
 struct text {
@@ -42,10 +38,10 @@ static void text_done(struct text *text)
 	wipe(&text->at, text->size);
 }
 
-void token_watch_done(struct token_watch *rotation)
+void token_watch_done(struct token_watch *watch)
 {
-	wipe(&rotation->metadata, rotation->metadata_size);
-	wipe(&rotation->asked, rotation->asked_size);
+	wipe(&watch->metadata, watch->metadata_size);
+	wipe(&watch->asked, watch->asked_size);
 }
 
 static bool is_same(const struct text *a, const char *b, size_t size)
@@ -54,10 +50,10 @@ static bool is_same(const struct text *a, const char *b, size_t size)
 }
 
 /* Only the service: the drive is a snapshot of the first boot. None is no error. */
-static int ask_metadata(struct token_watch *rotation, struct agent *agent,
+static int ask_metadata(struct token_watch *watch, const struct context *ctx,
 			struct error *err)
 {
-	struct settings_metadata settings = agent->settings.metadata;
+	struct settings_metadata settings = ctx->settings.metadata;
 	cleanup(metadata_done) struct metadata metadata = METADATA_INIT;
 	struct error why = ERROR_INIT;
 
@@ -66,70 +62,63 @@ static int ask_metadata(struct token_watch *rotation, struct agent *agent,
 	settings.config_drive = false;
 	if (settings.timeout > METADATA_TIMEOUT_S)
 		settings.timeout = METADATA_TIMEOUT_S;
-	if (metadata_read(&settings, &agent->root, &agent->runner, &agent->channel,
-			  &metadata, &why) < 0) {
+	if (metadata_read(&settings, &ctx->root, ctx->runner, ctx->channel, &metadata,
+			  &why) < 0) {
 		if (why.interrupted)
 			*err = why;
 		return why.interrupted ? -1 : 0;
 	}
 	if (!metadata.token)
 		return 0;
-	wipe(&rotation->metadata, rotation->metadata_size);
-	rotation->metadata = take_ptr(metadata.token);
-	rotation->metadata_size = metadata.token_size;
+	wipe(&watch->metadata, watch->metadata_size);
+	watch->metadata = take_ptr(metadata.token);
+	watch->metadata_size = metadata.token_size;
 	return 0;
-}
-
-static const struct root *root_of_file(const struct agent *agent)
-{
-	return settings_is_callers(&agent->settings, "license.token_file")
-		       ? &agent->caller
-		       : &agent->root;
 }
 
 /* The first of the sources that has one; nothing where none has, or we may not read it.
  */
-static void read_wanted(const struct token_watch *rotation, const struct agent *agent,
+static void read_wanted(const struct token_watch *watch, const struct context *ctx,
 			struct text *ret_text, bool *ret_denied)
 {
-	const char *path = agent->settings.license.token_file;
+	const char *path = ctx->settings.license.token_file;
 	struct error err = ERROR_INIT;
 
 	*ret_denied = false;
 
-	if (rotation->metadata) {
-		ret_text->at = strndup(rotation->metadata, rotation->metadata_size);
-		ret_text->size = ret_text->at ? rotation->metadata_size : 0;
+	if (watch->metadata) {
+		ret_text->at = strndup(watch->metadata, watch->metadata_size);
+		ret_text->size = ret_text->at ? watch->metadata_size : 0;
 		return;
 	}
-	if (path[0] && file_read(root_of_file(agent), path, TOKEN_SIZE_MAX, &ret_text->at,
-				 &ret_text->size, &err) < 0) {
+	if (path[0] &&
+	    file_read(context_root_of(ctx, "license.token_file"), path, TOKEN_SIZE_MAX,
+		      &ret_text->at, &ret_text->size, &err) < 0) {
 		*ret_text = (struct text){ .at = NULL };
 		*ret_denied = err.errnum == EACCES || err.errnum == EPERM;
 	}
 }
 
-static bool read_installed(const struct agent *agent, struct text *ret_text)
+static bool read_installed(const struct context *ctx, struct text *ret_text)
 {
 	struct error ignored = ERROR_INIT;
 	cleanup_fd int fd = -1;
 	size_t count;
 
-	return token_open_installed(&agent->root, &fd, &count, &ignored) == 0 &&
-	       fd >= 0 &&
+	return token_open_installed(&ctx->root, &fd, &count, &ignored) == 0 && fd >= 0 &&
 	       file_read_fd(fd, TOKEN_SIZE_MAX, &ret_text->at, &ret_text->size,
 			    &ignored) == 0;
 }
 
 /* A .path unit waits for this file, which the root unit removes before it looks. */
-static bool wake_root(const struct agent *agent)
+static bool wake_root(const struct context *ctx)
 {
 	struct error err = ERROR_INIT;
 	char time[CLOCK_TEXT_SIZE];
 
 	(void)clock_text(clock_now(), time, sizeof(time));
-	if (root_mkdir(&agent->root, ANNOUNCE_DIR, 0755, &err) < 0 ||
-	    file_write_atomic(&agent->root, ANNOUNCE_ROTATE, time, strlen(time), 0644,
+	if (root_mkdir(&ctx->root, ANNOUNCE_DIR, 0755, &err) < 0 ||
+	    file_write_atomic(&ctx->root, ANNOUNCE_ROTATE, time, strlen(time), 0644,
 			      &err) < 0) {
 		log_line(LOG_LEVEL_WARNING, "warning: asking for the new token: %s",
 			 err.text);
@@ -148,46 +137,47 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 }
 
 /* A token_file for root alone: that it has changed can be seen all the same. */
-static void ask_for_changed(struct token_watch *rotation, const struct agent *agent)
+static void ask_for_changed(struct token_watch *watch, const struct context *ctx)
 {
 	struct stat now;
 
-	if (!root_stat(root_of_file(agent), agent->settings.license.token_file, &now))
+	if (!root_stat(context_root_of(ctx, "license.token_file"),
+		       ctx->settings.license.token_file, &now))
 		return;
-	if (rotation->file_known && is_same_file(&now, &rotation->file))
+	if (watch->file_known && is_same_file(&now, &watch->file))
 		return;
-	if (rotation->file_known && !wake_root(agent))
+	if (watch->file_known && !wake_root(ctx))
 		return;
-	rotation->file = now;
-	rotation->file_known = true;
+	watch->file = now;
+	watch->file_known = true;
 }
 
-static void ask_for_new(struct token_watch *rotation, const struct agent *agent)
+static void ask_for_new(struct token_watch *watch, const struct context *ctx)
 {
 	cleanup(text_done) struct text wanted = { .at = NULL };
 	cleanup(text_done) struct text installed = { .at = NULL };
-	bool readable = read_installed(agent, &installed);
-	bool first = !rotation->known, denied;
+	bool readable = read_installed(ctx, &installed);
+	bool first = !watch->known, denied;
 
-	read_wanted(rotation, agent, &wanted, &denied);
+	read_wanted(watch, ctx, &wanted, &denied);
 	if (denied)
-		ask_for_changed(rotation, agent);
+		ask_for_changed(watch, ctx);
 	if (!wanted.at || wanted.size == 0)
 		return;
-	rotation->known = true;
+	watch->known = true;
 	if ((readable && is_same(&installed, wanted.at, wanted.size)) ||
-	    is_same(&wanted, rotation->asked, rotation->asked_size))
+	    is_same(&wanted, watch->asked, watch->asked_size))
 		return;
 
 	/* Where we may not read the installed one, only a change tells anything. */
-	if ((readable || !first) && !wake_root(agent))
+	if ((readable || !first) && !wake_root(ctx))
 		return;
-	wipe(&rotation->asked, rotation->asked_size);
-	rotation->asked = take_ptr(wanted.at);
-	rotation->asked_size = wanted.size;
+	wipe(&watch->asked, watch->asked_size);
+	watch->asked = take_ptr(wanted.at);
+	watch->asked_size = wanted.size;
 }
 
-static int read_expiry(struct token_watch *rotation, const struct agent *agent,
+static int read_expiry(struct token_watch *watch, const struct context *ctx,
 		       struct error *err)
 {
 	cleanup_json struct json *check = NULL;
@@ -196,128 +186,46 @@ static int read_expiry(struct token_watch *rotation, const struct agent *agent,
 	const char *expires;
 	size_t count;
 
-	rotation->expires = 0;
-	rotation->stage = 0;
-	if (token_open_installed(&agent->root, &fd, &count, &why) < 0 || fd < 0)
+	watch->expires = 0;
+	watch->stage = 0;
+	if (token_open_installed(&ctx->root, &fd, &count, &why) < 0 || fd < 0)
 		return 0;
-	if (token_check(fd, &agent->channel, &check, &why) < 0) {
+	if (token_check(fd, ctx->channel, &check, &why) < 0) {
 		if (why.interrupted)
 			*err = why;
 		return why.interrupted ? -1 : 0;
 	}
 	expires = json_get_string(check, "expires");
-	if (expires && !clock_read(expires, &rotation->expires))
-		rotation->expires = 0;
+	if (expires && !clock_read(expires, &watch->expires))
+		watch->expires = 0;
 	return 0;
 }
 
-static void tell_expiry(struct token_watch *rotation)
+static void tell_expiry(struct token_watch *watch)
 {
 	unsigned stage;
 	char text[160], when[CLOCK_TEXT_SIZE];
 
-	if (rotation->expires == 0)
+	if (watch->expires == 0)
 		return;
-	stage = event_token_stage(rotation->expires - clock_now());
-	if (stage <= rotation->stage)
+	stage = event_token_stage(watch->expires - clock_now());
+	if (stage <= watch->stage)
 		return;
-	rotation->stage = stage;
+	watch->stage = stage;
 	(void)text_format(text, sizeof(text), "the client configuration token %s %s",
 			  stage == 4 ? "has expired at" : "expires at",
-			  clock_text(rotation->expires, when, sizeof(when)));
+			  clock_text(watch->expires, when, sizeof(when)));
 	journal_event(JOURNAL_TOKEN_EXPIRING, stage >= 3 ? LOG_ERR : LOG_WARNING, text);
 }
 
-int token_watch_look(struct token_watch *rotation, struct agent *agent, bool metadata,
+int token_watch_look(struct token_watch *watch, const struct context *ctx, bool metadata,
 		     struct error *err)
 {
-	if (metadata && ask_metadata(rotation, agent, err) < 0)
+	if (metadata && ask_metadata(watch, ctx, err) < 0)
 		return -1;
-	if (!metadata && read_expiry(rotation, agent, err) < 0)
+	if (!metadata && read_expiry(watch, ctx, err) < 0)
 		return -1;
-	tell_expiry(rotation);
-	ask_for_new(rotation, agent);
+	tell_expiry(watch);
+	ask_for_new(watch, ctx);
 	return 0;
-}
-
-int token_trial_begin(struct agent *agent, int fd, struct error *err)
-{
-	cleanup_free struct license_report *report = calloc(1, sizeof(*report));
-	cleanup_fd int old = -1;
-	struct error why = ERROR_INIT;
-	size_t count;
-
-	if (!report)
-		return error_set_errno(err, ENOMEM, "keeping the token");
-	if (agent->offline || agent->job != AGENT_RUN ||
-	    token_open_installed(&agent->root, &old, &count, &why) < 0 || old < 0 ||
-	    token_same(fd, old))
-		return 0;
-	if (poll_smi(&agent->runner, &agent->root, SMI_TIMEOUT_S, report, &why) < 0 ||
-	    !license_all_held(report, agent->settings.license.feature_type)) {
-		if (why.interrupted)
-			*err = why;
-		return why.interrupted ? -1 : 0;
-	}
-	return token_keep_licensed(&agent->root, err);
-}
-
-bool token_trial_refuses(const struct agent *agent, int fd)
-{
-	struct error ignored = ERROR_INIT;
-	cleanup_fd int old = -1;
-	size_t count;
-
-	return !agent->offline && agent->job == AGENT_RUN &&
-	       token_is_rejected(&agent->root, fd) &&
-	       token_open_installed(&agent->root, &old, &count, &ignored) == 0 &&
-	       old >= 0 && !token_same(fd, old);
-}
-
-static int put_back(struct agent *agent, int old, int rejected, struct error *err)
-{
-	struct poll_wait wait = {
-		.wait_s = (unsigned)agent->settings.license.wait,
-		.feature_type = agent->settings.license.feature_type,
-		.expected = agent->gpus.count,
-	};
-	bool changed;
-
-	if ((rejected >= 0 && token_reject(&agent->root, rejected, err) < 0) ||
-	    token_install(old, (unsigned)agent->settings.license.token_mode, &agent->root,
-			  &changed, err) < 0 ||
-	    gridd_restart(false, GRIDD_TIMEOUT_S, agent->runner.cancel_fd, err) < 0)
-		return -1;
-	return poll_until_licensed(&agent->runner, &agent->root, &wait, &agent->license,
-				   err);
-}
-
-void token_trial_undo(struct agent *agent, struct error *err)
-{
-	cleanup_fd int old = token_open_licensed(&agent->root), rejected = -1;
-	struct error why = ERROR_INIT;
-	char text[256];
-	size_t count;
-
-	if (err->interrupted || err->code != ERROR_UNLICENSED || old < 0 ||
-	    token_open_installed(&agent->root, &rejected, &count, &why) < 0 ||
-	    (rejected >= 0 && token_same(old, rejected)))
-		return;
-	log_line(LOG_LEVEL_NOTICE, "license    putting the token before back: %s",
-		 err->text);
-	(void)text_copy(text, sizeof(text), err->text);
-	if (put_back(agent, old, rejected, &why) < 0) {
-		(void)error_set(err, why.code,
-				"the new token did not license (%s), and the one before "
-				"does not either: %s",
-				text, why.text);
-		return;
-	}
-	(void)error_set(err, ERROR_UNLICENSED,
-			"the new token did not license (%s): the one before is back, and "
-			"licensed",
-			text);
-	(void)error_hint(err, "vgpu-guest-agent token check says what is wrong with it; "
-			      "token install FILE tries it all the same");
-	journal_event(JOURNAL_TOKEN_BACK, LOG_ERR, err->text);
 }

@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * The change of one client configuration token for another: the monitor notices it, the
- * root unit carries it out, and takes it back where the new one does not license.
+ * Looks for a client configuration token that is another one than the installed: the
+ * monitor notices it here, the root unit carries the change out (license/token_trial.h).
  */
 
 #include <sys/stat.h>
 
-#include "commands/agent.h"
+#include "core/context.h"
 
 /* What the monitor knows of tokens; all zero: nothing yet. */
 struct token_watch {
@@ -21,28 +21,12 @@ struct token_watch {
 	unsigned stage;  /* event_token_stage() that was told */
 };
 
-void token_watch_done(struct token_watch *rotation);
+void token_watch_done(struct token_watch *watch);
 
 /*
- * Looks for a token that is not the installed one, in license.token_file and, with
- * `metadata`, in the metadata service, and wakes the root unit for it, once for each
- * token. Tells of one that is close to its expiry. -1 only when interrupted.
+ * Looks in license.token_file and, with `metadata`, in the metadata service, and wakes
+ * the root unit for a token that is not the installed one, once for each. Tells of an
+ * installed one that is close to its expiry. -1 only when interrupted.
  */
-must_check int token_watch_look(struct token_watch *rotation, struct agent *agent,
+must_check int token_watch_look(struct token_watch *watch, const struct context *ctx,
 				bool metadata, struct error *err);
-
-/*
- * Of `run`, before the token `fd` replaces another one: keeps that, also for a run after
- * one that was killed, where the guest is licensed with it.
- */
-must_check int token_trial_begin(struct agent *agent, int fd, struct error *err);
-
-/* Whether `run` has tried this token, without success, and a better one is installed. */
-bool token_trial_refuses(const struct agent *agent, int fd);
-
-/*
- * After `err`, the end of a wait for the license in vain: puts back what
- * token_trial_begin() kept, restarts the daemon and waits for its license. Says so in
- * `err`.
- */
-void token_trial_undo(struct agent *agent, struct error *err);

@@ -125,6 +125,18 @@ bool license_needed(const struct license_gpu *gpu, int feature_type)
 	       strncasecmp(gpu->virtualization, "Host ", 5) != 0;
 }
 
+bool license_is_needed(const struct gpu_list *gpus, int feature_type, bool offline)
+{
+	return offline || gpu_has_vgpu(gpus) || feature_type == 2 || feature_type == 4;
+}
+
+bool license_is_complete(const struct license_report *report, size_t gpus,
+			 int feature_type)
+{
+	return report->count > 0 && report->count >= gpus &&
+	       license_all_held(report, feature_type);
+}
+
 bool license_has_vgpu(const struct license_report *report)
 {
 	for (size_t i = 0; i < report->count; i++) {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/span.h"
+#include "model/gpu.h"
 #include "model/version.h"
 
 #define LICENSE_GPUS_MAX 64
@@ -71,6 +72,18 @@ bool license_needed(const struct license_gpu *gpu, int feature_type);
  */
 bool license_held(const struct license_gpu *gpu);
 bool license_all_held(const struct license_report *report, int feature_type);
+
+/*
+ * Whether some GPU on the PCI bus will need a license: for who asks before the driver can
+ * tell. Offline: yes, the image's guests will.
+ */
+bool license_is_needed(const struct gpu_list *gpus, int feature_type, bool offline);
+
+/* Every one of the `gpus` GPUs on the PCI bus is in the report, and has a license if it
+ * needs one. A report without GPUs is not complete. */
+bool license_is_complete(const struct license_report *report, size_t gpus,
+			 int feature_type);
+
 /* Whether the driver takes some GPU for a vGPU. */
 bool license_has_vgpu(const struct license_report *report);
 const char *license_state_name(enum license_state state);

@@ -345,8 +345,18 @@ static void keep_installed(const struct match_input *input, int chosen,
 				  package->version, input->installed);
 }
 
-int match_decide(const struct match_input *input, struct match *ret_match,
-		 struct error *err)
+/* Whether only the repository can tell. */
+static bool must_ask(const struct match_input *input)
+{
+	const struct package none = { .kind = PACKAGE_NONE };
+
+	if (!input->may_ask || input->repository || input->url[0])
+		return false;
+	return input->again || input->upgrade || !installed_stays(input, -1, &none);
+}
+
+static int decide(const struct match_input *input, struct match *ret_match,
+		  struct error *err)
 {
 	const struct repository *repository = input->repository;
 	size_t room =
@@ -385,6 +395,26 @@ int match_decide(const struct match_input *input, struct match *ret_match,
 	list_candidates(input, &work, rule, chosen, &match);
 	*ret_match = match;
 	return result;
+}
+
+int match_decide(const struct match_input *input, struct match *ret_match,
+		 struct error *err)
+{
+	struct match_input again = *input;
+	int result;
+
+	if (must_ask(input)) {
+		*ret_match = (struct match){ .rule = MATCH_NONE, .ask = true };
+		return 0;
+	}
+	result = decide(input, ret_match, err);
+	if (result < 0 || ret_match->rule != MATCH_INSTALLED || !input->again)
+		return result;
+
+	again.version = input->installed;
+	again.installed = "";
+	match_done(ret_match);
+	return decide(&again, ret_match, err);
 }
 
 struct json *match_candidates_json(const struct match *match)

@@ -37,7 +37,9 @@ struct match_input {
 	bool upgrade, allow_mismatch;
 	const char *installed; /* version of the driver that is there, or "" */
 	bool installed_fits;   /* it is a GRID driver and can be loaded */
+	bool again;            /* where it stays, its own package is needed once more */
 	const struct repository *repository; /* NULL: none asked or none reached */
+	bool may_ask; /* there is a repository, and nobody has asked it yet */
 };
 
 struct match_candidate {
@@ -49,6 +51,7 @@ struct match_candidate {
 
 struct match {
 	enum match_rule rule;
+	bool ask; /* with MATCH_NONE: only the repository can tell; ask it, then again */
 	struct package package; /* of MATCH_INSTALLED only the version */
 	char warning[256];      /* of previous-branch, a newer one seen, ...; or "" */
 	size_t count;
@@ -58,7 +61,8 @@ struct match {
 /*
  * Decides. ERROR_NO_MATCH with the reason and the hint; ERROR_PERMISSION when the host's
  * version could not be read and nothing else names a driver. On -1 `ret_match` holds
- * the candidates all the same (that is what `plan` shows), with rule MATCH_NONE.
+ * the candidates all the same (that is what `plan` shows), with rule MATCH_NONE. Where
+ * `may_ask`, it asks for the repository (0, ret_match->ask) unless it is not needed.
  */
 must_check int match_decide(const struct match_input *input, struct match *ret_match,
 			    struct error *err);

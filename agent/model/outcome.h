@@ -25,3 +25,8 @@ struct outcome {
 };
 
 const char *outcome_kind_name(enum outcome_kind kind);
+
+/* The step does not apply here, and why: */
+void outcome_skip(struct outcome *outcome, const char *why);
+/* It looked, and changed something or nothing; `what` in words. */
+void outcome_tell(struct outcome *outcome, bool changed, const char *what);

@@ -520,6 +520,10 @@ class Installed(Jobs):
         program("/usr/sbin/modinfo", f'case "$*" in *version*) echo {GUEST};; '
                 "*) echo /lib/modules/x/updates/vgpu-guest-agent/nvidia.ko;; esac\n")
         plan = self.plan()
+        self.assertEqual((plan["driver"], plan["would_fail"]), (None, 4), "neither its sources nor its package are here")
+        write(f"/usr/src/vgpu-guest-agent/{newer}/kernel/Kbuild", "")
+        self.addCleanup(remove, "/usr/src/vgpu-guest-agent")
+        plan = self.plan()
         self.assertEqual((plan["driver"]["rule"], plan["driver"]["version"]), ("installed", newer))
         self.assertEqual(plan["kernels"], [{"release": platform.release(), "action": "build"}])
 

@@ -11,6 +11,8 @@ nm -A -g --defined-only "$1"/agent/libvgpu_*.a | awk '
 		split($1, part, ":")
 		noun = part[2]
 		sub(/\.c\.o$/, "", noun)
+		if (part[1] ~ /libvgpu_commands/ && noun != "agent")
+			noun = "command_" noun
 		if ($NF !~ /^_/ && index($NF, noun) != 1) {
 			print noun ".c exports " $NF
 			bad = 1

@@ -42,8 +42,8 @@ static void options_stand_before_or_after_the_command(void **state)
 
 		assert_int_equal(parse(lines[i], &args, &command, &err), 0);
 		assert_string_equal(command->name, "status");
-		assert_true(args.json);
-		assert_int_equal(args.wait_s, 5);
+		assert_true(args.request.json);
+		assert_int_equal(args.request.wait_s, 5);
 	}
 }
 
@@ -57,8 +57,8 @@ static void a_command_may_have_two_words_and_a_file(void **state)
 	assert_int_equal(parse("token check /tmp/x.tok", &args, &command, &err), 0);
 
 	assert_string_equal(command->name, "token check");
-	assert_int_equal(args.operand_count, 1);
-	assert_string_equal(args.operands[0], "/tmp/x.tok");
+	assert_int_equal(args.request.operand_count, 1);
+	assert_string_equal(args.request.operands[0], "/tmp/x.tok");
 }
 
 static void what_is_not_understood_is_usage_with_a_way_out(void **state)

@@ -10,13 +10,17 @@
 #define URL_A "driver: { version = \"525.105.17\"; };\n"
 #define URL_B "driver: { version = \"535.129.03\"; };\n"
 
-static struct agent *agent_in(const struct sysroot *sysroot)
-{
-	static struct agent agent;
+static struct options options;
+static struct settings base, settings;
 
-	agent_init(&agent, &(struct agent_options){ 0 }, -1);
-	agent.root = sysroot->root;
-	return &agent;
+static int read_files(const struct sysroot *sysroot, struct error *err)
+{
+	return config_read(&options, &sysroot->root, &sysroot->root, &base, err);
+}
+
+static int assemble(struct error *err)
+{
+	return config_assemble(&options, &base, NULL, NULL, &settings, err);
 }
 
 static void allow(const struct sysroot *sysroot, const char *path, mode_t mode)
@@ -29,6 +33,7 @@ static void allow(const struct sysroot *sysroot, const char *path, mode_t mode)
 
 static int setup(void **state)
 {
+	options = (struct options){ .config = NULL };
 	(void)sysroot_setup(state);
 	sysroot_mkdir(*state, CONFIG_DIR);
 	return 0;
@@ -36,20 +41,18 @@ static int setup(void **state)
 
 static void a_guest_without_files_has_the_defaults(void **state)
 {
-	struct agent *agent = agent_in(*state);
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(config_read(agent, &err), 0);
-	assert_int_equal(config_assemble(agent, NULL, NULL, &err), 0);
+	assert_int_equal(read_files(*state, &err), 0);
+	assert_int_equal(assemble(&err), 0);
 
-	assert_int_equal(agent->settings.license.feature_type, 1);
-	assert_string_equal(agent->settings.driver.integrity, "require");
+	assert_int_equal(settings.license.feature_type, 1);
+	assert_string_equal(settings.driver.integrity, "require");
 }
 
 static void the_last_file_by_name_wins_and_the_command_line_over_it(void **state)
 {
 	const struct sysroot *sysroot = *state;
-	struct agent *agent = agent_in(sysroot);
 	struct error err = ERROR_INIT;
 
 	sysroot_write(sysroot, CONFIG_FILE, URL_A);
@@ -57,26 +60,25 @@ static void the_last_file_by_name_wins_and_the_command_line_over_it(void **state
 	sysroot_write(sysroot, CONFIG_DIR "/20-b.conf",
 		      "license: { feature_type = 2; };\n");
 	sysroot_write(sysroot, CONFIG_DIR "/30-c.conf.dpkg-old", "no configuration");
-	assert_int_equal(config_read(agent, &err), 0);
-	assert_int_equal(config_assemble(agent, NULL, NULL, &err), 0);
-	assert_string_equal(agent->settings.driver.version, "535.129.03");
-	assert_int_equal(agent->settings.license.feature_type, 2);
+	assert_int_equal(read_files(*state, &err), 0);
+	assert_int_equal(assemble(&err), 0);
+	assert_string_equal(settings.driver.version, "535.129.03");
+	assert_int_equal(settings.license.feature_type, 2);
 
-	agent->options.sets[agent->options.set_count++] = "license.feature_type=4";
-	assert_int_equal(config_assemble(agent, NULL, NULL, &err), 0);
-	assert_int_equal(agent->settings.license.feature_type, 4);
+	options.sets[options.set_count++] = "license.feature_type=4";
+	assert_int_equal(assemble(&err), 0);
+	assert_int_equal(settings.license.feature_type, 4);
 }
 
 static void a_file_that_others_may_write_is_refused(void **state)
 {
 	const struct sysroot *sysroot = *state;
-	struct agent *agent = agent_in(sysroot);
 	struct error err = ERROR_INIT;
 
 	sysroot_write(sysroot, CONFIG_FILE, URL_A);
 	allow(sysroot, CONFIG_FILE, 0664);
 
-	assert_int_equal(config_read(agent, &err), -1);
+	assert_int_equal(read_files(*state, &err), -1);
 	assert_int_equal(err.code, ERROR_USAGE);
 	assert_non_null(strstr(err.text, CONFIG_FILE));
 	assert_non_null(strstr(err.hint, "chmod"));
@@ -85,13 +87,12 @@ static void a_file_that_others_may_write_is_refused(void **state)
 static void a_typo_names_file_line_and_the_nearest_key(void **state)
 {
 	const struct sysroot *sysroot = *state;
-	struct agent *agent = agent_in(sysroot);
 	struct error err = ERROR_INIT;
 
 	sysroot_write(sysroot, CONFIG_DIR "/50-x.conf",
 		      "# first line\ndriver: { repositry = \"https://x/\"; };\n");
 
-	assert_int_equal(config_read(agent, &err), -1);
+	assert_int_equal(read_files(*state, &err), -1);
 	assert_int_equal(err.code, ERROR_USAGE);
 	assert_non_null(strstr(err.text, CONFIG_DIR "/50-x.conf:2"));
 	assert_true(strstr(err.text, "driver.repository") ||

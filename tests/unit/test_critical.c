@@ -6,7 +6,7 @@
 #include "support/cmocka.h"
 
 /* A run of 100 s whose compiler was installed from the second 1 on. */
-static struct pipeline_report run_with(double prepare_seconds, double waited)
+static struct pipeline_report run_with(double beside_seconds, double waited)
 {
 	return (struct pipeline_report){
 		.count = 6,
@@ -33,9 +33,9 @@ static struct pipeline_report run_with(double prepare_seconds, double waited)
 			      { .step = "gridd",
 				.kind = OUTCOME_SKIPPED,
 				.began = 100 } },
-		.prepare_began = prepare_seconds > 0 ? 1.0 : 0,
-		.prepare_seconds = prepare_seconds,
-		.prepare_waited = waited,
+		.beside_began = beside_seconds > 0 ? 1.0 : 0,
+		.beside_seconds = beside_seconds,
+		.beside_waited = waited,
 	};
 }
 

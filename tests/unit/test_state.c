@@ -7,9 +7,9 @@
 #include "support/cmocka.h"
 #include "support/sysroot.h"
 
-static struct state_driver driver_of(const char *version)
+static struct driver driver_of(const char *version)
 {
-	struct state_driver driver = { .kind = PACKAGE_RUN, .open = true };
+	struct driver driver = { .kind = PACKAGE_RUN, .open = true };
 
 	assert_true(text_copy(driver.version, sizeof(driver.version), version));
 	assert_true(text_format(driver.path, sizeof(driver.path),

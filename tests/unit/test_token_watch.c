@@ -7,37 +7,33 @@
 
 #include "steps/announce.h"
 #include "support/cmocka.h"
-#include "support/sysroot.h"
+#include "support/stage.h"
 
 #define TOKEN "/etc/client.tok"
 #define NOBODY 65534
 
-static void prepare(const struct sysroot *sysroot, struct agent *agent)
+static void prepare(const struct sysroot *sysroot, struct stage *stage)
 {
-	const struct agent_options options = { .config = NULL };
-
 	sysroot_mkdir(sysroot, "/etc");
 	sysroot_mkdir(sysroot, "/run");
-	agent_init(agent, &options, -1);
-	settings_init(&agent->settings);
-	(void)strcpy(agent->settings.license.token_file, TOKEN);
-	agent->root = sysroot->root;
+	stage_set(stage, sysroot);
+	(void)strcpy(stage->ctx.settings.license.token_file, TOKEN);
 }
 
-static void look(struct token_watch *rotation, struct agent *agent)
+static void look(struct token_watch *watch, const struct stage *stage)
 {
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(token_watch_look(rotation, agent, false, &err), 0);
+	assert_int_equal(token_watch_look(watch, &stage->ctx, false, &err), 0);
 }
 
 /* With root's rights nothing is unreadable. */
-static void look_as_nobody(struct token_watch *rotation, struct agent *agent)
+static void look_as_nobody(struct token_watch *watch, const struct stage *stage)
 {
 	bool is_root = geteuid() == 0;
 
 	assert_true(!is_root || seteuid(NOBODY) == 0);
-	look(rotation, agent);
+	look(watch, stage);
 	assert_true(!is_root || seteuid(0) == 0);
 }
 
@@ -58,63 +54,63 @@ static bool is_asked(const struct sysroot *sysroot)
 static void another_token_is_asked_for_once(void **state)
 {
 	const struct sysroot *sysroot = *state;
-	cleanup(token_watch_done) struct token_watch rotation = { 0 };
-	struct agent agent;
+	cleanup(token_watch_done) struct token_watch watch = { 0 };
+	struct stage stage;
 
-	prepare(sysroot, &agent);
+	prepare(sysroot, &stage);
 	sysroot_write(sysroot, TOKEN, "one");
-	look(&rotation, &agent);
+	look(&watch, &stage);
 	assert_false(is_asked(sysroot));
 
 	sysroot_write(sysroot, TOKEN, "two");
-	look(&rotation, &agent);
+	look(&watch, &stage);
 	assert_true(is_asked(sysroot));
-	look(&rotation, &agent);
+	look(&watch, &stage);
 	assert_false(is_asked(sysroot));
 }
 
 static void what_could_not_be_asked_for_is_asked_for_again(void **state)
 {
 	const struct sysroot *sysroot = *state;
-	cleanup(token_watch_done) struct token_watch rotation = { 0 };
-	struct agent agent;
+	cleanup(token_watch_done) struct token_watch watch = { 0 };
+	struct stage stage;
 
-	prepare(sysroot, &agent);
+	prepare(sysroot, &stage);
 	sysroot_write(sysroot, TOKEN, "one");
-	look(&rotation, &agent);
+	look(&watch, &stage);
 
 	sysroot_write(sysroot, ANNOUNCE_DIR, "in the way of the folder");
 	sysroot_write(sysroot, TOKEN, "two");
-	look(&rotation, &agent);
+	look(&watch, &stage);
 	root_discard(&sysroot->root, ANNOUNCE_DIR);
 	assert_false(is_asked(sysroot));
 
-	look(&rotation, &agent);
+	look(&watch, &stage);
 	assert_true(is_asked(sysroot));
 }
 
 static void a_file_that_may_not_be_read_is_asked_for_when_it_changes(void **state)
 {
 	const struct sysroot *sysroot = *state;
-	cleanup(token_watch_done) struct token_watch rotation = { 0 };
-	struct agent agent;
+	cleanup(token_watch_done) struct token_watch watch = { 0 };
+	struct stage stage;
 
-	prepare(sysroot, &agent);
+	prepare(sysroot, &stage);
 	sysroot_mkdir(sysroot, ANNOUNCE_DIR);
 	assert_int_equal(chmod(sysroot->dir, 0755), 0);
 	assert_int_equal(fchmodat(sysroot->root.fd, relative(ANNOUNCE_DIR), 0777, 0), 0);
 	sysroot_write(sysroot, TOKEN, "one");
 	assert_int_equal(fchmodat(sysroot->root.fd, relative(TOKEN), 0, 0), 0);
-	look_as_nobody(&rotation, &agent);
-	look_as_nobody(&rotation, &agent);
+	look_as_nobody(&watch, &stage);
+	look_as_nobody(&watch, &stage);
 	assert_false(is_asked(sysroot));
 
 	root_discard(&sysroot->root, TOKEN);
 	sysroot_write(sysroot, TOKEN, "another one");
 	assert_int_equal(fchmodat(sysroot->root.fd, relative(TOKEN), 0, 0), 0);
-	look_as_nobody(&rotation, &agent);
+	look_as_nobody(&watch, &stage);
 	assert_true(is_asked(sysroot));
-	look_as_nobody(&rotation, &agent);
+	look_as_nobody(&watch, &stage);
 	assert_false(is_asked(sysroot));
 }
 
@@ -131,5 +127,5 @@ int main(void)
 			sysroot_setup, sysroot_teardown),
 	};
 
-	return cmocka_run_group_tests_name("rotation", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("token_watch", tests, NULL, NULL);
 }

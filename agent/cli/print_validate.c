@@ -1,40 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/print.h"
 
 #include <stdio.h>
-
-#include "cli/cmd.h"
-#include "commands/validate.h"
-
-CMD_RUN(cmd_validate)
-{
-	return command_validate(agent, args->size, ret_report, err);
-}
 
 static void print_measure(const struct json *measure, long elements)
 {
 	(void)printf("  %-12s  Throughput = %9.2f GB/s, Time = %9.5f ms, Size = %ld fp32 "
 		     "elements%s\n",
-		     cmd_word(measure, "name"),
+		     print_word(measure, "name"),
 		     json_get_real(measure, "gb_per_second", 0),
 		     json_get_real(measure, "seconds", 0) * 1e3, elements,
 		     json_get_bool(measure, "correct", false) ? "" : "  WRONG");
 }
 
-CMD_PRINT(cmd_validate_print)
+void print_validate(const struct json *report, const struct request *request)
 {
 	const struct json *devices = json_get(report, "devices");
 	long size = (long)json_get_int(report, "size", 0);
 
-	(void)args;
+	(void)request;
 	for (size_t i = 0; i < json_count(devices); i++) {
 		const struct json *device = json_at(devices, i);
 		const struct json *kernels = json_get(device, "kernels");
 
 		(void)printf("Device %zu: \"%s\"%s, compute capability %s, %lld "
 			     "multiprocessors, %.1f GiB\n",
-			     i, cmd_word(device, "name"),
+			     i, print_word(device, "name"),
 			     json_get_bool(device, "mig", false) ? " (MIG instance)" : "",
-			     cmd_word(device, "compute_capability"),
+			     print_word(device, "compute_capability"),
 			     (long long)json_get_int(device, "multiprocessors", 0),
 			     (double)json_get_int(device, "memory_bytes", 0) / (1 << 30));
 		print_measure(json_get(device, "device_copy"), size * size);

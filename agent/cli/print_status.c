@@ -7,11 +7,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cli/cmd.h"
+#include "cli/print.h"
 #include "cli/screen.h"
-#include "commands/status.h"
 
-#define WATCH_INTERVAL_S 2
 #define COLUMNS 5
 #define CELL 128
 
@@ -41,8 +39,8 @@ static void say_left(int64_t seconds, char *text, size_t size)
 /* "2026-11-24 18:01:02 UTC, 23 h left"; a kind without a date as the driver words it. */
 static void say_expiry(const struct json *feature, char *text, size_t size)
 {
-	const char *expiry = cmd_word(feature, "expiry");
-	const char *kind = cmd_word(feature, "expiry_kind");
+	const char *expiry = print_word(feature, "expiry");
+	const char *kind = print_word(feature, "expiry_kind");
 	char left[32];
 	int64_t when;
 
@@ -57,7 +55,7 @@ static void say_expiry(const struct json *feature, char *text, size_t size)
 /* The words before "(Expiry: ...)", which has a column of its own. */
 static void say_license(const struct json *feature, char *text, size_t size)
 {
-	const char *status = cmd_word(feature, "status");
+	const char *status = print_word(feature, "status");
 	char *expiry;
 
 	(void)text_copy(text, size, status);
@@ -72,8 +70,8 @@ static void fill_row(const struct json *gpu, const struct json *feature, struct 
 				   ? "none in the driver's report"
 				   : "not needed";
 
-	(void)text_copy(row->cells[0], CELL, cmd_word(gpu, "id"));
-	(void)text_copy(row->cells[1], CELL, cmd_word(gpu, "name"));
+	(void)text_copy(row->cells[0], CELL, print_word(gpu, "id"));
+	(void)text_copy(row->cells[1], CELL, print_word(gpu, "name"));
 	if (!feature) {
 		(void)text_copy(row->cells[2], CELL, "-");
 		(void)text_copy(row->cells[3], CELL, none);
@@ -81,10 +79,10 @@ static void fill_row(const struct json *gpu, const struct json *feature, struct 
 		row->state = "";
 		return;
 	}
-	(void)text_copy(row->cells[2], CELL, cmd_word(feature, "product"));
+	(void)text_copy(row->cells[2], CELL, print_word(feature, "product"));
 	say_license(feature, row->cells[3], CELL);
 	say_expiry(feature, row->cells[4], CELL);
-	row->state = cmd_word(feature, "state");
+	row->state = print_word(feature, "state");
 }
 
 static void print_row(const struct row *row, struct table *table)
@@ -121,7 +119,7 @@ static void each_row(const struct json *report, struct table *table,
 	}
 }
 
-static void measure(const struct row *row, struct table *table)
+static void widen_columns(const struct row *row, struct table *table)
 {
 	for (size_t i = 0; i < COLUMNS; i++) {
 		int width = (int)strlen(row->cells[i]);
@@ -140,119 +138,65 @@ static void print_table(const struct json *report, FILE *out)
 
 	if (json_count(json_get(report, "gpus")) == 0)
 		return;
-	(void)fprintf(out, "Driver %s\n", cmd_word(report, "driver_version"));
-	measure(&heading, &table);
-	each_row(report, &table, measure);
+	(void)fprintf(out, "Driver %s\n", print_word(report, "driver_version"));
+	widen_columns(&heading, &table);
+	each_row(report, &table, widen_columns);
 	print_row(&heading, &table);
 	each_row(report, &table, print_row);
 }
 
-static void print(const struct json *report, bool prometheus, FILE *out)
+static void print_to(const struct json *report, bool prometheus, FILE *out)
 {
 	if (prometheus)
-		(void)fputs(cmd_word(report, "metrics"), out);
+		(void)fputs(print_word(report, "metrics"), out);
 	else
 		print_table(report, out);
 }
 
-CMD_PRINT(cmd_status_print)
+void print_status(const struct json *report, const struct request *request)
 {
-	print(report, args->prometheus, stdout);
+	print_to(report, request->prometheus, stdout);
 }
 
-/*
- * One look of many, as text that the caller frees. What is wrong is part of what is
- * shown, as long as the next look may find it mended.
- */
-static int look(struct agent *agent, const struct args *args, char **ret_text,
-		struct error *err)
+/* One look of many, as text that the caller frees. */
+static int render_look(const struct request *request, const struct json *report,
+		       const struct error *now, char **ret_text, struct error *err)
 {
-	cleanup_json struct json *report = NULL;
-	struct error now = ERROR_INIT;
 	char time[CLOCK_TEXT_SIZE];
 	size_t size;
-	FILE *out;
-	int result = args->prometheus ? command_status_metrics(agent, 0, &report, &now)
-				      : command_status_read(agent, 0, &report, &now);
+	FILE *out = open_memstream(ret_text, &size);
 
-	if (result < 0 && (now.interrupted || now.code == ERROR_USAGE)) {
-		*err = now;
-		return -1;
-	}
-	out = open_memstream(ret_text, &size);
 	if (!out)
 		return error_set_errno(err, errno, "showing the status");
-	if (!args->prometheus)
+	if (!request->prometheus)
 		(void)fprintf(out, "%s\n", clock_text(clock_now(), time, sizeof(time)));
 	if (report)
-		print(report, args->prometheus, out);
-	if (result < 0 && !args->prometheus)
-		(void)fprintf(out, "%s\n%s%s", now.text, now.hint,
-			      now.hint[0] ? "\n" : "");
+		print_to(report, request->prometheus, out);
+	if (now->code && !request->prometheus)
+		(void)fprintf(out, "%s\n%s%s", now->text, now->hint,
+			      now->hint[0] ? "\n" : "");
 	if (fclose(out) != 0)
 		return error_set_errno(err, errno, "showing the status");
 	return 0;
 }
 
-/* Elsewhere than on a terminal, one block of lines for each look. */
-static int show(struct agent *agent, const struct args *args, struct screen *screen,
-		struct error *err)
+int print_status_look(const struct request *request, const struct json *report,
+		      const struct error *now, struct error *err)
 {
+	static struct screen screen;
 	cleanup_free char *text = NULL;
 
-	if (look(agent, args, &text, err) < 0)
+	if (render_look(request, report, now, &text, err) < 0)
 		return -1;
-	if (screen)
-		return screen_draw(screen, text, err);
+	if (screen_is_there())
+		return screen_draw(&screen, text, err);
 	if (printf("%s\n", text) < 0 || fflush(stdout) != 0)
 		return error_set_errno(err, errno, "writing to standard output");
 	return 0;
 }
 
-static int watch(struct agent *agent, const struct args *args, struct error *err)
+void print_status_end(void)
 {
-	struct screen screen = { 0 };
-	bool redraw = screen_is_there();
-
-	agent->look.stays = true;
-	while (show(agent, args, redraw ? &screen : NULL, err) == 0 &&
-	       clock_sleep(WATCH_INTERVAL_S, agent->runner.cancel_fd, err) == 0)
-		;
-	if (redraw)
-		(void)putchar('\n'); /* the cursor is behind the last frame */
-	return -1;
-}
-
-static int check(const struct args *args, struct error *err)
-{
-	const char *with = args->json ? "--json" : args->watch ? "--wait" : NULL;
-
-	if (args->watch && (args->json || args->given & ARGS_WAIT))
-		return error_set(err, ERROR_USAGE, "--watch does not go with %s", with);
-	if (args->prometheus && args->json)
-		return error_set(err, ERROR_USAGE,
-				 "--prometheus does not go with --json");
-	return 0;
-}
-
-/* Of a document that is damaged or newer than the agent a licensed guest tells, too. */
-static void say_warnings(const struct agent *agent)
-{
-	const struct json *warnings = json_get(agent->state.trouble, "warnings");
-
-	for (size_t i = 0; i < json_count(warnings); i++)
-		log_line(LOG_LEVEL_WARNING, "warning: the last run: metadata: %s",
-			 json_as_string(json_at(warnings, i)));
-}
-
-CMD_RUN(cmd_status)
-{
-	if (check(args, err) < 0)
-		return -1;
-	if (args->watch)
-		return watch(agent, args, err);
-	say_warnings(agent);
-	return args->prometheus
-		       ? command_status_metrics(agent, args->wait_s, ret_report, err)
-		       : command_status_read(agent, args->wait_s, ret_report, err);
+	if (screen_is_there())
+		(void)putchar('\n');
 }

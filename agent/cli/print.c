@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/print.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void print_check(const struct json *check)
+{
+	const struct json *ok = json_get(check, "ok");
+
+	(void)printf("  %-5s %-15s %s\n",
+		     json_kind(ok) != JSON_KIND_BOOL ? "-"
+		     : json_as_bool(ok)              ? "ok"
+						     : "no",
+		     print_word(check, "name"), print_word(check, "detail"));
+}
+
+/* The lines were said while the steps ran; what is left is the end of the story. */
+void print_steps(const struct json *report, const struct request *request)
+{
+	const struct json *steps = json_get(report, "steps");
+	size_t changed = 0;
+
+	(void)request;
+	for (size_t i = 0; i < json_count(steps); i++) {
+		const char *outcome = json_get_string(json_at(steps, i), "outcome");
+
+		if (outcome && strcmp(outcome, "failed") == 0)
+			return;
+		changed += outcome && strcmp(outcome, "changed") == 0;
+	}
+	if (changed == 0)
+		(void)puts("Nothing to do.");
+	else
+		(void)printf("Done: %zu step%s changed something.\n", changed,
+			     changed == 1 ? "" : "s");
+}
+
+void print_guest(const struct json *report, const struct request *request)
+{
+	const struct json *gpus = json_get(report, "gpus");
+	const struct json *kernels = json_get(report, "kernels");
+	const struct json *os = json_get(report, "os");
+
+	(void)request;
+	for (size_t i = 0; i < json_count(gpus); i++) {
+		const struct json *gpu = json_at(gpus, i);
+		const struct json *host = json_get(gpu, "host_driver");
+		const char *note = print_word(gpu, "note");
+
+		(void)printf("GPU     %s  %s %s  %s", print_word(gpu, "address"),
+			     print_word(gpu, "device_id"),
+			     print_word(gpu, "subsystem_device_id"),
+			     print_word(gpu, "kind"));
+		if (json_get_string(host, "version"))
+			(void)printf("  host driver %s (%s)", print_word(host, "version"),
+				     print_word(host, "branch"));
+		(void)printf("%s%s\n", note[0] ? "  " : "", note);
+	}
+	(void)printf("System  %s %s, %s\n", print_word(os, "id"),
+		     print_word(os, "version_id"), print_word(os, "arch"));
+	for (size_t i = 0; i < json_count(kernels); i++) {
+		const struct json *kernel = json_at(kernels, i);
+
+		(void)printf("Kernel  %s%s, %s\n", print_word(kernel, "release"),
+			     json_get_bool(kernel, "running", false) ? " (running)" : "",
+			     json_get_bool(kernel, "headers", false) ? "headers"
+								     : "no headers");
+	}
+}
+
+void print_path(const struct json *report, const struct request *request)
+{
+	const char *path = json_get_string(report, "path");
+
+	(void)request;
+	if (path)
+		(void)puts(path);
+}
+
+/* The document is for the repository: people get its bytes, too. */
+void print_index(const struct json *report, const struct request *request)
+{
+	cleanup_free char *text = json_print(report);
+
+	(void)request;
+	if (text)
+		(void)puts(text);
+}
+
+struct setting_look {
+	bool origin; /* where each value comes from, too */
+};
+
+static bool print_setting(void *context, const char *key, const struct json *setting)
+{
+	const struct setting_look *look = context;
+	cleanup_free char *value = json_print(json_get(setting, "value"));
+
+	if (look->origin)
+		(void)printf("%-28s = %-24s # %s\n", key, value ? value : "",
+			     print_word(setting, "origin"));
+	else
+		(void)printf("%-28s = %s\n", key, value ? value : "");
+	return true;
+}
+
+void print_settings(const struct json *report, const struct request *request)
+{
+	struct setting_look look = { .origin = request->origin };
+
+	json_each(json_get(report, "settings"), print_setting, &look);
+}
+
+void print_valid(const struct json *report, const struct request *request)
+{
+	(void)report;
+	(void)request;
+	(void)puts("The configuration is valid.");
+}
