@@ -18,6 +18,7 @@
 #include "cli/args.h"
 #include "cli/command.h"
 #include "core/journal.h"
+#include "model/paths.h"
 
 static int catch_signals(int *ret_fd, struct error *err)
 {
@@ -113,7 +114,7 @@ static void run_command_of(struct agent *agent, const struct command *command,
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (command->flags & COMMAND_LOCKS &&
 	    (root_mkdir(&agent->root, "/run/lock", 0755, err) < 0 ||
-	     lock_take(&agent->root, AGENT_LOCK, args->lock_wait_s, cancel_fd, &lock,
+	     lock_take(&agent->root, PATHS_LOCK, args->lock_wait_s, cancel_fd, &lock,
 		       err) < 0))
 		return;
 	if (state_load(&agent->root, &agent->state, err) < 0)

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "core/config.h"
 #include "core/transport.h"
+#include "model/paths.h"
 
 #define WORKER_SILENCE_S 900 /* an on-demand Pulp may say nothing for minutes */
 #define LOGS_KEPT 5
@@ -174,14 +175,14 @@ static int drop_old_logs(struct agent *agent, struct error *err)
 	cleanup_strv char **names = NULL;
 	size_t count = 0;
 
-	if (root_list(&agent->root, AGENT_LOGS, 1000, &names, err) < 0)
+	if (root_list(&agent->root, PATHS_LOGS, 1000, &names, err) < 0)
 		return -1;
 	while (names[count])
 		count++;
 	for (size_t i = 0; i + LOGS_KEPT <= count; i++) {
 		char path[512];
 
-		if (text_format(path, sizeof(path), AGENT_LOGS "/%s", names[i]) &&
+		if (text_format(path, sizeof(path), PATHS_LOGS "/%s", names[i]) &&
 		    root_unlink(&agent->root, path, err) < 0)
 			return -1;
 	}
@@ -194,12 +195,12 @@ int agent_need_log(struct agent *agent, struct error *err)
 
 	if (agent->log_fd >= 0)
 		return 0;
-	if (root_mkdir(&agent->root, AGENT_LOGS, 0755, err) < 0 ||
+	if (root_mkdir(&agent->root, PATHS_LOGS, 0755, err) < 0 ||
 	    drop_old_logs(agent, err) < 0)
 		return -1;
 
 	(void)text_format(agent->log_path, sizeof(agent->log_path),
-			  AGENT_LOGS "/run-%s.log",
+			  PATHS_LOGS "/run-%s.log",
 			  clock_text(clock_now(), time, sizeof(time)));
 	agent->log_fd = root_open_at(&agent->root, agent->log_path,
 				     O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640,

@@ -31,8 +31,6 @@
 #define AGENT_SETS_MAX 64
 #define AGENT_PATH_MAX 4096
 #define AGENT_WORKSHOP_MAX 128
-#define AGENT_LOCK "/run/lock/vgpu-guest-agent.lock"
-#define AGENT_LOGS "/var/log/vgpu-guest-agent"
 
 /* Which command is at work; a step of the pipeline belongs to some of them. */
 enum agent_job {
@@ -136,5 +134,5 @@ void agent_close(struct agent *agent);
 /* Prepares the transport, once: opens what the section `http` names. */
 must_check int agent_need_transport(struct agent *agent, struct error *err);
 
-/* Opens the log file of this run below AGENT_LOGS, once; the last five are kept. */
+/* Opens the log file of this run below PATHS_LOGS, once; the last five are kept. */
 must_check int agent_need_log(struct agent *agent, struct error *err);

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "core/guest.h"
 #include "driver/obtain.h"
+#include "model/paths.h"
 #include "steps/build.h"
 #include "steps/prebuilt.h"
 #include "steps/sign.h"
@@ -205,7 +206,7 @@ static int check_output(struct agent *agent, const char *output, struct error *e
 static int open_workshop(struct agent *agent, struct error *err)
 {
 	const char *dir = agent->root.is_host ? getenv("TMPDIR") : NULL;
-	char cache[sizeof(agent->workshop) + sizeof(FETCH_CACHE)];
+	char cache[sizeof(agent->workshop) + sizeof(PATHS_CACHE)];
 	int fd;
 
 	if (!dir || dir[0] != '/')
@@ -213,7 +214,7 @@ static int open_workshop(struct agent *agent, struct error *err)
 	if (root_mkdtemp(&agent->root, dir, agent->workshop, sizeof(agent->workshop),
 			 err) < 0)
 		return -1;
-	(void)text_format(cache, sizeof(cache), "%s" FETCH_CACHE, agent->workshop);
+	(void)text_format(cache, sizeof(cache), "%s" PATHS_CACHE, agent->workshop);
 	if (root_mkdir(&agent->root, cache, 0700, err) < 0)
 		return -1;
 	fd = root_open_at(&agent->root, agent->workshop, O_PATH | O_DIRECTORY, 0, err);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/pipeline.h"
+#include "model/paths.h"
 
 #define CACHE_NAME ".vgpu-guest-agent"
 
@@ -52,7 +53,7 @@ static int open_own_root(const char *dir, struct root *ret_root, struct error *e
 		return error_hint(err, "--output DIR names another folder");
 	}
 	if (open_private(&outer, &own, err) < 0 ||
-	    root_mkdir(&own, FETCH_CACHE, 0700, err) < 0)
+	    root_mkdir(&own, PATHS_CACHE, 0700, err) < 0)
 		return error_prefix(err, "%s", dir);
 	*ret_root = own;
 	own = ROOT_INIT;
@@ -140,7 +141,7 @@ static void drop_useless_cache(const struct agent *agent, const char *dir,
 	if ((why == ERROR_INTEGRITY || why == ERROR_NO_MATCH) &&
 	    fetch_prune(&agent->cache, NULL, &ignored) < 0)
 		log_line(LOG_LEVEL_DEBUG, "%s", ignored.text);
-	if (root_list(&agent->cache, FETCH_CACHE, 100, &names, &ignored) < 0 ||
+	if (root_list(&agent->cache, PATHS_CACHE, 100, &names, &ignored) < 0 ||
 	    names[0] || root_open(dir, &outer, &ignored) < 0)
 		return;
 	if (root_remove_tree(&outer, "/" CACHE_NAME, &ignored) < 0)

@@ -12,6 +12,7 @@
 #include "driver/modules_prebuilt.h"
 #include "driver/obtain.h"
 #include "model/dkms.h"
+#include "model/paths.h"
 #include "steps/configure.h"
 #include "steps/install.h"
 
@@ -165,7 +166,7 @@ static struct json *changes_json(struct plan *plan)
 			return NULL;
 		any = true;
 	}
-	(void)text_format(path, sizeof(path), DKMS_SOURCES "%s/",
+	(void)text_format(path, sizeof(path), PATHS_DKMS_SOURCES "%s/",
 			  agent->match.package.version[0] ? agent->match.package.version
 							  : "VERSION");
 	if (dkms && any &&
@@ -173,7 +174,7 @@ static struct json *changes_json(struct plan *plan)
 		return NULL;
 	if (configure_gridd(&agent->settings.license, &agent->root, true, &conf,
 			    &ignored) == 0 &&
-	    conf.changed && add_change(list, CONFIGURE_PATH, conf.detail) < 0)
+	    conf.changed && add_change(list, PATHS_GRIDD_CONF, conf.detail) < 0)
 		return NULL;
 	return take_ptr(list);
 }

@@ -11,6 +11,7 @@
 #include "driver/choose.h"
 #include "driver/modules_prebuilt.h"
 #include "license/licensing.h"
+#include "model/paths.h"
 #include "steps/detect.h"
 #include "steps/probe.h"
 #include "steps/token.h"
@@ -102,7 +103,7 @@ static void check_space(struct checks *checks)
 	uint64_t need = SPACE_FACTOR * package->size, have;
 	char detail[128];
 
-	if (package->size == 0 || !free_bytes(&checks->agent->root, FETCH_CACHE, &have)) {
+	if (package->size == 0 || !free_bytes(&checks->agent->root, PATHS_CACHE, &have)) {
 		add(checks, "space", VERDICT_UNKNOWN, ERROR_NONE,
 		    "the size of the package is not known");
 		return;

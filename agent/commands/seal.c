@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/paths.h"
 #include "steps/announce.h"
 #include "steps/gridd.h"
 #include "steps/seal.h"
 
 #define CLOUD "/var/lib/cloud/"
-#define CACHE "/var/cache/vgpu-guest-agent"
 
 static void tell(struct outcome *outcome, bool changed, const char *what)
 {
@@ -125,9 +125,9 @@ static int empty_store(struct agent *agent, struct outcome *outcome, struct erro
 {
 	bool changed = false;
 
-	if (seal_empty(&agent->root, SEAL_TRUSTED_STORE, &changed, err) < 0)
+	if (seal_empty(&agent->root, PATHS_TRUSTED_STORE, &changed, err) < 0)
 		return -1;
-	tell(outcome, changed, changed ? SEAL_TRUSTED_STORE " emptied" : "empty");
+	tell(outcome, changed, changed ? PATHS_TRUSTED_STORE " emptied" : "empty");
 	return 0;
 }
 
@@ -149,7 +149,7 @@ static int reduce_state(struct agent *agent, struct outcome *outcome, struct err
 	bool others = false;
 	struct stat st;
 
-	if (!root_stat(&agent->root, STATE_PATH, &st)) {
+	if (!root_stat(&agent->root, PATHS_STATE_FILE, &st)) {
 		tell(outcome, false, "none here");
 		return 0;
 	}
@@ -178,9 +178,9 @@ static int empty_cache(struct agent *agent, struct outcome *outcome, struct erro
 {
 	bool changed = false;
 
-	if (seal_empty(&agent->root, CACHE, &changed, err) < 0)
+	if (seal_empty(&agent->root, PATHS_CACHE, &changed, err) < 0)
 		return -1;
-	tell(outcome, changed, changed ? CACHE " emptied" : "empty");
+	tell(outcome, changed, changed ? PATHS_CACHE " emptied" : "empty");
 	return 0;
 }
 
@@ -190,7 +190,7 @@ static int remove_logs(struct agent *agent, struct outcome *outcome, struct erro
 					    "/var/log/nvidia-uninstall.log" };
 	bool changed = false;
 
-	if (seal_empty(&agent->root, AGENT_LOGS, &changed, err) < 0)
+	if (seal_empty(&agent->root, PATHS_LOGS, &changed, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(logs); i++) {
 		struct stat st;

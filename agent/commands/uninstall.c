@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "steps/announce.h"
 #include "steps/gridd.h"
 #include "steps/remove.h"
@@ -151,12 +152,11 @@ static int restore_token(struct agent *agent, struct outcome *outcome, struct er
  */
 static int remove_state(struct agent *agent, struct outcome *outcome, struct error *err)
 {
-	static const char *const folders[] = { "/var/cache/vgpu-guest-agent", AGENT_LOGS,
-					       STATE_DIR };
+	static const char *const folders[] = { PATHS_CACHE, PATHS_LOGS, PATHS_STATE };
 	bool changed = false;
 
-	if (root_stat(&agent->root, STATE_DIR, &(struct stat){ 0 }) &&
-	    root_unlink(&agent->root, STATE_PATH, err) < 0)
+	if (root_stat(&agent->root, PATHS_STATE, &(struct stat){ 0 }) &&
+	    root_unlink(&agent->root, PATHS_STATE_FILE, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		struct stat st;

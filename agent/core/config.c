@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "model/url.h"
 
 #define CONFIG_SIZE_MAX (1u << 20)
@@ -71,20 +72,20 @@ int config_read(struct agent *agent, struct error *err)
 	if (agent->options.config)
 		return read_named(agent, agent->options.config, err);
 
-	if (read_one(agent, &agent->root, CONFIG_FILE, SETTINGS_FILE, &missing) < 0 &&
+	if (read_one(agent, &agent->root, PATHS_CONFIG, SETTINGS_FILE, &missing) < 0 &&
 	    missing.errnum != ENOENT) {
 		*err = missing;
 		return -1;
 	}
 
-	if (root_list(&agent->root, CONFIG_DIR, CONFIG_FILES_MAX, &names, err) < 0)
+	if (root_list(&agent->root, PATHS_CONFIG_DIR, CONFIG_FILES_MAX, &names, err) < 0)
 		return -1;
 	for (char **name = names; *name; name++) {
 		char path[512];
 
 		if (!text_ends(*name, ".conf") || (*name)[0] == '.')
 			continue;
-		if (!text_format(path, sizeof(path), CONFIG_DIR "/%s", *name))
+		if (!text_format(path, sizeof(path), PATHS_CONFIG_DIR "/%s", *name))
 			return error_set(err, ERROR_USAGE, "%s: name too long", *name);
 		if (read_one(agent, &agent->root, path, SETTINGS_CONF_D, err) < 0)
 			return -1;

@@ -16,11 +16,6 @@
 #include "model/outcome.h"
 #include "model/package.h"
 
-#define STATE_DIR "/var/lib/vgpu-guest-agent"
-#define STATE_NAME "state.json"
-#define STATE_PATH STATE_DIR "/" STATE_NAME
-#define STATE_BACKUP STATE_DIR "/backup"
-
 struct state_driver {
 	char version[VERSION_MAX]; /* "" for none */
 	enum package_kind kind;    /* run, deb or rpm */

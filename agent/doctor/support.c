@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "commands/plan.h"
 #include "commands/status.h"
+#include "model/paths.h"
 #include "steps/archive.h"
 #include "steps/configure.h"
 
@@ -46,8 +47,8 @@ static int add_files(struct archive *archive, struct agent *agent, struct error 
 	static const struct {
 		const char *name, *path;
 	} files[] = {
-		{ "state.json", STATE_PATH },
-		{ "gridd.conf", CONFIGURE_PATH },
+		{ "state.json", PATHS_STATE_FILE },
+		{ "gridd.conf", PATHS_GRIDD_CONF },
 		{ "os-release", "/etc/os-release" },
 		{ "modules", "/proc/modules" },
 	};
@@ -60,12 +61,12 @@ static int add_files(struct archive *archive, struct agent *agent, struct error 
 			return -1;
 	}
 
-	if (root_list(&agent->root, AGENT_LOGS, LOGS_MAX, &names, &ignored) < 0)
+	if (root_list(&agent->root, PATHS_LOGS, LOGS_MAX, &names, &ignored) < 0)
 		return 0;
 	for (char **name = names; *name; name++) {
 		char path[512], into[320];
 
-		if (text_format(path, sizeof(path), AGENT_LOGS "/%s", *name) &&
+		if (text_format(path, sizeof(path), PATHS_LOGS "/%s", *name) &&
 		    text_format(into, sizeof(into), "log-%s", *name) &&
 		    archive_add_file(archive, into, &agent->root, path, err) < 0)
 			return -1;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "steps/build.h"
 #include "steps/install.h"
 #include "steps/match.h"
@@ -28,7 +29,7 @@ static bool is_at_its_place(const struct agent *agent, const char *release,
 
 	if (!choose_dkms(agent))
 		return !build_dkms_is_ours(&agent->root, version);
-	return !text_format(path, sizeof(path), "/lib/modules/%s/" INSTALL_MODULES,
+	return !text_format(path, sizeof(path), "/lib/modules/%s/" PATHS_MODULES,
 			    release) ||
 	       !root_stat(&agent->root, path, &st);
 }
@@ -75,7 +76,7 @@ static int is_former(struct agent *agent, bool *ret_former, struct error *err)
 	if (install_modules_ask(&agent->runner, &agent->root, agent->targets[0].release,
 				"filename", path, err) < 0)
 		return -1;
-	*ret_former = strstr(path, "/" INSTALL_MODULES "/") ||
+	*ret_former = strstr(path, "/" PATHS_MODULES "/") ||
 		      build_dkms_is_ours(&agent->root, version);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "driver/modules_prebuilt.h"
 #include "driver/replace.h"
 #include "driver/toolchain_ahead.h"
+#include "model/paths.h"
 #include "model/prebuilt.h"
 #include "steps/build.h"
 #include "steps/install.h"
@@ -33,7 +34,7 @@ int modules_unpack(struct agent *agent, struct error *err)
 	if (unpack_run(agent->package_path, &agent->root, &agent->runner, agent->log_fd,
 		       err) < 0)
 		return -1;
-	(void)text_copy(agent->tree, sizeof(agent->tree), UNPACK_DIR);
+	(void)text_copy(agent->tree, sizeof(agent->tree), PATHS_TREE);
 	agent->tree_is_whole = true;
 	return 0;
 }
@@ -258,7 +259,7 @@ int modules_build(struct agent *agent, struct outcome *outcome, struct error *er
 				       sizeof(agent->tree), &agent->open_modules)) {
 		return error_set(err, ERROR_PREREQUISITES,
 				 "the kernel sources of driver %s are not kept in %s",
-				 version, BUILD_SOURCES);
+				 version, PATHS_SOURCES);
 	}
 
 	for (size_t i = 0; i < agent->target_count; i++) {

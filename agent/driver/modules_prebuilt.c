@@ -9,6 +9,7 @@
 #include "driver/choose.h"
 #include "driver/modules.h"
 #include "driver/obtain.h"
+#include "model/paths.h"
 #include "steps/build.h"
 #include "steps/fetch.h"
 #include "steps/prebuilt.h"
@@ -102,7 +103,7 @@ static int take(struct agent *agent, size_t index, const struct prebuilt *prebui
 	struct prebuilt_content content;
 	char dir[160];
 
-	(void)text_format(dir, sizeof(dir), BUILD_DIR "/%s", prebuilt->kernel);
+	(void)text_format(dir, sizeof(dir), PATHS_BUILD "/%s", prebuilt->kernel);
 	if (fetch(agent, prebuilt, &file, err) < 0 ||
 	    prebuilt_unpack(&agent->channel, &agent->root, file.fd, dir, &content, err) <
 		    0 ||

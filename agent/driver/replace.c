@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "driver/choose.h"
 #include "driver/modules.h"
+#include "model/paths.h"
 #include "steps/build.h"
 #include "steps/install.h"
 #include "steps/poll.h"
@@ -119,13 +120,13 @@ static int keep_package(struct agent *agent, struct state_driver *driver,
 {
 	char kept[sizeof(driver->path)];
 
-	if (!text_format(kept, sizeof(kept), STATE_BACKUP "/driver-%s.%s",
+	if (!text_format(kept, sizeof(kept), PATHS_BACKUP "/driver-%s.%s",
 			 driver->version, package_kind_name(driver->kind)))
 		return error_set_errno(err, ENAMETOOLONG, "keeping %s", driver->path);
 	if (strcmp(kept, driver->path) == 0 || !driver->path[0])
 		return 0;
-	if (root_mkdir(&agent->root, STATE_DIR, 0755, err) < 0 ||
-	    root_mkdir(&agent->root, STATE_BACKUP, 0700, err) < 0)
+	if (root_mkdir(&agent->root, PATHS_STATE, 0755, err) < 0 ||
+	    root_mkdir(&agent->root, PATHS_BACKUP, 0700, err) < 0)
 		return -1;
 	if (root_rename(&agent->root, driver->path, kept, err) < 0 &&
 	    (err->errnum != EXDEV ||

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "doctor/reason.h"
 #include "license/token_watch.h"
+#include "model/paths.h"
 #include "steps/configure.h"
 #include "steps/gridd.h"
 #include "steps/poll.h"
@@ -44,7 +45,7 @@ int licensing_configure(struct agent *agent, struct outcome *outcome, struct err
 	outcome->kind = result.changed ? OUTCOME_CHANGED : OUTCOME_UNCHANGED;
 	(void)text_copy(outcome->detail, sizeof(outcome->detail),
 			result.detail[0] ? result.detail
-					 : CONFIGURE_PATH " is as it should be");
+					 : PATHS_GRIDD_CONF " is as it should be");
 	return 0;
 }
 
@@ -191,7 +192,7 @@ static int no_token(struct agent *agent, struct outcome *outcome, struct error *
 	(void)error_set(
 		err, ERROR_TOKEN,
 		"there is no client configuration token: none in the metadata, no "
-		"license.token_file, none in " TOKEN_DIR);
+		"license.token_file, none in " PATHS_TOKENS);
 	return error_hint(err, HINT_GET_TOKEN);
 }
 
@@ -233,8 +234,8 @@ int licensing_token(struct agent *agent, struct outcome *outcome, struct error *
 /* Microseconds since 1970 of the last change of what the daemon reads at its start. */
 static int64_t youngest_input(const struct agent *agent)
 {
-	static const char *const paths[] = { CONFIGURE_PATH, TOKEN_DIR, TOKEN_PATH,
-					     "/usr/bin/nvidia-gridd" };
+	static const char *const paths[] = { PATHS_GRIDD_CONF, PATHS_TOKENS, PATHS_TOKEN,
+					     PATHS_GRIDD };
 	int64_t youngest = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
@@ -273,9 +274,12 @@ static int explain(struct agent *agent, struct error *err)
 	if (gridd_look(&state, &ignored) < 0)
 		return -1;
 	if (!state.active)
-		return error_hint(err, GRIDD_UNIT " is %s: systemctl status " GRIDD_UNIT,
+		return error_hint(err,
+				  PATHS_GRIDD_UNIT
+				  " is %s: systemctl status " PATHS_GRIDD_UNIT,
 				  state.detail);
-	return error_hint(err, "nvidia-gridd gives no reason: journalctl -u " GRIDD_UNIT);
+	return error_hint(
+		err, "nvidia-gridd gives no reason: journalctl -u " PATHS_GRIDD_UNIT);
 }
 
 int licensing_gridd(struct agent *agent, struct outcome *outcome, struct error *err)
@@ -295,7 +299,7 @@ int licensing_gridd(struct agent *agent, struct outcome *outcome, struct error *
 	if (state.active && state.enabled && !agent->units_changed && !agent->loaded &&
 	    state.started >= youngest_input(agent)) {
 		(void)text_format(outcome->detail, sizeof(outcome->detail),
-				  GRIDD_UNIT " is %s, nothing it reads has changed",
+				  PATHS_GRIDD_UNIT " is %s, nothing it reads has changed",
 				  state.detail);
 		return 0;
 	}
@@ -305,8 +309,8 @@ int licensing_gridd(struct agent *agent, struct outcome *outcome, struct error *
 		return explain(agent, err);
 	agent->restarted = true;
 	outcome->kind = OUTCOME_CHANGED;
-	(void)text_format(outcome->detail, sizeof(outcome->detail), GRIDD_UNIT " %s",
-			  state.active ? "restarted" : "started");
+	(void)text_format(outcome->detail, sizeof(outcome->detail),
+			  PATHS_GRIDD_UNIT " %s", state.active ? "restarted" : "started");
 	return 0;
 }
 
@@ -400,7 +404,7 @@ int licensing_check(struct agent *agent, struct json **ret_report, struct error 
 	if (licensing_open_token(agent, &fd, &count, &source, err) < 0)
 		return -1;
 	if (fd < 0)
-		return licensing_check_missing(TOKEN_DIR, ret_report, err);
+		return licensing_check_missing(PATHS_TOKENS, ret_report, err);
 	if (token_check(fd, &agent->channel, &check, err) < 0)
 		return -1;
 	if (count > 1 && token_add_several(check, count) < 0)

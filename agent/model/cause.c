@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/paths.h"
 
 enum weight {
 	WEIGHT_CLEARS,  /* licensed, or a new start: nothing is wrong so far */
@@ -43,7 +44,7 @@ static const struct phrase lines[] = {
 	  "token_missing",
 	  "install the client configuration token: vgpu-guest-agent token install FILE" },
 	{ "Failed to update local trusted store", WEIGHT_DECIDES, "trusted_store",
-	  "stop nvidia-gridd, move /var/lib/nvidia/GridLicensing away and start it again" },
+	  "stop nvidia-gridd, move " PATHS_TRUSTED_STORE " away and start it again" },
 	{ "Invalid feature type requested", WEIGHT_DECIDES, "feature_type",
 	  "set license.feature_type: 1 for a vGPU, 2 or 4 for a passed-through GPU" },
 	{ "Licensing not supported for GPUs in the system", WEIGHT_DECIDES, "unknown",
@@ -75,13 +76,12 @@ static const struct phrase refused = { "", WEIGHT_DECIDES, "unknown", HINT_JOURN
 static const struct phrase not_acquired = { "", WEIGHT_FOLLOWS, "unknown", HINT_NETWORK };
 static const struct phrase conf_unreadable = {
 	"", WEIGHT_DECIDES, "gridd_conf",
-	"make /etc/nvidia/gridd.conf readable, or let the agent write it: vgpu-guest-agent "
+	"make " PATHS_GRIDD_CONF " readable, or let the agent write it: vgpu-guest-agent "
 	"configure"
 };
-static const struct phrase no_feature_type = {
-	"", WEIGHT_FOLLOWS, "feature_type",
-	"set FeatureType in /etc/nvidia/gridd.conf: vgpu-guest-agent configure"
-};
+static const struct phrase no_feature_type = { "", WEIGHT_FOLLOWS, "feature_type",
+					       "set FeatureType in " PATHS_GRIDD_CONF
+					       ": vgpu-guest-agent configure" };
 
 /* A pager cuts long lines and ends them with '>': enough of the phrase is the phrase. */
 #define CUT_LEAST 8

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "model/dkms.h"
+#include "model/paths.h"
 #include "model/version.h"
 
 #define COPY_S 600
@@ -220,7 +221,7 @@ int build_modules(struct runner *runner, const struct root *root,
 		  struct error *err)
 {
 	const char *release = input->kernel->release;
-	const char *dir = input->dir ? input->dir : BUILD_DIR;
+	const char *dir = input->dir ? input->dir : PATHS_BUILD;
 	struct error ignored = ERROR_INIT;
 	struct workshop shop;
 	int result;
@@ -257,7 +258,7 @@ int build_modules(struct runner *runner, const struct root *root,
 
 int build_discard(const struct root *root, struct error *err)
 {
-	return root_remove_tree(root, BUILD_DIR, err);
+	return root_remove_tree(root, PATHS_BUILD, err);
 }
 
 /* "open" or "proprietary" from the package's own installer; false: it does not say. */
@@ -333,7 +334,7 @@ static bool kept_by_us(const struct root *root, const char *version, char *ret_t
 		       size_t size, bool *ret_open)
 {
 	return version_valid(span_of(version)) &&
-	       text_format(ret_tree, size, BUILD_SOURCES "/%s", version) &&
+	       text_format(ret_tree, size, PATHS_SOURCES "/%s", version) &&
 	       is_tree(root, ret_tree, ret_open);
 }
 
@@ -343,19 +344,19 @@ bool build_kept_sources(const struct root *root, const char *version, char *ret_
 	if (kept_by_us(root, version, ret_tree, size, ret_open))
 		return true;
 	return build_dkms_is_ours(root, version) &&
-	       text_format(ret_tree, size, DKMS_SOURCES "%s", version) &&
+	       text_format(ret_tree, size, PATHS_DKMS_SOURCES "%s", version) &&
 	       is_tree(root, ret_tree, ret_open);
 }
 
-/* Everything below BUILD_SOURCES but `version`. */
+/* Everything below PATHS_SOURCES but `version`. */
 static int remove_others(const struct root *root, const char *version, struct error *err)
 {
 	cleanup_strv char **names = NULL;
 
-	if (root_list(root, BUILD_SOURCES, NAMES_MAX, &names, err) < 0)
+	if (root_list(root, PATHS_SOURCES, NAMES_MAX, &names, err) < 0)
 		return -1;
 	for (char **name = names; *name; name++) {
-		cleanup_free char *path = text_print(BUILD_SOURCES "/%s", *name);
+		cleanup_free char *path = text_print(PATHS_SOURCES "/%s", *name);
 
 		if (strcmp(*name, version) == 0)
 			continue;
@@ -380,7 +381,7 @@ int build_sync_tree(const struct root *root, const char *path, struct error *err
 int build_keep_sources(struct runner *runner, const struct root *root, const char *tree,
 		       const char *version, bool open, struct error *err)
 {
-	static const char fresh[] = BUILD_SOURCES "/.new";
+	static const char fresh[] = PATHS_SOURCES "/.new";
 	char from[256], to[256], kept[256];
 	bool kept_open;
 
@@ -390,7 +391,7 @@ int build_keep_sources(struct runner *runner, const struct root *root, const cha
 	    kept_open == open)
 		return remove_others(root, version, err);
 
-	(void)text_format(kept, sizeof(kept), BUILD_SOURCES "/%s", version);
+	(void)text_format(kept, sizeof(kept), PATHS_SOURCES "/%s", version);
 	(void)text_format(to, sizeof(to), "%s/%s", fresh, build_kernel_folder(open));
 	if (!text_format(from, sizeof(from), "%s/%s", tree, build_kernel_folder(open)))
 		return error_set(err, ERROR_INTERNAL, "%s is too long", tree);

@@ -18,17 +18,16 @@ struct build_input {
 	const struct toolchain *toolchain;
 	int log_fd;
 	const char *log_path; /* for the hint */
-	const char *dir;      /* where the work is done; NULL: BUILD_DIR */
+	const char *dir;      /* where the work is done; NULL: PATHS_BUILD */
 	bool reproducible;    /* the same modules wherever and whenever they are made */
 };
 
 /*
- * Compiles in a fresh copy below BUILD_DIR, so that the sources stay clean for another
+ * Compiles in a fresh copy below PATHS_BUILD, so that the sources stay clean for another
  * kernel. ERROR_BUILD with the error lines of make and the log's path; checks afterwards
  * that nvidia.ko is there and that vermagic and version are the asked ones. The modules
- * lie in BUILD_DIR "/REL" until build_discard() or the next build.
+ * lie in PATHS_BUILD "/REL" until build_discard() or the next build.
  */
-#define BUILD_DIR "/var/cache/vgpu-guest-agent/build"
 must_check int build_modules(struct runner *runner, const struct root *root,
 			     const struct build_input *input,
 			     struct build_result *ret_result, struct error *err);
@@ -66,12 +65,11 @@ must_check int build_flavour(struct runner *runner, const struct root *root,
  * Keeps the kernel folder of a tree for later kernels, replaced whole; sources of other
  * versions are removed. Where they are kept already nothing changes.
  */
-#define BUILD_SOURCES "/usr/src/vgpu-guest-agent"
 must_check int build_keep_sources(struct runner *runner, const struct root *root,
 				  const char *tree, const char *version, bool open,
 				  struct error *err);
 
-/* The kept sources of `version`: BUILD_SOURCES "/VERSION", or those that DKMS builds
+/* The kept sources of `version`: PATHS_SOURCES "/VERSION", or those that DKMS builds
  * from; false: none. */
 bool build_kept_sources(const struct root *root, const char *version, char *ret_tree,
 			size_t size, bool *ret_open);

@@ -10,10 +10,9 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/dkms.h"
+#include "model/paths.h"
 #include "model/version.h"
 
-#define FRESH "/usr/src/.vgpu-guest-agent-dkms" /* the sources until they are whole */
-#define SIGNING "/etc/dkms/framework.conf.d/vgpu-guest-agent.conf"
 #define BUILD_S 3600
 #define OUTPUT_MAX (64u << 10)
 #define CONF_MAX (64u << 10)
@@ -32,7 +31,8 @@ bool build_dkms_is_ours(const struct root *root, const char *version)
 	size_t size;
 
 	return version_valid(span_of(version)) &&
-	       text_format(path, sizeof(path), DKMS_SOURCES "%s/dkms.conf", version) &&
+	       text_format(path, sizeof(path), PATHS_DKMS_SOURCES "%s/dkms.conf",
+			   version) &&
 	       file_read(root, path, CONF_MAX, &conf, &size, &ignored) == 0 &&
 	       dkms_conf_is_ours((struct span){ .at = conf, .len = size });
 }
@@ -56,13 +56,14 @@ static int write_conf(const struct root *root, const struct build_input *input,
 	cleanup_free char *conf = NULL;
 	char path[128];
 
-	(void)text_format(path, sizeof(path), FRESH "/%s", folder);
+	(void)text_format(path, sizeof(path), PATHS_DKMS_NEW "/%s", folder);
 	if (root_list(root, path, NAMES_MAX, &names, err) < 0)
 		return -1;
 	conf = dkms_conf(input->version, folder, names);
 	if (!conf)
 		return error_set(err, ERROR_INTERNAL, "out of memory");
-	return file_write_atomic(root, FRESH "/dkms.conf", conf, strlen(conf), 0644, err);
+	return file_write_atomic(root, PATHS_DKMS_NEW "/dkms.conf", conf, strlen(conf),
+				 0644, err);
 }
 
 /* To where they stay, whole or not at all. Where they are already they are left alone. */
@@ -74,7 +75,7 @@ static int place_sources(struct runner *runner, const struct root *root,
 	char from[256], fresh[128], to[128], sub[160];
 	struct stat st;
 
-	(void)text_format(to, sizeof(to), DKMS_SOURCES "%s", input->version);
+	(void)text_format(to, sizeof(to), PATHS_DKMS_SOURCES "%s", input->version);
 	(void)text_format(sub, sizeof(sub), "%s/%s", to, folder);
 	if (ours && root_stat(root, sub, &st))
 		return 0;
@@ -88,16 +89,17 @@ static int place_sources(struct runner *runner, const struct root *root,
 			input->version);
 	}
 
-	(void)text_format(fresh, sizeof(fresh), FRESH "/%s", folder);
+	(void)text_format(fresh, sizeof(fresh), PATHS_DKMS_NEW "/%s", folder);
 	if (!text_format(from, sizeof(from), "%s/%s", input->tree, folder))
 		return error_set(err, ERROR_INTERNAL, "%s is too long", input->tree);
-	if (root_remove_tree(root, FRESH, err) < 0 ||
-	    root_mkdir(root, FRESH, 0755, err) < 0 ||
+	if (root_remove_tree(root, PATHS_DKMS_NEW, err) < 0 ||
+	    root_mkdir(root, PATHS_DKMS_NEW, 0755, err) < 0 ||
 	    build_copy_tree(runner, root, from, fresh, err) < 0 ||
-	    write_conf(root, input, err) < 0 || build_sync_tree(root, FRESH, err) < 0 ||
+	    write_conf(root, input, err) < 0 ||
+	    build_sync_tree(root, PATHS_DKMS_NEW, err) < 0 ||
 	    root_remove_tree(root, to, err) < 0)
 		return -1;
-	return root_rename(root, FRESH, to, err);
+	return root_rename(root, PATHS_DKMS_NEW, to, err);
 }
 
 static int choose_key(const struct root *root, const struct build_dkms_key *key,
@@ -107,13 +109,13 @@ static int choose_key(const struct root *root, const struct build_dkms_key *key,
 	bool changed;
 
 	if (!key->key[0])
-		return root_unlink(root, SIGNING, err);
+		return root_unlink(root, PATHS_DKMS_SIGNING, err);
 	if (!dkms_signing(key->key, key->cert, conf, sizeof(conf)))
 		return error_set(err, ERROR_USAGE,
 				 "DKMS cannot be given this signing.key: %s", key->key);
 	if (root_mkdir(root, "/etc/dkms/framework.conf.d", 0755, err) < 0)
 		return -1;
-	return file_update(root, SIGNING, span_of(conf), 0644, &changed, err);
+	return file_update(root, PATHS_DKMS_SIGNING, span_of(conf), 0644, &changed, err);
 }
 
 /* What make said is in a file of DKMS's, and of interest only where it failed. */
@@ -127,7 +129,7 @@ static int explain(const struct root *root, const struct build_input *input,
 	char path[160];
 	size_t size;
 
-	(void)text_format(path, sizeof(path), DKMS_REGISTRY "/%s/build/make.log",
+	(void)text_format(path, sizeof(path), PATHS_DKMS_REGISTRY "/%s/build/make.log",
 			  input->version);
 	if (file_read(root, path, LOG_MAX, &text, &size, &ignored) == 0) {
 		told.output = text;
@@ -210,8 +212,8 @@ int build_dkms(struct runner *runner, const struct root *root,
 		return -1;
 
 	/* What a killed run left half built DKMS takes for built, or refuses to touch. */
-	(void)text_format(built, sizeof(built), DKMS_REGISTRY "/%s/%s", input->version,
-			  input->kernel->release);
+	(void)text_format(built, sizeof(built), PATHS_DKMS_REGISTRY "/%s/%s",
+			  input->version, input->kernel->release);
 	if (root_remove_tree(root, built, err) < 0 ||
 	    run_dkms(runner, root, input, program, err) < 0)
 		return -1;

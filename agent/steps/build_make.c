@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "model/build_log.h"
+#include "model/paths.h"
 
 #define MAKE_S 3600
 #define OUTPUT_MAX (1u << 20)
@@ -28,7 +29,7 @@ int build_make_explain(const struct run_result *result, const struct run *run,
 	case BUILD_LOG_NO_SPACE:
 		(void)error_recode(err, ERROR_PREREQUISITES);
 		return error_hint(err, "make room in %s, or where the message says",
-				  BUILD_DIR);
+				  PATHS_BUILD);
 	case BUILD_LOG_KILLED:
 		return error_hint(err,
 				  "a signal ended the compiler, most likely for want "

@@ -9,12 +9,11 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "model/version.h"
 
 #define TIMEOUT_S 30
 #define OUTPUT_MAX 4096
-#define SMI "/usr/bin/nvidia-smi"
-#define GRIDD "/usr/bin/nvidia-gridd"
 
 /* The newest line that is one; warnings of the command stand in the same output. */
 static void take_version(const struct run_result *result, char *ret_text, size_t size)
@@ -96,8 +95,8 @@ int detect_driver(struct runner *runner, const struct root *root, const char *re
 		return -1;
 
 	read_loaded(root, &driver);
-	driver.grid = root_stat(root, GRIDD, &st);
-	driver.tools = root_stat(root, SMI, &st);
+	driver.grid = root_stat(root, PATHS_GRIDD, &st);
+	driver.tools = root_stat(root, PATHS_SMI, &st);
 
 	*ret_driver = driver;
 	return 0;
@@ -113,11 +112,11 @@ int detect_driver_packaged(struct runner *runner, const struct root *root,
 	struct stat st;
 
 	*ret_packaged = false;
-	if (!root_stat(root, SMI, &st))
+	if (!root_stat(root, PATHS_SMI, &st))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(owners) && !*ret_packaged; i++) {
 		char tool[64];
-		const char *argv[] = { tool, owners[i].option, SMI, NULL };
+		const char *argv[] = { tool, owners[i].option, PATHS_SMI, NULL };
 		const struct run run = { .argv = argv,
 					 .timeout_s = TIMEOUT_S,
 					 .output_limit = OUTPUT_MAX };
@@ -126,7 +125,7 @@ int detect_driver_packaged(struct runner *runner, const struct root *root,
 		if (!run_find(root, owners[i].tool, tool, sizeof(tool)))
 			continue;
 		if (run_command(runner, root, &run, &result, err) < 0)
-			return error_prefix(err, "asking whose " SMI " is");
+			return error_prefix(err, "asking whose " PATHS_SMI " is");
 		*ret_packaged = result.status == 0 && result.signal == 0;
 	}
 

@@ -9,9 +9,9 @@
 #include "base/span.h"
 #include "base/text.h"
 #include "model/gridd_conf.h"
+#include "model/paths.h"
 #include "model/token.h"
 
-#define CONF "/etc/nvidia/gridd.conf"
 #define CONF_LIMIT (1u << 20)
 #define TIMEOUT_S 30
 #define OUTPUT_MAX 4096
@@ -75,8 +75,9 @@ void diagnose_conf(const struct root *root, struct diagnose_conf *ret_conf)
 	struct stat st;
 	size_t size = 0;
 
-	if (file_read(root, CONF, CONF_LIMIT, &text, &size, &err) < 0) {
-		conf.exists = err.errnum != ENOENT || root_stat(root, CONF, &st);
+	if (file_read(root, PATHS_GRIDD_CONF, CONF_LIMIT, &text, &size, &err) < 0) {
+		conf.exists = err.errnum != ENOENT ||
+			      root_stat(root, PATHS_GRIDD_CONF, &st);
 		conf.denied = err.code == ERROR_PERMISSION;
 		if (conf.exists)
 			(void)text_format(conf.error, sizeof(conf.error), "%.150s",
@@ -95,7 +96,7 @@ void diagnose_conf(const struct root *root, struct diagnose_conf *ret_conf)
 			     conf.token_dir, sizeof(conf.token_dir));
 	text_sanitize(conf.feature_type);
 	text_sanitize(conf.token_dir);
-	if (root_stat(root, CONF, &st))
+	if (root_stat(root, PATHS_GRIDD_CONF, &st))
 		conf.changed =
 			(int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
 	*ret_conf = conf;
@@ -127,7 +128,7 @@ bool diagnose_token_folder(const struct root *root, bool *ret_denied, char *ret_
 	bool found = false;
 
 	*ret_denied = false;
-	if (root_list(root, TOKEN_DIR, NAMES_MAX, &names, &err) < 0) {
+	if (root_list(root, PATHS_TOKENS, NAMES_MAX, &names, &err) < 0) {
 		*ret_denied = err.code == ERROR_PERMISSION;
 		(void)text_format(ret_why, size, "%.150s", err.text);
 		return true;
@@ -137,7 +138,7 @@ bool diagnose_token_folder(const struct root *root, bool *ret_denied, char *ret_
 		char path[512];
 
 		found = (*name)[0] != '.' &&
-			text_format(path, sizeof(path), TOKEN_DIR "/%s", *name) &&
+			text_format(path, sizeof(path), PATHS_TOKENS "/%s", *name) &&
 			is_bad(root, path, ret_denied, ret_why, size);
 	}
 	if (found)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/paths.h"
 #include "steps/fetch_cache.h"
 #include "steps/fetch_member.h"
 
@@ -104,7 +105,7 @@ enum transfer fetch_transfer(const struct fetch_input *input)
 static bool final_path(const struct fetch_input *input, const char *sha256, char *path,
 		       size_t size)
 {
-	return text_format(path, size, FETCH_CACHE "/%s.%s", sha256, suffix(input));
+	return text_format(path, size, PATHS_CACHE "/%s.%s", sha256, suffix(input));
 }
 
 /*
@@ -167,7 +168,7 @@ static int ask_for_download(const struct fetch_input *input,
 /* Only what can be resumed is kept: named by the hash that it will have. */
 static void partial_path(const struct fetch_input *input, char *path, size_t size)
 {
-	(void)text_format(path, size, FETCH_CACHE "/%s" FETCH_PARTIAL,
+	(void)text_format(path, size, PATHS_CACHE "/%s" FETCH_PARTIAL,
 			  input->package->sha256[0] ? input->package->sha256 : "unnamed");
 }
 
@@ -286,7 +287,7 @@ static int take_local(const struct fetch_input *input, const struct root *root,
 		return 0;
 	}
 
-	(void)text_copy(partial, sizeof(partial), FETCH_CACHE "/local" FETCH_PARTIAL);
+	(void)text_copy(partial, sizeof(partial), PATHS_CACHE "/local" FETCH_PARTIAL);
 	out = fetch_cache_open(root, partial, false, err);
 	if (out < 0 || fetch_cache_room(root, (uint64_t)st.st_size, err) < 0)
 		return -1;
@@ -337,7 +338,7 @@ int fetch_file(const struct fetch_input *input, const struct transport *transpor
 	if (done < 0) {
 		fetch_result_done(&result);
 		if (err->errnum == ENOSPC || err->errnum == EDQUOT) {
-			(void)error_prefix(err, FETCH_CACHE);
+			(void)error_prefix(err, PATHS_CACHE);
 			(void)error_hint(err, "make room on that file system");
 		}
 		return -1;
@@ -358,12 +359,12 @@ int fetch_prune(const struct root *root, const char *keep, struct error *err)
 {
 	cleanup_strv char **names = NULL;
 
-	if (root_list(root, FETCH_CACHE, NAMES_MAX, &names, err) < 0)
+	if (root_list(root, PATHS_CACHE, NAMES_MAX, &names, err) < 0)
 		return -1;
 	for (char **name = names; *name; name++) {
 		char path[PACKAGE_NAME_MAX];
 
-		if (!text_format(path, sizeof(path), FETCH_CACHE "/%s", *name) ||
+		if (!text_format(path, sizeof(path), PATHS_CACHE "/%s", *name) ||
 		    (keep && strcmp(path, keep) == 0))
 			continue;
 		if (root_remove_tree(root, path, err) < 0)

@@ -17,8 +17,6 @@
 #include "model/transfer.h"
 #include "model/transport.h"
 
-#define FETCH_CACHE "/var/cache/vgpu-guest-agent"
-
 enum fetch_integrity {
 	FETCH_NONE,
 	FETCH_SHA256_PIN,

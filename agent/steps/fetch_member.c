@@ -7,9 +7,10 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "steps/fetch_cache.h"
 
-#define NOTE FETCH_CACHE "/member.json"
+#define NOTE PATHS_CACHE "/member.json"
 #define NOTE_MAX (64u << 10)
 #define MEMBER_MAX (8ull << 30)
 #define PATH_SIZE 160
@@ -45,7 +46,7 @@ static bool same_json(const struct json *one, const struct json *other)
 
 static bool final_path(const struct fetch_result *result, char *path, size_t size)
 {
-	return text_format(path, size, FETCH_CACHE "/%s.%s", result->sha256,
+	return text_format(path, size, PATHS_CACHE "/%s.%s", result->sha256,
 			   package_kind_name(result->member.kind));
 }
 
@@ -193,9 +194,9 @@ static int files_open(const struct fetch_input *input, struct files *files,
 	struct stat st;
 
 	(void)text_format(files->partial, sizeof(files->partial),
-			  FETCH_CACHE "/%s" FETCH_PARTIAL,
+			  PATHS_CACHE "/%s" FETCH_PARTIAL,
 			  entry ? entry->sha256 : "member");
-	(void)text_format(files->place, sizeof(files->place), FETCH_CACHE "/%s.place",
+	(void)text_format(files->place, sizeof(files->place), PATHS_CACHE "/%s.place",
 			  entry ? entry->sha256 : "member");
 	files->fds[0] = fetch_cache_open(files->root, files->partial, entry, err);
 	if (files->fds[0] < 0)

@@ -12,8 +12,6 @@
 #include "model/modules.h"
 #include "model/package.h"
 
-#define INSTALL_BLACKLIST "/etc/modprobe.d/vgpu-guest-agent.conf"
-
 /*
  * The package's own nvidia-installer without modules, with the options that it names
  * itself. Its log goes to `log_fd`; `log_path` is that file's name, for the hint.
@@ -22,8 +20,6 @@
 must_check int install_userspace(struct runner *runner, const struct root *root,
 				 const char *tree, const char *log_path, int log_fd,
 				 struct error *err);
-
-#define INSTALL_MODULES "updates/vgpu-guest-agent" /* below /lib/modules/REL */
 
 /*
  * Copies the modules there, removes what else is there, runs depmod REL and checks that
@@ -36,7 +32,7 @@ must_check int install_modules(struct runner *runner, const struct root *root,
 
 /*
  * What build_dkms() built, by "dkms install"; from then on DKMS builds for new kernels,
- * too. Removes INSTALL_MODULES of this kernel afterwards and checks that modprobe will
+ * too. Removes PATHS_MODULES of this kernel afterwards and checks that modprobe will
  * take this version. Nothing is done where all of it is so already.
  */
 struct install_dkms {

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
 
 #define DEPMOD_S 300
 #define MODINFO_S 60
@@ -123,7 +124,7 @@ int install_modules_index(struct runner *runner, const struct root *root,
 /* Of several modules of one name depmod's own rules choose: it must be ours. */
 static int check_chosen(const char *release, const char *path, struct error *err)
 {
-	if (text_ends(path, "/" INSTALL_MODULES "/nvidia.ko"))
+	if (text_ends(path, "/" PATHS_MODULES "/nvidia.ko"))
 		return 0;
 	(void)error_set(err, ERROR_INSTALL, "modprobe would load %s for kernel %s",
 			path[0] ? path : "no nvidia module", release);
@@ -140,7 +141,7 @@ int install_modules(struct runner *runner, const struct root *root,
 	struct error why = ERROR_INIT;
 
 	(void)text_format(dir, sizeof(dir), "/lib/modules/%s/%s", kernel->release,
-			  INSTALL_MODULES);
+			  PATHS_MODULES);
 	/* The next run goes by the version of nvidia.ko: that comes last. */
 	if (root_mkdir(root, dir, 0755, err) < 0 ||
 	    remove_others(root, build, dir, &changed, err) < 0 ||

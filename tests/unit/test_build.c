@@ -1,5 +1,6 @@
 /* wrap: getpid */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/build.h"
 
 #include <string.h>
@@ -12,7 +13,7 @@
 #define REL "6.1.0-37-cloud-amd64"
 #define VERSION "525.105.17"
 #define TREE "/var/cache/vgpu-guest-agent/tree"
-#define WORK BUILD_DIR "/." REL "-1234"
+#define WORK PATHS_BUILD "/." REL "-1234"
 
 pid_t __wrap_getpid(void);
 pid_t __wrap_getpid(void)
@@ -124,7 +125,7 @@ static void make_is_told_everything_it_might_guess(void **state)
 			 1);
 	assert_int_equal(script_count(&script, "LLVM"), 0);
 	assert_int_equal(built.count, 3);
-	assert_string_equal(built.modules[0], BUILD_DIR "/" REL "/nvidia.ko");
+	assert_string_equal(built.modules[0], PATHS_BUILD "/" REL "/nvidia.ko");
 	for (size_t i = 0; i < built.count; i++)
 		assert_true(is_there(sysroot, built.modules[i]));
 	assert_false(is_there(sysroot, WORK));
@@ -238,7 +239,7 @@ static void a_wrong_module_is_no_success(void **state)
 		assert_int_equal(build(sysroot, &script, &built, &err), -1);
 		assert_int_equal(err.code, ERROR_BUILD);
 		assert_non_null(strstr(err.text, cases[i].text));
-		assert_false(is_there(sysroot, BUILD_DIR "/" REL));
+		assert_false(is_there(sysroot, PATHS_BUILD "/" REL));
 	}
 }
 
@@ -335,8 +336,8 @@ static void sources_are_kept_once_and_of_one_version(void **state)
 	bool open = true;
 
 	script_init(&script, answers, *state);
-	sysroot_mkdir(sysroot, BUILD_SOURCES "/525.60.13/kernel");
-	sysroot_mkdir(sysroot, BUILD_SOURCES "/.new/kernel-open");
+	sysroot_mkdir(sysroot, PATHS_SOURCES "/525.60.13/kernel");
+	sysroot_mkdir(sysroot, PATHS_SOURCES "/.new/kernel-open");
 	assert_false(
 		build_kept_sources(&sysroot->root, VERSION, tree, sizeof(tree), &open));
 
@@ -348,11 +349,11 @@ static void sources_are_kept_once_and_of_one_version(void **state)
 	assert_int_equal(script_count(&script, "/bin/cp"), 1);
 	assert_true(
 		build_kept_sources(&sysroot->root, VERSION, tree, sizeof(tree), &open));
-	assert_string_equal(tree, BUILD_SOURCES "/" VERSION);
+	assert_string_equal(tree, PATHS_SOURCES "/" VERSION);
 	assert_false(open);
-	sysroot_assert_text(sysroot, BUILD_SOURCES "/" VERSION "/kernel/Makefile",
+	sysroot_assert_text(sysroot, PATHS_SOURCES "/" VERSION "/kernel/Makefile",
 			    "modules:\n");
-	sysroot_assert_entries(sysroot, BUILD_SOURCES, 1);
+	sysroot_assert_entries(sysroot, PATHS_SOURCES, 1);
 	assert_false(build_kept_sources(&sysroot->root, "../../etc", tree, sizeof(tree),
 					&open));
 }
@@ -370,15 +371,15 @@ static void a_failed_copy_keeps_the_old_sources(void **state)
 	struct script script;
 
 	script_init(&script, answers, *state);
-	sysroot_mkdir(sysroot, BUILD_SOURCES "/525.60.13/kernel");
+	sysroot_mkdir(sysroot, PATHS_SOURCES "/525.60.13/kernel");
 
 	assert_int_equal(build_keep_sources(&script.runner, &sysroot->root, TREE, VERSION,
 					    false, &err),
 			 -1);
 
 	assert_int_equal(err.code, ERROR_PREREQUISITES);
-	assert_true(is_there(sysroot, BUILD_SOURCES "/525.60.13/kernel"));
-	assert_false(is_there(sysroot, BUILD_SOURCES "/" VERSION));
+	assert_true(is_there(sysroot, PATHS_SOURCES "/525.60.13/kernel"));
+	assert_false(is_there(sysroot, PATHS_SOURCES "/" VERSION));
 }
 
 int main(void)

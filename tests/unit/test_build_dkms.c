@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/build.h"
 
 #include <fcntl.h>
@@ -15,8 +16,8 @@
 #define REL "6.1.0-37-cloud-amd64"
 #define VERSION "550.90.07"
 #define TREE "/tree"
-#define SOURCES DKMS_SOURCES VERSION
-#define ENTRY DKMS_REGISTRY "/" VERSION
+#define SOURCES PATHS_DKMS_SOURCES VERSION
+#define ENTRY PATHS_DKMS_REGISTRY "/" VERSION
 #define BUILT ENTRY "/" REL "/x86_64/module"
 #define SIGNING "/etc/dkms/framework.conf.d/vgpu-guest-agent.conf"
 #define DKMS_BUILD "/usr/sbin/dkms build -m nvidia -v " VERSION " -k " REL " -j "
