@@ -83,13 +83,6 @@ static int compile(struct agent *agent, struct toolchain *toolchain, struct erro
 	return sign(agent, &agent->built[0], err);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static int open_cert(const struct agent *agent, int *ret_fd, struct error *err)
 {
 	*ret_fd = -1;
@@ -115,7 +108,7 @@ static int pack(struct agent *agent, const struct toolchain *toolchain, int outp
 	};
 
 	if (!text_copy(prebuilt.name, sizeof(prebuilt.name),
-		       base_name(agent->archive_path)))
+		       text_base_name(agent->archive_path)))
 		return error_set_errno(err, ENAMETOOLONG, "naming the archive");
 	(void)text_copy(prebuilt.version, sizeof(prebuilt.version),
 			agent->match.package.version);
@@ -136,7 +129,7 @@ static int publish(struct agent *agent, const struct toolchain *toolchain,
 	cleanup_fd int fd = -1;
 
 	if (!text_format(partial, sizeof(partial), "%.*s.%s.%ld",
-			 (int)(base_name(path) - path), path, base_name(path),
+			 (int)(text_base_name(path) - path), path, text_base_name(path),
 			 (long)getpid()))
 		return error_set_errno(err, ENAMETOOLONG, "naming the archive");
 	fd = root_open_at(&agent->caller, partial, O_RDWR | O_CREAT | O_EXCL, 0644, err);
@@ -191,14 +184,15 @@ static int check_output(struct agent *agent, const char *output, struct error *e
 	if (!path || !text_copy(agent->archive_path, sizeof(agent->archive_path), path))
 		return error_set_errno(err, path ? ENAMETOOLONG : errno, "--output %s",
 				       output);
-	(void)text_format(dir, sizeof(dir), "%.*s", (int)(base_name(path) - path), path);
+	(void)text_format(dir, sizeof(dir), "%.*s", (int)(text_base_name(path) - path),
+			  path);
 	fd = root_open_at(&agent->caller, dir, O_RDONLY | O_DIRECTORY, 0, err);
 	if (fd < 0) {
 		(void)error_prefix(err, "--output %s", output);
 		return error_recode(err, err->code == ERROR_INTERNAL ? ERROR_USAGE
 								     : err->code);
 	}
-	if (base_name(path)[0])
+	if (text_base_name(path)[0])
 		return 0;
 	return error_set(err, ERROR_USAGE, "--output %s names no file", output);
 }

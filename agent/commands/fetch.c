@@ -60,13 +60,6 @@ static int open_own_root(const char *dir, struct root *ret_root, struct error *e
 	return 0;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* The last component of a URL's path, as it stands before any query. */
 static void name_of_url(const char *url, char *name, size_t size)
 {
@@ -74,7 +67,7 @@ static void name_of_url(const char *url, char *name, size_t size)
 
 	(void)text_copy(path, sizeof(path), url);
 	path[strcspn(path, "?#")] = '\0';
-	(void)text_copy(name, size, base_name(path));
+	(void)text_copy(name, size, text_base_name(path));
 }
 
 static void own_name(const struct agent *agent, char *name, size_t size)
@@ -82,11 +75,11 @@ static void own_name(const struct agent *agent, char *name, size_t size)
 	const char *member = agent->content.member.name;
 
 	if (member[0])
-		(void)text_copy(name, size, base_name(member));
+		(void)text_copy(name, size, text_base_name(member));
 	else if (agent->match.rule == MATCH_URL)
 		name_of_url(agent->settings.driver.url, name, size);
 	else
-		(void)text_copy(name, size, base_name(agent->match.package.name));
+		(void)text_copy(name, size, text_base_name(agent->match.package.name));
 	if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		(void)text_copy(name, size, "driver");
 }

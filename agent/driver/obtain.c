@@ -317,13 +317,6 @@ static int judge_member(const struct agent *agent, struct error *err)
 		       : 0;
 }
 
-static struct span base_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return span_of(slash ? slash + 1 : path);
-}
-
 /* The file that was fetched is what is installed. */
 static void take_as_it_is(struct agent *agent)
 {
@@ -357,8 +350,8 @@ static int take_out(struct agent *agent, struct error *err)
 			  sizeof(agent->package_path), err) < 0)
 		return -1;
 	/* From here on it is the member that is meant: its file is named by its hash. */
-	(void)span_copy(base_of(agent->package_path), agent->match.package.sha256,
-			sizeof(agent->match.package.sha256));
+	(void)span_copy(span_of(text_base_name(agent->package_path)),
+			agent->match.package.sha256, sizeof(agent->match.package.sha256));
 	return judge_member(agent, err);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/span.h"
+#include "base/text.h"
 #include "model/version.h"
 
 /* PCI Local Bus Specification 3.0, section 6; offsets into the configuration space. */
@@ -63,11 +64,9 @@ static bool is_graphic(struct span text)
 static void read_host_record(struct gpu *gpu, const uint8_t *record, size_t size)
 {
 	struct span version, branch;
-	char raw[2 * HOST_RECORD_SIZE + 1] = "";
+	char raw[2 * HOST_RECORD_SIZE + 1];
 
-	for (size_t i = 0; i < size && i < HOST_RECORD_SIZE; i++)
-		(void)snprintf(raw + 2 * i, 3, "%02x", record[i]);
-
+	text_hex(record, size < HOST_RECORD_SIZE ? size : HOST_RECORD_SIZE, raw);
 	if (size != HOST_RECORD_SIZE) {
 		settle(gpu, GPU_RECORD_MALFORMED,
 		       "host driver record of %zu bytes instead of %d: %s", size,

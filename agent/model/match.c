@@ -86,12 +86,7 @@ static int check_fits(const struct match_input *input, const char *version,
 /* The file that a URL names: its last component, without query and fragment. */
 static struct span url_file(const char *url)
 {
-	struct span file = { url, strcspn(url, "?#") };
-	const char *slash = memrchr(file.at, '/', file.len);
-
-	if (!slash)
-		return file;
-	return (struct span){ slash + 1, file.len - (size_t)(slash + 1 - file.at) };
+	return span_base_name((struct span){ url, strcspn(url, "?#") });
 }
 
 /* Rule 1. The name may be anybody's; what the file holds is seen after the download. */

@@ -21,12 +21,6 @@ void repository_done(struct repository *repository)
 	*repository = (struct repository){ .source = REPOSITORY_NONE };
 }
 
-static bool sha256_is_good(const char *text)
-{
-	return text[0] == '\0' ||
-	       (strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64);
-}
-
 static void pass_over(struct repository *repository, const char *name, const char *why)
 {
 	struct repository_other *other;
@@ -108,10 +102,12 @@ static int add_file(struct repository *repository, const struct json *file, bool
 	int64_t size = json_get_int(file, "size", 0);
 	const struct index *index = repository->index;
 	const struct index_file *entry = NULL;
+	char hash[PACKAGE_SHA256_SIZE] = "";
 	struct package package;
 	const char *why;
 
-	if (!name || size < 0 || (sha256 && !sha256_is_good(sha256)))
+	if (!name || size < 0 ||
+	    (sha256 && sha256[0] && !package_sha256(span_of(sha256), hash)))
 		return error_set(err, ERROR_INTERNAL,
 				 "the list of the repository has an odd entry");
 
@@ -125,7 +121,7 @@ static int add_file(struct repository *repository, const struct json *file, bool
 	}
 
 	package.size = (uint64_t)size;
-	(void)text_copy(package.sha256, sizeof(package.sha256), sha256 ? sha256 : "");
+	memcpy(package.sha256, hash, sizeof(hash));
 	add_package(repository, &package, entry);
 	return 0;
 }

@@ -166,8 +166,8 @@ static int put_by(const struct root *root, const char *dir, struct build_result 
 	if (root_remove_tree(root, dir, err) < 0 || root_mkdir(root, dir, 0700, err) < 0)
 		return -1;
 	for (size_t i = 0; i < built->count; i++) {
-		if (!text_format(to, sizeof(to), "%s%s", dir,
-				 strrchr(built->modules[i], '/')))
+		if (!text_format(to, sizeof(to), "%s/%s", dir,
+				 text_base_name(built->modules[i])))
 			return error_set(err, ERROR_INTERNAL, "%s is too long", dir);
 		if (root_rename(root, built->modules[i], to, err) < 0)
 			return -1;

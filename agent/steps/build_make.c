@@ -69,8 +69,7 @@ long build_make_jobs(void)
 /* "/usr/bin/clang-14" -> "-14", "" where the name has no version */
 static const char *version_suffix(const char *compiler)
 {
-	const char *slash = strrchr(compiler, '/');
-	const char *dash = strchr(slash ? slash : compiler, '-');
+	const char *dash = strchr(text_base_name(compiler), '-');
 
 	return dash ? dash : "";
 }

@@ -16,9 +16,8 @@ int fetch_cache_answer(const struct json *answer, struct fetch_result *result,
 	const char *sha256 = json_get_string(answer, "sha256");
 	int64_t size = json_get_int(answer, "size", -1);
 
-	if (!sha256 || strspn(sha256, "0123456789abcdef") != 64 || sha256[64] || size < 0)
+	if (size < 0 || !sha256 || !package_sha256(span_of(sha256), result->sha256))
 		return error_set(err, ERROR_INTERNAL, "the worker's answer has no hash");
-	(void)text_copy(result->sha256, sizeof(result->sha256), sha256);
 	result->size = (uint64_t)size;
 	result->bytes_transferred =
 		(uint64_t)json_get_int(answer, "bytes_transferred", 0);

@@ -16,17 +16,10 @@
 #define MODINFO_S 60
 #define NAMES_MAX 256
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static bool is_built(const struct build_result *build, const char *name)
 {
 	for (size_t i = 0; i < build->count; i++) {
-		if (strcmp(base_name(build->modules[i]), name) == 0)
+		if (strcmp(text_base_name(build->modules[i]), name) == 0)
 			return true;
 	}
 	return false;
@@ -39,10 +32,10 @@ static int copy_modules(const struct root *root, const struct build_result *buil
 	for (size_t i = 0; i < build->count; i++) {
 		char to[384];
 
-		if ((strcmp(base_name(build->modules[i]), "nvidia.ko") == 0) != main)
+		if ((strcmp(text_base_name(build->modules[i]), "nvidia.ko") == 0) != main)
 			continue;
 		if (!text_format(to, sizeof(to), "%s/%s", dir,
-				 base_name(build->modules[i])))
+				 text_base_name(build->modules[i])))
 			return error_set(err, ERROR_INTERNAL, "%s is too long", dir);
 		if (file_same(root, build->modules[i], to))
 			continue;

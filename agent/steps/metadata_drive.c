@@ -31,13 +31,10 @@ static bool find_by_label(const struct root *root, char device[static PLACE_MAX]
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
 		struct error ignored = ERROR_INIT;
 		char target[PLACE_MAX];
-		const char *slash;
 
 		if (root_readlink(root, links[i], target, sizeof(target), &ignored) < 0)
 			continue;
-		slash = strrchr(target, '/');
-		return text_format(device, PLACE_MAX, "/dev/%s",
-				   slash ? slash + 1 : target);
+		return text_format(device, PLACE_MAX, "/dev/%s", text_base_name(target));
 	}
 
 	return false;

@@ -14,13 +14,6 @@
 #define FIELDS_MAX (64u << 10)
 #define SYMVERS_MAX (8u << 20)
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 int prebuilt_fields(struct runner *runner, const struct root *root,
 		    const struct build_result *built, const char *field,
 		    struct run_result *ret_result, struct error *err)
@@ -74,7 +67,7 @@ int prebuilt_symvers(struct runner *runner, const struct root *root,
 			return -1;
 		if (symvers_read((struct span){ result.output, result.size }, symvers,
 				 err) < 0)
-			return error_prefix(err, "%s", base_name(built->modules[i]));
+			return error_prefix(err, "%s", text_base_name(built->modules[i]));
 	}
 	return 0;
 }
@@ -176,8 +169,9 @@ static int add_modules(const struct prebuilt_input *input, struct json *list,
 
 		if (fd < 0)
 			return -1;
-		if (json_append(list, json_build("{s:s, s:i}", "name", base_name(path),
-						 "input", files_add(files, fd))) < 0)
+		if (json_append(list,
+				json_build("{s:s, s:i}", "name", text_base_name(path),
+					   "input", files_add(files, fd))) < 0)
 			return error_set_errno(err, ENOMEM, "packing the modules");
 	}
 	return 0;

@@ -97,7 +97,7 @@ static int content_read(struct content *content, int fd, struct error *err)
 static int find_room(const struct root *root, const char *path, char ret_path[PATH_SIZE],
 		     struct error *err)
 {
-	const char *name = strrchr(path, '/') + 1;
+	const char *name = text_base_name(path);
 	struct stat st;
 
 	for (int i = 0; i < FILES_MAX; i++) {

@@ -159,12 +159,10 @@ static int ask_worker(const struct unpack_input *input,
 		return -1;
 
 	sha256 = string_or_empty(answer, "sha256");
-	if (strlen(sha256) != PACKAGE_SHA256_SIZE - 1 ||
-	    strspn(sha256, "0123456789abcdef") != PACKAGE_SHA256_SIZE - 1)
+	if (!package_sha256(span_of(sha256), ret_sha256))
 		return error_set(err, ERROR_INTERNAL,
 				 "the worker names no checksum of %s",
 				 content->member.name);
-	memcpy(ret_sha256, sha256, PACKAGE_SHA256_SIZE);
 	return 0;
 }
 

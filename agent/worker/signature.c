@@ -162,8 +162,7 @@ bool signature_certificate_name(struct span certificate, char *ret_name, size_t 
 	length = ASN1_STRING_length(id);
 	if (length <= 0 || (size_t)length > (sizeof(hex) - 1) / 2)
 		return false;
-	for (int i = 0; i < length; i++)
-		(void)text_format(hex + 2 * (size_t)i, 3, "%02x", bytes[i]);
+	text_hex(bytes, (size_t)length, hex);
 	text_sanitize(name);
 	return text_format(ret_name, size, "%s: %s", name, hex);
 }
