@@ -140,8 +140,8 @@ static int publish(struct monitor *monitor, const struct license_report *report,
 {
 	struct agent *agent = monitor->agent;
 	int type = agent->settings.license.feature_type;
-	bool licensed = report && report->count >= agent->gpus.count &&
-			license_all_held(report, type);
+	size_t gpus = agent->gpus.count;
+	bool licensed = license_all_held(report, gpus, type);
 	struct license_reason reason = { 0 };
 	cleanup_json struct json *status = NULL;
 	bool changed;
@@ -149,7 +149,7 @@ static int publish(struct monitor *monitor, const struct license_report *report,
 	/* Of a driver that is silent nothing of the license is known. */
 	if (!licensed && report)
 		reason_find(agent, &monitor->reason, &reason);
-	status = license_report_json(report, type, reason.code ? &reason : NULL,
+	status = license_report_json(report, gpus, type, reason.code ? &reason : NULL,
 				     clock_now());
 	if (!status)
 		return error_set_errno(err, ENOMEM, "reporting the status");
@@ -171,7 +171,8 @@ static void show(struct monitor *monitor, const struct license_report *report,
 	static bool status_failed;
 	const char *words =
 		!report ? "the driver gives no answer"
-		: license_all_held(report, monitor->agent->settings.license.feature_type)
+		: license_all_held(report, monitor->agent->gpus.count,
+				   monitor->agent->settings.license.feature_type)
 			? "licensed"
 			: "not licensed";
 	struct error err = ERROR_INIT;

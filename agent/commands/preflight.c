@@ -282,7 +282,10 @@ static struct json *judge_token(struct checks *checks)
 		return NULL;
 	}
 	if (fd < 0) {
-		bool needed = licensing_is_needed(agent) && !agent->offline;
+		bool needed = !agent->offline &&
+			      license_is_needed(&agent->gpus,
+						agent->settings.license.feature_type,
+						false);
 
 		add(checks, "token", needed ? VERDICT_NO : VERDICT_UNKNOWN, ERROR_TOKEN,
 		    "there is none");

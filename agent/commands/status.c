@@ -23,7 +23,8 @@ static int look_once(struct agent *agent, struct error *err)
 		return error_set(err, ERROR_DRIVER,
 				 "the driver shows %zu of the %zu GPUs on the PCI bus",
 				 report->count, agent->gpus.count);
-	if (!license_all_held(report, agent->settings.license.feature_type))
+	if (!license_all_held(report, agent->gpus.count,
+			      agent->settings.license.feature_type))
 		return error_set(err, ERROR_UNLICENSED, "not licensed");
 	return 0;
 }
@@ -100,6 +101,7 @@ int command_status_read(struct agent *agent, unsigned wait_s, struct json **ret_
 	if (result < 0)
 		tell_last_run(agent, reason.code != NULL, &found);
 	*ret_report = license_report_json(agent->license.count ? &agent->license : NULL,
+					  agent->gpus.count,
 					  agent->settings.license.feature_type,
 					  reason.code ? &reason : NULL, clock_now());
 	if (!*ret_report)

@@ -84,7 +84,7 @@ static int look_at_licenses(struct agent *agent, struct doctor_facts *facts,
 	const struct license_report *report = &agent->license;
 	struct error said = ERROR_INIT;
 
-	facts->needs_license = licensing_is_needed(agent);
+	facts->needs_license = license_is_needed(&agent->gpus, type, agent->offline);
 	if (poll_smi(&agent->runner, &agent->root, SMI_TIMEOUT_S, &agent->license,
 		     &said) < 0) {
 		if (said.interrupted) {
@@ -106,7 +106,7 @@ static int look_at_licenses(struct agent *agent, struct doctor_facts *facts,
 				  "nvidia-smi shows %zu of the %zu GPUs on the PCI bus",
 				  report->count, agent->gpus.count);
 	facts->has_vgpu = license_has_vgpu(report);
-	facts->licensed = license_all_held(report, type);
+	facts->licensed = license_all_held(report, agent->gpus.count, type);
 	facts->needs_license = false;
 	for (size_t i = 0; i < report->count; i++)
 		facts->needs_license |= license_needed(&report->gpus[i], type);

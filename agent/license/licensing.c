@@ -22,11 +22,10 @@
 #define HINT_GET_TOKEN \
 	"get one from the license server and run: vgpu-guest-agent token install FILE"
 
-bool licensing_is_needed(const struct agent *agent)
+static bool is_needed(const struct agent *agent)
 {
-	int type = agent->settings.license.feature_type;
-
-	return agent->offline || gpu_has_vgpu(&agent->gpus) || type == 2 || type == 4;
+	return license_is_needed(&agent->gpus, agent->settings.license.feature_type,
+				 agent->offline);
 }
 
 static void skip(struct outcome *outcome, const char *why)
@@ -183,7 +182,7 @@ static int judge_token(struct agent *agent, int fd, size_t count, const char *so
 
 static int no_token(struct agent *agent, struct outcome *outcome, struct error *err)
 {
-	if (!licensing_is_needed(agent) || agent->offline) {
+	if (!is_needed(agent) || agent->offline) {
 		skip(outcome, agent->offline
 				      ? "no token: the guest's metadata may have one"
 				      : "no GPU here needs a license");
@@ -286,7 +285,7 @@ int licensing_gridd(struct agent *agent, struct outcome *outcome, struct error *
 {
 	struct gridd_state state = { 0 };
 
-	if (!licensing_is_needed(agent)) {
+	if (!is_needed(agent)) {
 		skip(outcome, "no GPU here needs a license");
 		return 0;
 	}
@@ -326,7 +325,8 @@ static void say_waiting(void *context, const struct license_report *report,
 	struct waiting *waiting = context;
 
 	(void)seconds;
-	if (waiting->said || license_all_held(report, waiting->license->feature_type))
+	if (waiting->said ||
+	    license_all_held(report, report->count, waiting->license->feature_type))
 		return;
 	waiting->said = true;
 	log_line(LOG_LEVEL_NOTICE, "license    waiting up to %d s for the license",
@@ -336,11 +336,9 @@ static void say_waiting(void *context, const struct license_report *report,
 /* What the install step has just seen still holds: nothing was done to the daemon. */
 static bool was_seen_licensed(const struct agent *agent)
 {
-	const struct license_report *report = &agent->license;
-
-	return !agent->restarted && report->count > 0 &&
-	       report->count >= agent->gpus.count &&
-	       license_all_held(report, agent->settings.license.feature_type);
+	return !agent->restarted &&
+	       license_all_held(&agent->license, agent->gpus.count,
+				agent->settings.license.feature_type);
 }
 
 int licensing_license(struct agent *agent, struct outcome *outcome, struct error *err)
@@ -363,7 +361,7 @@ int licensing_license(struct agent *agent, struct outcome *outcome, struct error
 		token_trial_undo(agent, err);
 		return -1;
 	}
-	if (licensing_is_needed(agent) && token_forget_older(&agent->root, &left) < 0)
+	if (is_needed(agent) && token_forget_older(&agent->root, &left) < 0)
 		(void)text_copy(outcome->warning, sizeof(outcome->warning), left.text);
 
 	for (size_t i = 0; i < report->count; i++) {

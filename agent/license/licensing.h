@@ -27,9 +27,6 @@ must_check int licensing_gridd(struct agent *agent, struct outcome *outcome,
 must_check int licensing_license(struct agent *agent, struct outcome *outcome,
 				 struct error *err);
 
-/* Whether some GPU on the PCI bus will need a license. Offline: yes, the guests will. */
-bool licensing_is_needed(const struct agent *agent);
-
 /* The token that counts: a descriptor, -1 for none; `ret_source` says whose it is. */
 must_check int licensing_open_token(struct agent *agent, int *ret_fd, size_t *ret_count,
 				    const char **ret_source, struct error *err);

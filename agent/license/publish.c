@@ -16,15 +16,15 @@ static int publish(struct agent *agent, struct error *err)
 {
 	int type = agent->settings.license.feature_type;
 	const struct license_report *report = &agent->license;
-	bool licensed = report->count > 0 && report->count >= agent->gpus.count &&
-			license_all_held(report, type);
+	size_t gpus = agent->gpus.count;
+	bool licensed = license_all_held(report, gpus, type);
 	struct license_reason reason = { 0 };
 	cleanup_json struct json *status = NULL;
 
 	/* Of a driver that is silent nothing of the license is known. */
 	if (!licensed && report->count > 0)
 		reason_find(agent, NULL, &reason);
-	status = license_report_json(report->count ? report : NULL, type,
+	status = license_report_json(report->count ? report : NULL, gpus, type,
 				     reason.code ? &reason : NULL, clock_now());
 	if (!status)
 		return error_set_errno(err, ENOMEM, "reporting the status");

@@ -255,7 +255,8 @@ int token_trial_begin(struct agent *agent, int fd, struct error *err)
 	    token_same(fd, old))
 		return 0;
 	if (poll_smi(&agent->runner, &agent->root, SMI_TIMEOUT_S, report, &why) < 0 ||
-	    !license_all_held(report, agent->settings.license.feature_type)) {
+	    !license_all_held(report, agent->gpus.count,
+			      agent->settings.license.feature_type)) {
 		if (why.interrupted)
 			*err = why;
 		return why.interrupted ? -1 : 0;

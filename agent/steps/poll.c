@@ -160,7 +160,7 @@ int poll_until_licensed(struct runner *runner, const struct root *root,
 			*ret_report = *report;
 			if (wait->each)
 				wait->each(wait->context, report, passed);
-			if (license_all_held(report, wait->feature_type))
+			if (license_all_held(report, wait->expected, wait->feature_type))
 				return 0;
 		}
 
