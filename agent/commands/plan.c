@@ -13,6 +13,7 @@
 #include "driver/obtain.h"
 #include "model/dkms.h"
 #include "model/paths.h"
+#include "model/url.h"
 #include "steps/configure.h"
 #include "steps/install.h"
 
@@ -99,7 +100,7 @@ static struct json *driver_json(struct plan *plan)
 	if (match->rule == MATCH_NONE)
 		return json_build("n");
 
-	(void)settings_redact(plan->url, shown, sizeof(shown));
+	(void)url_redact(plan->url, shown, sizeof(shown));
 	driver = json_build("{s:o, s:o, s:s, s:o, s:o, s:o}", "version",
 			    text_or_null(package->version), "kind", kind_json(match),
 			    "rule", match_rule_name(match->rule), "url",

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "model/paths.h"
+#include "model/url.h"
 #include "steps/build.h"
 #include "steps/install.h"
 #include "steps/match.h"
@@ -139,7 +140,7 @@ static int judge_serial(struct agent *agent, struct error *err)
 	int64_t serial = agent->repository.index->serial;
 	char shown[SETTINGS_URL_MAX], repository[sizeof(last->repository)];
 
-	(void)settings_redact(agent->settings.driver.repository, shown, sizeof(shown));
+	(void)url_redact(agent->settings.driver.repository, shown, sizeof(shown));
 	if (!text_copy(repository, sizeof(repository), shown))
 		return 0; /* too long to be remembered */
 	if (strcmp(repository, last->repository) == 0 && serial < last->serial) {

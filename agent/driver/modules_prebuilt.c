@@ -8,8 +8,8 @@
 #include "base/text.h"
 #include "driver/choose.h"
 #include "driver/modules.h"
-#include "driver/obtain.h"
 #include "model/paths.h"
+#include "model/repository.h"
 #include "steps/build.h"
 #include "steps/fetch.h"
 #include "steps/prebuilt.h"
@@ -70,8 +70,8 @@ static int fetch(struct agent *agent, const struct prebuilt *prebuilt,
 
 	(void)text_copy(package.name, sizeof(package.name), prebuilt->name);
 	(void)text_copy(package.sha256, sizeof(package.sha256), prebuilt->sha256);
-	if (!obtain_file_url(agent->settings.driver.repository, prebuilt->name, url,
-			     sizeof(url)))
+	if (!repository_file_url(agent->settings.driver.repository, prebuilt->name, url,
+				 sizeof(url)))
 		return error_set(err, ERROR_USAGE, "its URL is too long");
 	if (fetch_check(&input, err) < 0 || agent_need_transport(agent, err) < 0)
 		return -1;

@@ -8,7 +8,6 @@
 #include "driver/choose.h"
 #include "driver/modules.h"
 #include "driver/replace.h"
-#include "model/url.h"
 #include "steps/announce.h"
 
 static bool file_is_there(const struct agent *agent, const char *path)
@@ -96,17 +95,6 @@ int obtain_match(struct agent *agent, struct outcome *outcome, struct error *err
 	return 0;
 }
 
-bool obtain_file_url(const char *repository, const char *name, char *url, size_t size)
-{
-	size_t used;
-
-	if (!text_format(url, size, "%s%s", repository,
-			 text_ends(repository, "/") ? "" : "/"))
-		return false;
-	used = strlen(url);
-	return url_encode_path(name, url + used, size - used);
-}
-
 /* What the index of the repository has of the chosen file, or NULL. */
 static const struct index_file *indexed(const struct agent *agent)
 {
@@ -152,7 +140,7 @@ int obtain_fetch_input(struct agent *agent, char *url, size_t size,
 	struct member_wish wish;
 
 	if (by_url ? !text_copy(url, size, driver->url)
-		   : !obtain_file_url(driver->repository, package->name, url, size))
+		   : !repository_file_url(driver->repository, package->name, url, size))
 		return error_set(err, ERROR_USAGE, "the URL of %s is too long",
 				 package->name);
 

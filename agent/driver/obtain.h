@@ -24,9 +24,6 @@ must_check int obtain_build(struct agent *agent, struct outcome *outcome,
 must_check int obtain_install(struct agent *agent, struct outcome *outcome,
 			      struct error *err);
 
-/* The URL of a file of the repository; false: it is too long. */
-bool obtain_file_url(const char *repository, const char *name, char *url, size_t size);
-
 /* What fetch will be asked for; borrows from the agent. */
 must_check int obtain_fetch_input(struct agent *agent, char *url, size_t size,
 				  struct fetch_input *ret_input, struct error *err);

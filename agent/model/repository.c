@@ -7,6 +7,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
+#include "model/url.h"
 
 #define PASSED_OVER_MAX 1000 /* only for people to read */
 #define WARNINGS_MAX 100
@@ -230,4 +231,14 @@ int repository_from_json(const struct json *json, struct repository *ret_reposit
 
 	*ret_repository = repository;
 	return 0;
+}
+
+bool repository_file_url(const char *base, const char *name, char *ret_url, size_t size)
+{
+	size_t used;
+
+	if (!text_format(ret_url, size, "%s%s", base, text_ends(base, "/") ? "" : "/"))
+		return false;
+	used = strlen(ret_url);
+	return url_encode_path(name, ret_url + used, size - used);
 }

@@ -364,17 +364,3 @@ bool settings_is_callers(const struct settings *settings, const char *path)
 
 	return origin && origin->layer == SETTINGS_COMMAND;
 }
-
-char *settings_redact(const char *url, char *buffer, size_t size)
-{
-	const char *scheme = strstr(url, "://");
-	const char *authority = scheme ? scheme + 3 : url;
-	size_t len = strcspn(authority, "/?#");
-	const char *rest = authority + len;
-	const char *at = memrchr(authority, '@', len);
-	const char *host = at ? at + 1 : authority;
-
-	(void)text_format(buffer, size, "%.*s%.*s%.*s", (int)(authority - url), url,
-			  (int)(rest - host), host, (int)strcspn(rest, "?#"), rest);
-	return buffer;
-}

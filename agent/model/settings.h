@@ -145,6 +145,3 @@ struct json *settings_json(const struct settings *settings);
  * caller's, outside of the root.
  */
 bool settings_is_callers(const struct settings *settings, const char *path);
-
-/* A URL without userinfo and query, for people to read. */
-char *settings_redact(const char *url, char *buffer, size_t size);

@@ -8,6 +8,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
+#include "model/url.h"
 #include "model/version.h"
 
 static bool has_word(const char *words, struct span word)
@@ -316,7 +317,7 @@ struct json *settings_value_json(const struct settings *settings,
 	case SETTINGS_URL:
 	case SETTINGS_PROXY:
 	case SETTINGS_CATALOG:
-		(void)settings_redact(member, text, sizeof(text));
+		(void)url_redact(member, text, sizeof(text));
 		return json_text(text, strlen(text));
 	case SETTINGS_CHOICE:
 	case SETTINGS_FILE_PATH:

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "model/paths.h"
+#include "model/url.h"
 #include "steps/fetch_cache.h"
 #include "steps/fetch_member.h"
 
@@ -61,7 +62,7 @@ int fetch_judge(const struct fetch_input *input, enum fetch_integrity integrity,
 	    strcmp(input->settings->driver.integrity, "require") != 0)
 		return 0;
 	(void)error_set(err, ERROR_INTEGRITY, "nothing vouches for %s",
-			settings_redact(input->url, shown, sizeof(shown)));
+			url_redact(input->url, shown, sizeof(shown)));
 	return error_hint(err,
 			  "one of: use https:// for the repository; pin the file with "
 			  "driver.sha256, or a signed index with driver.index_key; set "

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/paths.h"
+#include "model/url.h"
 #include "steps/fetch_cache.h"
 
 #define NOTE PATHS_CACHE "/member.json"
@@ -117,7 +118,7 @@ static bool note_fits(const struct fetch_input *input, const struct json *note,
 	    strcmp(sha256, string_or_empty(note, "bundle_sha256")) != 0)
 		return false;
 	if (!hashed && (fetch_transfer(input) != TRANSFER_MEMBER ||
-			strcmp(settings_redact(input->url, shown, sizeof(shown)),
+			strcmp(url_redact(input->url, shown, sizeof(shown)),
 			       string_or_empty(note, "url")) != 0))
 		return false;
 	*ret_integrity = vouch(input, hashed, json_get_bool(note, "verified", false));
@@ -309,7 +310,7 @@ static int write_note(const struct fetch_input *input, const struct json *answer
 	char shown[SETTINGS_URL_MAX];
 	cleanup_json struct json *note = json_build(
 		"{s:s, s:I, s:s, s:b, s:b, s:s, s:o, s:o}", "url",
-		settings_redact(input->url, shown, sizeof(shown)), "bundle_size",
+		url_redact(input->url, shown, sizeof(shown)), "bundle_size",
 		(int64_t)input->package->size, "bundle_sha256", input->package->sha256,
 		"hashed", whole && input->package->sha256[0], "verified",
 		json_get_bool(answer, "verified", false), "sha256", result->sha256,

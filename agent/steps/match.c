@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/url.h"
 
 /* A path is opened here; anything else is for the worker to understand. */
 static int add_catalog(struct json *request, const char *catalog, const struct root *root,
@@ -62,7 +63,7 @@ int match_list(const struct settings_driver *settings, const struct transport *t
 	cleanup_json struct json *answer = NULL;
 	char shown[SETTINGS_URL_MAX];
 
-	(void)settings_redact(settings->repository, shown, sizeof(shown));
+	(void)url_redact(settings->repository, shown, sizeof(shown));
 	if (!text_starts(settings->repository, "http://") &&
 	    !text_starts(settings->repository, "https://"))
 		return error_set(err, ERROR_USAGE,
