@@ -43,5 +43,5 @@ door 'jansson' 'base/json\.c'
 door 'systemd/sd-bus' 'steps/gridd\.c'
 door 'systemd/sd-journal' '(core/journal|steps/gridd_log)\.c'
 door 'systemd/sd-daemon' 'commands/monitor\.c'
-door 'dlfcn\.h' 'steps/(nvml|cuda)\.c'
+door 'dlfcn\.h' 'steps/(nvml|cuda_api)\.c'
 exit $status
