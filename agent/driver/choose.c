@@ -8,6 +8,7 @@
 #include "model/paths.h"
 #include "model/url.h"
 #include "steps/build.h"
+#include "steps/build_tree.h"
 #include "steps/install.h"
 #include "steps/match.h"
 
@@ -29,7 +30,7 @@ static bool is_at_its_place(const struct agent *agent, const char *release,
 	struct stat st;
 
 	if (!choose_dkms(agent))
-		return !build_dkms_is_ours(&agent->root, version);
+		return !build_tree_is_ours(&agent->root, version);
 	return !text_format(path, sizeof(path), "/lib/modules/%s/" PATHS_MODULES,
 			    release) ||
 	       !root_stat(&agent->root, path, &st);
@@ -78,7 +79,7 @@ static int is_former(struct agent *agent, bool *ret_former, struct error *err)
 				"filename", path, err) < 0)
 		return -1;
 	*ret_former = strstr(path, "/" PATHS_MODULES "/") ||
-		      build_dkms_is_ours(&agent->root, version);
+		      build_tree_is_ours(&agent->root, version);
 	return 0;
 }
 
@@ -223,8 +224,8 @@ bool choose_needs_package(struct agent *agent, const char *version)
 	bool open;
 
 	return !choose_targets_done(agent) &&
-	       !build_kept_sources(&agent->root, version, agent->tree,
-				   sizeof(agent->tree), &open);
+	       !build_tree_kept(&agent->root, version, agent->tree, sizeof(agent->tree),
+				&open);
 }
 
 int choose_again(struct agent *agent, const char *version, struct error *err)

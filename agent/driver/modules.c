@@ -13,6 +13,7 @@
 #include "model/paths.h"
 #include "model/prebuilt.h"
 #include "steps/build.h"
+#include "steps/build_tree.h"
 #include "steps/install.h"
 #include "steps/remove.h"
 #include "steps/sign.h"
@@ -255,8 +256,8 @@ int modules_build(struct agent *agent, struct outcome *outcome, struct error *er
 		if (build_flavour(&agent->runner, &agent->root, &choice,
 				  &agent->open_modules, err) < 0)
 			return -1;
-	} else if (!build_kept_sources(&agent->root, version, agent->tree,
-				       sizeof(agent->tree), &agent->open_modules)) {
+	} else if (!build_tree_kept(&agent->root, version, agent->tree,
+				    sizeof(agent->tree), &agent->open_modules)) {
 		return error_set(err, ERROR_PREREQUISITES,
 				 "the kernel sources of driver %s are not kept in %s",
 				 version, PATHS_SOURCES);

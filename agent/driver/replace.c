@@ -12,6 +12,7 @@
 #include "driver/modules.h"
 #include "model/paths.h"
 #include "steps/build.h"
+#include "steps/build_tree.h"
 #include "steps/install.h"
 #include "steps/poll.h"
 #include "steps/remove.h"
@@ -50,7 +51,7 @@ int replace_load(struct agent *agent, bool *ret_changed, struct error *err)
 /* Also where nothing had to be built: nvidia-installer may have undone a registration. */
 static int modules_by_dkms(struct agent *agent, bool *changed, struct error *err)
 {
-	bool ours = build_dkms_is_ours(&agent->root, agent->match.package.version);
+	bool ours = build_tree_is_ours(&agent->root, agent->match.package.version);
 
 	for (size_t i = 0; i < agent->target_count; i++) {
 		struct install_dkms input = { .version = agent->match.package.version,
@@ -73,9 +74,9 @@ static int leave_dkms(struct agent *agent, bool *changed, struct error *err)
 {
 	const char *version = agent->match.package.version;
 
-	if (build_dkms_is_ours(&agent->root, version) && !agent->tree_is_whole &&
-	    build_keep_sources(&agent->runner, &agent->root, agent->tree, version,
-			       agent->open_modules, err) < 0)
+	if (build_tree_is_ours(&agent->root, version) && !agent->tree_is_whole &&
+	    build_tree_keep(&agent->runner, &agent->root, agent->tree, version,
+			    agent->open_modules, err) < 0)
 		return -1;
 	return remove_dkms(&agent->runner, &agent->root, "", agent->log_fd, changed, err);
 }
@@ -88,7 +89,7 @@ int replace_tidy(struct agent *agent, bool *changed, struct error *err)
 	if (remove_dkms(&agent->runner, &agent->root, by_dkms ? version : "",
 			agent->log_fd, &old, err) < 0)
 		return -1;
-	if (by_dkms && build_dkms_is_ours(&agent->root, version) &&
+	if (by_dkms && build_tree_is_ours(&agent->root, version) &&
 	    remove_sources(&agent->root, &sources, err) < 0)
 		return -1;
 	*changed |= old || sources;
@@ -224,8 +225,8 @@ static int change_by_run(struct agent *agent, struct error *err)
 		return -1;
 	if (choose_dkms(agent))
 		return 0;
-	return build_keep_sources(&agent->runner, &agent->root, agent->tree,
-				  agent->match.package.version, agent->open_modules, err);
+	return build_tree_keep(&agent->runner, &agent->root, agent->tree,
+			       agent->match.package.version, agent->open_modules, err);
 }
 
 static int change(struct agent *agent, struct error *err)

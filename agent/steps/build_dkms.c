@@ -12,30 +12,17 @@
 #include "model/dkms.h"
 #include "model/paths.h"
 #include "model/version.h"
+#include "steps/build_make.h"
+#include "steps/build_tree.h"
 
 #define BUILD_S 3600
 #define OUTPUT_MAX (64u << 10)
-#define CONF_MAX (64u << 10)
 #define LOG_MAX (64u << 20)
 #define NAMES_MAX 1000
 
 /* Exit statuses of dkms that say what is missing. */
 #define DKMS_NO_DEPENDENCY 13
 #define DKMS_NO_HEADERS 21
-
-bool build_dkms_is_ours(const struct root *root, const char *version)
-{
-	struct error ignored = ERROR_INIT;
-	cleanup_free char *conf = NULL;
-	char path[128];
-	size_t size;
-
-	return version_valid(span_of(version)) &&
-	       text_format(path, sizeof(path), PATHS_DKMS_SOURCES "%s/dkms.conf",
-			   version) &&
-	       file_read(root, path, CONF_MAX, &conf, &size, &ignored) == 0 &&
-	       dkms_conf_is_ours((struct span){ .at = conf, .len = size });
-}
 
 /* dkms would go wrong silently. */
 static int check_system(const struct root *root, struct error *err)
@@ -51,7 +38,7 @@ static int check_system(const struct root *root, struct error *err)
 static int write_conf(const struct root *root, const struct build_input *input,
 		      struct error *err)
 {
-	const char *folder = build_kernel_folder(input->open);
+	const char *folder = build_tree_folder(input->open);
 	cleanup_strv char **names = NULL;
 	cleanup_free char *conf = NULL;
 	char path[128];
@@ -70,8 +57,8 @@ static int write_conf(const struct root *root, const struct build_input *input,
 static int place_sources(struct runner *runner, const struct root *root,
 			 const struct build_input *input, struct error *err)
 {
-	const char *folder = build_kernel_folder(input->open);
-	bool ours = build_dkms_is_ours(root, input->version);
+	const char *folder = build_tree_folder(input->open);
+	bool ours = build_tree_is_ours(root, input->version);
 	char from[256], fresh[128], to[128], sub[160];
 	struct stat st;
 
@@ -94,9 +81,9 @@ static int place_sources(struct runner *runner, const struct root *root,
 		return error_set(err, ERROR_INTERNAL, "%s is too long", input->tree);
 	if (root_remove_tree(root, PATHS_DKMS_NEW, err) < 0 ||
 	    root_mkdir(root, PATHS_DKMS_NEW, 0755, err) < 0 ||
-	    build_copy_tree(runner, root, from, fresh, err) < 0 ||
+	    build_tree_copy(runner, root, from, fresh, err) < 0 ||
 	    write_conf(root, input, err) < 0 ||
-	    build_sync_tree(root, PATHS_DKMS_NEW, err) < 0 ||
+	    build_tree_sync(root, PATHS_DKMS_NEW, err) < 0 ||
 	    root_remove_tree(root, to, err) < 0)
 		return -1;
 	return root_rename(root, PATHS_DKMS_NEW, to, err);
@@ -190,7 +177,7 @@ static int check_built(struct runner *runner, const struct root *root,
 			if (text_format(path, sizeof(path), "%s/%s/module/nvidia.ko%s",
 					built, *machine, endings[i]) &&
 			    root_stat(root, path, &st))
-				return build_check_module(runner, root, input, path, err);
+				return build_make_check(runner, root, input, path, err);
 		}
 	}
 	return error_set(err, ERROR_BUILD, "dkms has ended well and left no nvidia.ko");

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
-/* The part of steps/build.h that runs make, and says what went wrong. */
-
-#include "steps/build.h"
+#include "steps/build_make.h"
 
 #include <string.h>
 
@@ -11,6 +8,7 @@
 #include "model/paths.h"
 
 #define MAKE_S 3600
+#define TOOL_S 120
 #define OUTPUT_MAX (1u << 20)
 #define JOBS_MAX 32
 #define JOB_BYTES (384u << 20) /* one compiler at its greediest, with room */
@@ -131,4 +129,49 @@ int build_make_modules(struct runner *runner, const struct root *root,
 		argv[last] = linker;
 	}
 	return build_make_tool(runner, root, &run, "compiling the kernel modules", err);
+}
+
+#define FIELD_MAX 160
+
+/* One field of a module, by modinfo; `ret_value` holds FIELD_MAX bytes. */
+static int read_field(struct runner *runner, const struct root *root, const char *module,
+		      const char *field, char *ret_value, struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+	char program[128];
+	const char *argv[] = { program, "-F", field, module, NULL };
+	struct run run = { .argv = argv, .timeout_s = TOOL_S, .output_limit = 1024 };
+
+	if (!run_find(root, "modinfo", program, sizeof(program)))
+		return error_set(err, ERROR_PREREQUISITES, "modinfo is not installed");
+	if (run_command(runner, root, &run, &result, err) < 0)
+		return -1;
+	if (result.status != 0 || result.signal)
+		return build_make_explain(&result, &run, "reading the new module", err);
+	(void)span_copy(span_trim(span_of(result.output)), ret_value, FIELD_MAX);
+	text_sanitize(ret_value);
+	return 0;
+}
+
+int build_make_check(struct runner *runner, const struct root *root,
+		     const struct build_input *input, const char *module,
+		     struct error *err)
+{
+	const char *release = input->kernel->release;
+	char value[FIELD_MAX];
+	size_t length = strlen(release);
+
+	if (read_field(runner, root, module, "vermagic", value, err) < 0)
+		return -1;
+	if (strncmp(value, release, length) != 0 || value[length] != ' ')
+		return error_set(err, ERROR_BUILD,
+				 "the new module is for kernel \"%s\", not for %s", value,
+				 release);
+	if (read_field(runner, root, module, "version", value, err) < 0)
+		return -1;
+	if (strcmp(value, input->version) != 0)
+		return error_set(err, ERROR_BUILD,
+				 "the new module is of driver \"%s\", not of %s", value,
+				 input->version);
+	return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "steps/build_tree.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"
@@ -338,24 +339,22 @@ static void sources_are_kept_once_and_of_one_version(void **state)
 	script_init(&script, answers, *state);
 	sysroot_mkdir(sysroot, PATHS_SOURCES "/525.60.13/kernel");
 	sysroot_mkdir(sysroot, PATHS_SOURCES "/.new/kernel-open");
-	assert_false(
-		build_kept_sources(&sysroot->root, VERSION, tree, sizeof(tree), &open));
+	assert_false(build_tree_kept(&sysroot->root, VERSION, tree, sizeof(tree), &open));
 
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(build_keep_sources(&script.runner, &sysroot->root, TREE,
-						    VERSION, false, &err),
+		assert_int_equal(build_tree_keep(&script.runner, &sysroot->root, TREE,
+						 VERSION, false, &err),
 				 0);
 
 	assert_int_equal(script_count(&script, "/bin/cp"), 1);
-	assert_true(
-		build_kept_sources(&sysroot->root, VERSION, tree, sizeof(tree), &open));
+	assert_true(build_tree_kept(&sysroot->root, VERSION, tree, sizeof(tree), &open));
 	assert_string_equal(tree, PATHS_SOURCES "/" VERSION);
 	assert_false(open);
 	sysroot_assert_text(sysroot, PATHS_SOURCES "/" VERSION "/kernel/Makefile",
 			    "modules:\n");
 	sysroot_assert_entries(sysroot, PATHS_SOURCES, 1);
-	assert_false(build_kept_sources(&sysroot->root, "../../etc", tree, sizeof(tree),
-					&open));
+	assert_false(
+		build_tree_kept(&sysroot->root, "../../etc", tree, sizeof(tree), &open));
 }
 
 static void a_failed_copy_keeps_the_old_sources(void **state)
@@ -373,8 +372,8 @@ static void a_failed_copy_keeps_the_old_sources(void **state)
 	script_init(&script, answers, *state);
 	sysroot_mkdir(sysroot, PATHS_SOURCES "/525.60.13/kernel");
 
-	assert_int_equal(build_keep_sources(&script.runner, &sysroot->root, TREE, VERSION,
-					    false, &err),
+	assert_int_equal(build_tree_keep(&script.runner, &sysroot->root, TREE, VERSION,
+					 false, &err),
 			 -1);
 
 	assert_int_equal(err.code, ERROR_PREREQUISITES);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "fault/fault.h"
 #include "model/dkms.h"
+#include "steps/build_tree.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"
@@ -130,8 +131,7 @@ static void the_sources_lie_where_dkms_looks_and_are_a_tree(void **state)
 	assert_non_null(strstr(conf, "BUILT_MODULE_NAME[1]=\"nvidia-uvm\""));
 	assert_null(strstr(conf, DKMS_LIVE));
 	assert_true(is_there(sysroot, SOURCES "/kernel/nvidia"));
-	assert_true(
-		build_kept_sources(&sysroot->root, VERSION, tree, sizeof(tree), &open));
+	assert_true(build_tree_kept(&sysroot->root, VERSION, tree, sizeof(tree), &open));
 	assert_string_equal(tree, SOURCES);
 	assert_false(open);
 	sysroot_assert_entries(sysroot, "/usr/src", 1);
@@ -327,7 +327,7 @@ static void every_fault_leaves_whole_sources_or_none(void **state)
 				 is_there(sysroot, SOURCES "/dkms.conf"));
 
 		assert_int_equal(build(sysroot, &script, &no_key, &err), 0);
-		assert_true(build_dkms_is_ours(&sysroot->root, VERSION));
+		assert_true(build_tree_is_ours(&sysroot->root, VERSION));
 	} while (result < 0);
 
 	assert_true(nth > 2);

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "model/paths.h"
 #include "steps/build.h"
+#include "steps/build_tree.h"
 #include "steps/install.h"
 #include "steps/toolchain.h"
 #include "steps/unpack.h"
@@ -168,8 +169,7 @@ static void build(struct build_result *ret_built, struct error *err)
 	check(build_flavour(&runner, &root, &choice, &input.open, err), err);
 	assert_false(input.open);
 	check(build_modules(&runner, &root, &input, ret_built, err), err);
-	check(build_keep_sources(&runner, &root, PATHS_TREE, VERSION, input.open, err),
-	      err);
+	check(build_tree_keep(&runner, &root, PATHS_TREE, VERSION, input.open, err), err);
 }
 
 static void a_driver_goes_from_package_to_modules(void **state)
@@ -197,7 +197,7 @@ static void a_driver_goes_from_package_to_modules(void **state)
 	(void)snprintf(place, sizeof(place), "/lib/modules/%s/%s/nvidia-uvm.ko",
 		       kernel.release, PATHS_MODULES);
 	assert_true(is_there(place));
-	assert_true(build_kept_sources(&root, VERSION, tree, sizeof(tree), &open));
+	assert_true(build_tree_kept(&root, VERSION, tree, sizeof(tree), &open));
 	check(build_discard(&root, &err), &err);
 	check(unpack_discard(&root, &err), &err);
 	assert_false(is_there(PATHS_BUILD));
@@ -220,7 +220,7 @@ static void the_kept_sources_build_again(void **state)
 	(void)state;
 	if (!kernel.headers)
 		skip();
-	assert_true(build_kept_sources(&root, VERSION, tree, sizeof(tree), &input.open));
+	assert_true(build_tree_kept(&root, VERSION, tree, sizeof(tree), &input.open));
 	input.tree = tree;
 
 	check(build_modules(&runner, &root, &input, &built, &err), &err);
