@@ -11,6 +11,7 @@
 #include "steps/build_tree.h"
 #include "steps/install.h"
 #include "steps/match.h"
+#include "steps/module_chosen.h"
 
 bool choose_dkms(const struct agent *agent)
 {
@@ -69,14 +70,14 @@ static bool is_ours(const struct agent *agent, const char *version)
 static int is_former(struct agent *agent, bool *ret_former, struct error *err)
 {
 	const char *version = agent->driver.version;
-	char path[INSTALL_FIELD_MAX] = "";
+	char path[MODULE_CHOSEN_MAX] = "";
 
 	*ret_former = false;
 	if (!agent->driver.tools || !agent->state.driver.version[0] ||
 	    is_ours(agent, version))
 		return 0;
-	if (install_modules_ask(&agent->runner, &agent->root, agent->targets[0].release,
-				"filename", path, err) < 0)
+	if (module_chosen(&agent->runner, &agent->root, agent->targets[0].release,
+			  "filename", path, err) < 0)
 		return -1;
 	*ret_former = strstr(path, "/" PATHS_MODULES "/") ||
 		      build_tree_is_ours(&agent->root, version);

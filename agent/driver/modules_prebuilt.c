@@ -87,13 +87,12 @@ static int check(struct agent *agent, const struct prebuilt *prebuilt,
 	if (differs)
 		return error_set(err, ERROR_INTEGRITY,
 				 "its manifest contradicts the index in \"%s\"", differs);
-	if (prebuilt_check(&agent->runner, &agent->root, prebuilt->kernel,
-			   &content->built, err) < 0)
+	if (prebuilt_check(&agent->root, prebuilt->kernel, &content->built, err) < 0)
 		return -1;
 	if (agent->offline || detect_secure_boot(&agent->root) != 1)
 		return 0;
-	return prebuilt_check_signed(&agent->runner, &agent->root,
-				     content->manifest.signed_by, &content->built, err);
+	return prebuilt_check_signed(&agent->root, content->manifest.signed_by,
+				     &content->built, err);
 }
 
 static int take(struct agent *agent, size_t index, const struct prebuilt *prebuilt,

@@ -113,7 +113,7 @@ static int build_in(struct runner *runner, const struct root *root,
 	if (build_tree_copy(runner, root, source, shop->work, err) < 0 ||
 	    build_make_modules(runner, root, input, shop->work, err) < 0 ||
 	    find_modules(root, shop->work, &built, err) < 0 ||
-	    build_make_check(runner, root, input, built.modules[0], err) < 0 ||
+	    build_make_check(root, input, built.modules[0], err) < 0 ||
 	    strip_modules(runner, root, &built, err) < 0 ||
 	    put_by(root, shop->done, &built, err) < 0)
 		return -1;

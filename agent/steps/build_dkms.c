@@ -160,9 +160,8 @@ static int run_dkms(struct runner *runner, const struct root *root,
 }
 
 /* dkms may end well and have left nothing. The modules may be compressed. */
-static int check_built(struct runner *runner, const struct root *root,
-		       const struct build_input *input, const char *built,
-		       struct error *err)
+static int check_built(const struct root *root, const struct build_input *input,
+		       const char *built, struct error *err)
 {
 	static const char *const endings[] = { "", ".xz", ".gz", ".zst" };
 	cleanup_strv char **machines = NULL;
@@ -177,7 +176,7 @@ static int check_built(struct runner *runner, const struct root *root,
 			if (text_format(path, sizeof(path), "%s/%s/module/nvidia.ko%s",
 					built, *machine, endings[i]) &&
 			    root_stat(root, path, &st))
-				return build_make_check(runner, root, input, path, err);
+				return build_make_check(root, input, path, err);
 		}
 	}
 	return error_set(err, ERROR_BUILD, "dkms has ended well and left no nvidia.ko");
@@ -204,5 +203,5 @@ int build_dkms(struct runner *runner, const struct root *root,
 	if (root_remove_tree(root, built, err) < 0 ||
 	    run_dkms(runner, root, input, program, err) < 0)
 		return -1;
-	return check_built(runner, root, input, built, err);
+	return check_built(root, input, built, err);
 }

@@ -6,9 +6,9 @@
 #include "base/text.h"
 #include "model/build_log.h"
 #include "model/paths.h"
+#include "steps/module_file.h"
 
 #define MAKE_S 3600
-#define TOOL_S 120
 #define OUTPUT_MAX (1u << 20)
 #define JOBS_MAX 32
 #define JOB_BYTES (384u << 20) /* one compiler at its greediest, with room */
@@ -133,45 +133,28 @@ int build_make_modules(struct runner *runner, const struct root *root,
 
 #define FIELD_MAX 160
 
-/* One field of a module, by modinfo; `ret_value` holds FIELD_MAX bytes. */
-static int read_field(struct runner *runner, const struct root *root, const char *module,
-		      const char *field, char *ret_value, struct error *err)
+int build_make_check(const struct root *root, const struct build_input *input,
+		     const char *module, struct error *err)
 {
-	cleanup(run_result_done) struct run_result result = { 0 };
-	char program[128];
-	const char *argv[] = { program, "-F", field, module, NULL };
-	struct run run = { .argv = argv, .timeout_s = TOOL_S, .output_limit = 1024 };
-
-	if (!run_find(root, "modinfo", program, sizeof(program)))
-		return error_set(err, ERROR_PREREQUISITES, "modinfo is not installed");
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return -1;
-	if (result.status != 0 || result.signal)
-		return build_make_explain(&result, &run, "reading the new module", err);
-	(void)span_copy(span_trim(span_of(result.output)), ret_value, FIELD_MAX);
-	text_sanitize(ret_value);
-	return 0;
-}
-
-int build_make_check(struct runner *runner, const struct root *root,
-		     const struct build_input *input, const char *module,
-		     struct error *err)
-{
+	cleanup_module_file struct module_file_library *library = NULL;
 	const char *release = input->kernel->release;
-	char value[FIELD_MAX];
+	char vermagic[FIELD_MAX], version[FIELD_MAX];
 	size_t length = strlen(release);
 
-	if (read_field(runner, root, module, "vermagic", value, err) < 0)
+	if (module_file_open(&library, err) < 0)
 		return -1;
-	if (strncmp(value, release, length) != 0 || value[length] != ' ')
+	if (module_file_field(library, root, module, "vermagic", vermagic, FIELD_MAX,
+			      err) < 0 ||
+	    module_file_field(library, root, module, "version", version, FIELD_MAX, err) <
+		    0)
+		return error_recode(err, ERROR_BUILD);
+	if (strncmp(vermagic, release, length) != 0 || vermagic[length] != ' ')
 		return error_set(err, ERROR_BUILD,
-				 "the new module is for kernel \"%s\", not for %s", value,
-				 release);
-	if (read_field(runner, root, module, "version", value, err) < 0)
-		return -1;
-	if (strcmp(value, input->version) != 0)
+				 "the new module is for kernel \"%s\", not for %s",
+				 vermagic, release);
+	if (strcmp(version, input->version) != 0)
 		return error_set(err, ERROR_BUILD,
-				 "the new module is of driver \"%s\", not of %s", value,
+				 "the new module is of driver \"%s\", not of %s", version,
 				 input->version);
 	return 0;
 }

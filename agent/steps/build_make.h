@@ -29,6 +29,5 @@ int build_make_explain(const struct run_result *result, const struct run *run,
  * A module must be the asked driver's, for the asked kernel: insmod would be the first to
  * say that it is not.
  */
-must_check int build_make_check(struct runner *runner, const struct root *root,
-				const struct build_input *input, const char *module,
-				struct error *err);
+must_check int build_make_check(const struct root *root, const struct build_input *input,
+				const char *module, struct error *err);

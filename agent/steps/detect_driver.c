@@ -11,40 +11,22 @@
 #include "base/text.h"
 #include "model/paths.h"
 #include "model/version.h"
+#include "steps/module_chosen.h"
 
 #define TIMEOUT_S 30
 #define OUTPUT_MAX 4096
-
-/* The newest line that is one; warnings of the command stand in the same output. */
-static void take_version(const struct run_result *result, char *ret_text, size_t size)
-{
-	struct span rest = { result->output, result->size }, line;
-
-	while (span_next_line(&rest, &line)) {
-		if (version_valid(line))
-			(void)span_copy(line, ret_text, size);
-	}
-}
 
 /* Of the module that modprobe would take; "" where there is none. */
 static int read_module(struct runner *runner, const struct root *root,
 		       const char *release, struct detect_driver *driver,
 		       struct error *err)
 {
-	char modinfo[64];
-	const char *const argv[] = { modinfo,   "-k",     release, "-F",
-				     "version", "nvidia", NULL };
-	const struct run run = { .argv = argv,
-				 .timeout_s = TIMEOUT_S,
-				 .output_limit = OUTPUT_MAX };
-	cleanup(run_result_done) struct run_result result = { 0 };
+	char version[MODULE_CHOSEN_MAX];
 
-	if (!run_find(root, "modinfo", modinfo, sizeof(modinfo)))
-		return 0;
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return error_prefix(err, "asking modinfo for the module nvidia");
-	if (result.status == 0 && result.signal == 0)
-		take_version(&result, driver->version, sizeof(driver->version));
+	if (module_chosen(runner, root, release, "version", version, err) < 0)
+		return -1;
+	if (version_valid(span_of(version)))
+		(void)text_copy(driver->version, sizeof(driver->version), version);
 	return 0;
 }
 

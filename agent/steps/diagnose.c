@@ -11,53 +11,20 @@
 #include "model/gridd_conf.h"
 #include "model/paths.h"
 #include "model/token.h"
+#include "steps/module_chosen.h"
 
 #define CONF_LIMIT (1u << 20)
-#define TIMEOUT_S 30
-#define OUTPUT_MAX 4096
 #define NAMES_MAX 1000
-
-/* The last line: warnings stand before it. False where there is no such module. */
-static int ask_modinfo(struct runner *runner, const struct root *root,
-		       const char *release, const char *field, char ret_value[256],
-		       struct error *err)
-{
-	char modinfo[64];
-	const char *const argv[] = {
-		modinfo, "-k", release, "-F", field, "nvidia", NULL
-	};
-	const struct run run = { .argv = argv,
-				 .timeout_s = TIMEOUT_S,
-				 .output_limit = OUTPUT_MAX };
-	cleanup(run_result_done) struct run_result result = { 0 };
-	struct span rest, line;
-
-	ret_value[0] = '\0';
-	if (!run_find(root, "modinfo", modinfo, sizeof(modinfo)))
-		return 0;
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return error_prefix(err, "asking modinfo for the module nvidia");
-	if (result.status != 0 || result.signal != 0)
-		return 0;
-
-	rest = (struct span){ result.output, result.size };
-	while (span_next_line(&rest, &line)) {
-		if (line.len > 0)
-			(void)span_copy(line, ret_value, 256);
-	}
-	text_sanitize(ret_value);
-	return 0;
-}
 
 int diagnose_module(struct runner *runner, const struct root *root, const char *release,
 		    struct diagnose_module *ret_module, struct error *err)
 {
 	struct diagnose_module module = { .is_signed = false };
-	char vermagic[256], signer[256];
+	char vermagic[MODULE_CHOSEN_MAX], signer[MODULE_CHOSEN_MAX];
 	struct span head, tail;
 
-	if (ask_modinfo(runner, root, release, "vermagic", vermagic, err) < 0 ||
-	    ask_modinfo(runner, root, release, "signer", signer, err) < 0)
+	if (module_chosen(runner, root, release, "vermagic", vermagic, err) < 0 ||
+	    module_chosen(runner, root, release, "signer", signer, err) < 0)
 		return -1;
 
 	(void)span_split(span_of(vermagic), ' ', &head, &tail);

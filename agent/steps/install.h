@@ -43,18 +43,9 @@ must_check int install_dkms(struct runner *runner, const struct root *root,
 			    const struct install_dkms *input, bool *ret_changed,
 			    struct error *err);
 
-/*
- * Between the files of this room: depmod for a kernel, synced; and a field of the module
- * nvidia that modprobe would take for it, "" where there is none, of
- * INSTALL_FIELD_MAX bytes.
- */
-#define INSTALL_FIELD_MAX 256
+/* Between the files of this room: depmod for a kernel, synced. */
 must_check int install_modules_index(struct runner *runner, const struct root *root,
 				     const char *release, struct error *err);
-must_check int install_modules_ask(struct runner *runner, const struct root *root,
-				   const char *release, const char *field,
-				   char *ret_value, struct error *err);
-
 /*
  * nouveau, nova_core and nova_drm must not bind at the next boot. Where an initramfs of
  * the system would still load nouveau, it is made anew.

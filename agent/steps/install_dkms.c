@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "model/dkms.h"
 #include "model/paths.h"
+#include "steps/module_chosen.h"
 
 #define INSTALL_S 3600 /* it builds where something has taken the registration away */
 #define STATUS_S 120
@@ -107,13 +108,13 @@ static int remove_ours(const struct root *root, const struct place *place,
 static int check_chosen(struct runner *runner, const struct root *root,
 			const struct place *place, struct error *err)
 {
-	char value[INSTALL_FIELD_MAX];
+	char value[MODULE_CHOSEN_MAX];
 
-	if (install_modules_ask(runner, root, place->release, "version", value, err) < 0)
+	if (module_chosen(runner, root, place->release, "version", value, err) < 0)
 		return -1;
 	if (strcmp(value, place->version) == 0)
 		return 0;
-	if (install_modules_ask(runner, root, place->release, "filename", value, err) < 0)
+	if (module_chosen(runner, root, place->release, "filename", value, err) < 0)
 		return -1;
 	(void)error_set(err, ERROR_INSTALL, "modprobe would load %s for kernel %s",
 			value[0] ? value : "no nvidia module", place->release);
