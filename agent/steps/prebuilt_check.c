@@ -12,7 +12,9 @@
 
 #define LIST_MAX (8u << 20) /* modules.dep and Module.symvers have about 1 MiB */
 #define KEYS_MAX (1u << 20)
-#define SAMPLE_MAX 400 /* of the kernel's own modules: some 0.3 ms each */
+#define SAMPLE_MAX                                                               \
+	400 /* of the kernel's own modules: some 0.05 ms each where they are not \
+	       compressed */
 
 /* The modules that came with the kernel, as paths in modules.dep's order. */
 struct own {
