@@ -210,8 +210,8 @@ static int refuse_unknown_host(const struct match_input *input, struct error *er
 }
 
 /* Says why no rule took anything. */
-static int refuse(const struct match_input *input, const struct match_work *work,
-		  struct error *err)
+static int refuse_no_match(const struct match_input *input, const struct match_work *work,
+			   struct error *err)
 {
 	const struct host_driver *host = input->host;
 
@@ -287,12 +287,12 @@ static int choose(const struct match_input *input, const struct match_work *work
 		return take_url(input, ret_package, err);
 	}
 	if (input->host_unreadable && !input->version[0])
-		return refuse(input, work, err);
+		return refuse_no_match(input, work, err);
 
 	*ret_chosen = match_rules_apply(work, ret_rule);
 	if (!*ret_chosen) {
 		*ret_rule = MATCH_NONE;
-		return refuse(input, work, err);
+		return refuse_no_match(input, work, err);
 	}
 	if (*ret_rule == MATCH_VERSION &&
 	    check_fits(input, (*ret_chosen)->package->version, err) < 0)

@@ -189,7 +189,8 @@ static int fill_files(struct repository *repository, const struct json *files,
 	return 0;
 }
 
-static int fill(struct repository *repository, const struct json *json, struct error *err)
+static int fill_repository(struct repository *repository, const struct json *json,
+			   struct error *err)
 {
 	const struct json *warnings = json_get(json, "warnings");
 	const struct json *catalog = json_get(json, "catalog");
@@ -224,7 +225,7 @@ int repository_from_json(const struct json *json, struct repository *ret_reposit
 {
 	struct repository repository = { .source = REPOSITORY_NONE };
 
-	if (fill(&repository, json, err) < 0) {
+	if (fill_repository(&repository, json, err) < 0) {
 		repository_done(&repository);
 		return -1;
 	}

@@ -192,7 +192,7 @@ static int validate_device(const struct cuda_api *api, int ordinal,
 	return 0;
 }
 
-static int judge(const struct cuda_report *report, struct error *err)
+static int judge_report(const struct cuda_report *report, struct error *err)
 {
 	for (size_t i = 0; i < report->count; i++) {
 		const struct cuda_device *device = &report->devices[i];
@@ -238,7 +238,7 @@ int cuda_validate(const struct cuda_options *options, struct cuda_report *ret_re
 		report.count++;
 	}
 
-	result = judge(&report, err);
+	result = judge_report(&report, err);
 	*ret_report = report;
 	report.devices = NULL;
 	return result;

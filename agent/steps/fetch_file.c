@@ -84,8 +84,9 @@ static void partial_path(const struct fetch_input *input, char *path, size_t siz
 			  input->package->sha256[0] ? input->package->sha256 : "unnamed");
 }
 
-static int publish(const struct fetch_input *input, const struct root *root,
-		   const char *partial, struct fetch_result *result, struct error *err)
+static int give_final_name(const struct fetch_input *input, const struct root *root,
+			   const char *partial, struct fetch_result *result,
+			   struct error *err)
 {
 	if (!final_path(input, result->sha256, result->path, sizeof(result->path)))
 		return error_set_errno(err, ENAMETOOLONG, "naming the file");
@@ -130,7 +131,7 @@ static int download(const struct fetch_input *input, const struct transport *tra
 		return -1;
 	result->integrity = fetch_vouch(input, json_get_bool(answer, "verified", false));
 	if (fetch_judge(input, result->integrity, err) < 0 ||
-	    publish(input, root, partial, result, err) < 0) {
+	    give_final_name(input, root, partial, result, err) < 0) {
 		root_discard(root, partial);
 		return -1;
 	}
@@ -204,7 +205,7 @@ static int take_local(const struct fetch_input *input, const struct root *root,
 	if (out < 0 || fetch_cache_room(root, (uint64_t)st.st_size, err) < 0)
 		return -1;
 	if (fetch_cache_hash(fd, out, input->package->sha256, channel, result, err) < 0 ||
-	    publish(input, root, partial, result, err) < 0) {
+	    give_final_name(input, root, partial, result, err) < 0) {
 		root_discard(root, partial);
 		return -1;
 	}

@@ -93,8 +93,8 @@ static struct json *entry_json(const struct index_member *entry)
  * Of a bundle that was not hashed, and of whose member no index speaks, the connection
  * alone vouches for the bytes; a manifest that came the same way says which file it is.
  */
-static enum fetch_integrity vouch(const struct fetch_input *input, bool hashed,
-				  bool verified)
+static enum fetch_integrity vouch_for_member(const struct fetch_input *input, bool hashed,
+					     bool verified)
 {
 	if (!hashed && !input->entry && !verified)
 		return FETCH_NONE;
@@ -121,7 +121,8 @@ static bool note_fits(const struct fetch_input *input, const struct json *note,
 			strcmp(url_redact(input->url, shown, sizeof(shown)),
 			       string_or_empty(note, "url")) != 0))
 		return false;
-	*ret_integrity = vouch(input, hashed, json_get_bool(note, "verified", false));
+	*ret_integrity =
+		vouch_for_member(input, hashed, json_get_bool(note, "verified", false));
 	return fetch_judge(input, *ret_integrity, &ignored) == 0;
 }
 
@@ -250,9 +251,10 @@ static int add_known(const struct fetch_input *input, int number, struct json *r
 				   entry->sha256));
 }
 
-static int ask(const struct fetch_input *input, const struct transport *transport,
-	       const struct files *files, const struct channel *channel,
-	       struct json **ret_answer, struct error *err)
+static int ask_for_member(const struct fetch_input *input,
+			  const struct transport *transport, const struct files *files,
+			  const struct channel *channel, struct json **ret_answer,
+			  struct error *err)
 {
 	const struct package *package = input->package;
 	size_t count = transport->fd_count;
@@ -296,8 +298,8 @@ static int read_answer(const struct fetch_input *input, struct json *answer,
 			by_entry ? entry_json(input->entry) : json_take(answer, "member"),
 			&result->member, err) < 0)
 		return -1;
-	result->integrity = vouch(input, strcmp(transfer, "whole") == 0,
-				  json_get_bool(answer, "verified", false));
+	result->integrity = vouch_for_member(input, strcmp(transfer, "whole") == 0,
+					     json_get_bool(answer, "verified", false));
 	return fetch_judge(input, result->integrity, err) < 0 ? -1 : 1;
 }
 
@@ -325,9 +327,9 @@ static int write_note(const struct fetch_input *input, const struct json *answer
 	return file_write_atomic(root, NOTE, text, strlen(text), 0600, err);
 }
 
-static int publish(const struct fetch_input *input, const struct json *answer,
-		   const struct files *files, struct fetch_result *result,
-		   struct error *err)
+static int give_final_name(const struct fetch_input *input, const struct json *answer,
+			   const struct files *files, struct fetch_result *result,
+			   struct error *err)
 {
 	if (!final_path(result, result->path, sizeof(result->path)))
 		return error_set_errno(err, ENAMETOOLONG, "naming the file");
@@ -347,12 +349,12 @@ int fetch_member(const struct fetch_input *input, const struct transport *transp
 	int done;
 
 	if (files_open(input, &files, err) < 0 ||
-	    ask(input, transport, &files, channel, &answer, err) < 0) {
+	    ask_for_member(input, transport, &files, channel, &answer, err) < 0) {
 		files_drop(&files, input->entry && err->code != ERROR_INTEGRITY);
 		return -1;
 	}
 	done = read_answer(input, answer, result, err);
-	if (done > 0 && publish(input, answer, &files, result, err) < 0)
+	if (done > 0 && give_final_name(input, answer, &files, result, err) < 0)
 		done = -1;
 	if (done <= 0) {
 		files_drop(&files, false);

@@ -29,9 +29,10 @@ static int add_catalog(struct json *request, const char *catalog, const struct r
 	return 0;
 }
 
-static int ask(const struct settings_driver *settings, const struct transport *transport,
-	       const struct root *root, const struct channel *channel,
-	       struct json **ret_answer, struct error *err)
+static int ask_for_listing(const struct settings_driver *settings,
+			   const struct transport *transport, const struct root *root,
+			   const struct channel *channel, struct json **ret_answer,
+			   struct error *err)
 {
 	int fds[TRANSPORT_FDS_MAX + 1];
 	size_t count = transport->fd_count;
@@ -69,7 +70,7 @@ int match_list(const struct settings_driver *settings, const struct transport *t
 		return error_set(err, ERROR_USAGE,
 				 "driver.repository must be an http:// or https:// URL");
 
-	if (ask(settings, transport, root, channel, &answer, err) < 0 ||
+	if (ask_for_listing(settings, transport, root, channel, &answer, err) < 0 ||
 	    repository_from_json(answer, ret_repository, err) < 0)
 		return error_prefix(err, "listing %.200s", shown);
 	return 0;

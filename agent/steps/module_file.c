@@ -160,8 +160,8 @@ static int check_file(int fd, const char *path, struct error *err)
 	return 0;
 }
 
-static int begin(const struct root *root, const char *path, struct reading *reading,
-		 struct error *err)
+static int open_module(const struct root *root, const char *path, struct reading *reading,
+		       struct error *err)
 {
 	char name[64];
 	int r;
@@ -192,7 +192,7 @@ int module_file_field(const struct module_file_library *library, const struct ro
 	struct kmod_list *list = NULL;
 	int r;
 
-	if (begin(root, path, &reading, err) < 0)
+	if (open_module(root, path, &reading, err) < 0)
 		return -1;
 	r = library->kmod_module_get_info(reading.module, &list);
 	if (r < 0)
@@ -241,7 +241,7 @@ int module_file_versions(const struct module_file_library *library,
 	struct kmod_list *list = NULL;
 	char *text;
 
-	if (begin(root, path, &reading, err) < 0)
+	if (open_module(root, path, &reading, err) < 0)
 		return -1;
 	/* A failure is how libkmod says that there are none. */
 	if (library->kmod_module_get_versions(reading.module, &list) < 0)

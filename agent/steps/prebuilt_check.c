@@ -152,7 +152,7 @@ static int confirm_by_own(const struct module_file_library *library,
  * uses some is used by no module of the kernel's, so nobody but the headers can say it.
  * What begins with "nv" the driver's modules have of each other.
  */
-static int judge(const struct symvers *needed, bool complete, struct error *err)
+static int judge_symbols(const struct symvers *needed, bool complete, struct error *err)
 {
 	const struct symvers_symbol *layout =
 		symvers_find(needed, span_of("module_layout"));
@@ -196,7 +196,7 @@ int prebuilt_check(const struct root *root, const char *release,
 	    confirm_by_headers(root, release, &needed, &complete, err) < 0 ||
 	    confirm_by_own(library, root, release, &own, &needed, err) < 0)
 		return -1;
-	return judge(&needed, complete, err);
+	return judge_symbols(&needed, complete, err);
 }
 
 /* "1f030000 I------ 1 perm 1f030000 0 0 asymmetri NAME: X509.rsa 0a1b2c3d []" */

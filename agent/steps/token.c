@@ -117,7 +117,7 @@ static int find_room(const struct root *root, const char *path, char ret_path[PA
 }
 
 /* A copy in the state folder, which may be on another file system. */
-static int keep(const struct root *root, const char *path, struct error *err)
+static int copy_to_backup(const struct root *root, const char *path, struct error *err)
 {
 	char target[PATH_SIZE];
 
@@ -165,7 +165,8 @@ static int clear_folder(const struct root *root, bool *ret_moved, struct error *
 		if (!open_candidate(root, *name, path, &fd, &st) ||
 		    strcmp(path, PATHS_TOKEN) == 0)
 			continue;
-		if (keep(root, path, err) < 0 || root_unlink(root, path, err) < 0)
+		if (copy_to_backup(root, path, err) < 0 ||
+		    root_unlink(root, path, err) < 0)
 			return -1;
 		*ret_moved = true;
 	}
@@ -194,7 +195,7 @@ int token_install(int fd, unsigned mode, const struct root *root, bool *ret_chan
 	if (content_read(&content, fd, err) < 0 ||
 	    root_mkdir(root, PATHS_TOKENS, 0755, err) < 0)
 		return -1;
-	if (holds_another(root, &content) && keep(root, PATHS_TOKEN, err) < 0)
+	if (holds_another(root, &content) && copy_to_backup(root, PATHS_TOKEN, err) < 0)
 		return -1;
 	if (file_update(root, PATHS_TOKEN, (struct span){ content.text, content.size },
 			mode & 07777, &replaced, err) < 0)
