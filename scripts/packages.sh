@@ -4,7 +4,7 @@
 # scripts/demo.
 
 PACKAGES_BUILD="gcc libc6-dev cmake ninja-build pkg-config
-    libcurl4-openssl-dev libssl-dev libconfig-dev libsystemd-dev zlib1g-dev libjansson-dev libyaml-dev"
+    libcurl4-openssl-dev libssl-dev libconfig-dev libsystemd-dev zlib1g-dev libjansson-dev libyaml-dev libkmod-dev"
 
 # The stand-in driver, the throw-away guests and the servers around them.
 PACKAGES_GUEST="python3 openssl nginx-light mmdebstrap systemd-container iproute2 kmod make

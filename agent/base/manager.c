@@ -182,7 +182,7 @@ int manager_install(const struct manager *manager, const char *const *packages,
 		if (result.status == 0 && result.signal == 0 && !result.timed_out)
 			return 0;
 		if (tries == TRIES || result.timed_out || is_locked(&result))
-			return give_up(&result, strrchr(argv[0], '/') + 1, err);
+			return give_up(&result, text_base_name(argv[0]), err);
 		if (repair(manager, &result, err) < 0)
 			return -1;
 	}

@@ -337,13 +337,6 @@ int run_command(struct runner *runner, const struct root *root, const struct run
 	return runner->start(runner, root, run, ret_result, err);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* Cuts `output` down to its last line that is not blank. */
 static const char *last_line(char *output, size_t size)
 {
@@ -374,8 +367,8 @@ int run_checked(struct runner *runner, const struct root *root, const struct run
 
 	line = result.output ? last_line(result.output, result.size) : "";
 	(void)run_describe(&result, run, how, sizeof(how));
-	return error_set(err, ERROR_INTERNAL, "%s: %s%s%.300s", base_name(run->argv[0]),
-			 how, line[0] ? ": " : "", line);
+	return error_set(err, ERROR_INTERNAL, "%s: %s%s%.300s",
+			 text_base_name(run->argv[0]), how, line[0] ? ": " : "", line);
 }
 
 const char *run_describe(const struct run_result *result, const struct run *run,

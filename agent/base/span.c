@@ -54,6 +54,15 @@ bool span_skip(struct span *span, const char *prefix)
 	return true;
 }
 
+struct span span_base_name(struct span path)
+{
+	const char *slash = path.len ? memrchr(path.at, '/', path.len) : NULL;
+
+	if (!slash)
+		return path;
+	return (struct span){ slash + 1, path.len - (size_t)(slash + 1 - path.at) };
+}
+
 bool span_next_line(struct span *rest, struct span *ret_line)
 {
 	const char *end;

@@ -25,6 +25,9 @@ bool span_ends(struct span span, const char *suffix);
 /* Cuts `prefix` off the front; false and untouched when it is not there. */
 bool span_skip(struct span *span, const char *prefix);
 
+/* What follows the last "/". */
+struct span span_base_name(struct span path);
+
 /* Cuts the next line off `rest` (without its LF and one CR before it); false at the end.
  */
 bool span_next_line(struct span *rest, struct span *ret_line);

@@ -34,6 +34,25 @@ bool text_copy(char *buffer, size_t size, const char *text)
 	return text_format(buffer, size, "%s", text);
 }
 
+const char *text_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+void text_hex(const void *bytes, size_t size, char *ret_hex)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *at = bytes;
+
+	for (size_t i = 0; i < size; i++) {
+		ret_hex[2 * i] = digits[at[i] >> 4];
+		ret_hex[2 * i + 1] = digits[at[i] & 15];
+	}
+	ret_hex[2 * size] = '\0';
+}
+
 bool text_starts(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;

@@ -19,6 +19,12 @@ char *text_print(const char *fmt, ...) printf_like(1, 2);
 /* A plain string copy that fits or says so. */
 bool text_copy(char *buffer, size_t size, const char *text);
 
+/* What follows the last "/" of a path, in place: "" for a folder's "a/". */
+const char *text_base_name(const char *path);
+
+/* The bytes as lower-case hexadecimal digits; `ret_hex` holds 2 * size + 1 of them. */
+void text_hex(const void *bytes, size_t size, char *ret_hex);
+
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
 

@@ -17,6 +17,7 @@
 #include "cli/command.h"
 #include "cli/print.h"
 #include "core/journal.h"
+#include "model/paths.h"
 
 static int catch_signals(int *ret_fd, struct error *err)
 {

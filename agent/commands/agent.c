@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "base/text.h"
 #include "core/config.h"
+#include "model/paths.h"
 
 static bool is_program(const struct root *caller, const char *path)
 {
@@ -142,7 +143,7 @@ static int execute(struct agent *agent, const struct agent_call *call,
 	/* A token may pass through our memory: no core and no debugger shall see it. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (call->locks && (root_mkdir(root, "/run/lock", 0755, err) < 0 ||
-			    lock_take(root, AGENT_LOCK, request->lock_wait_s,
+			    lock_take(root, PATHS_LOCK, request->lock_wait_s,
 				      call->cancel_fd, &lock, err) < 0))
 		return -1;
 	if (state_load(root, &agent->state, err) < 0)

@@ -15,8 +15,6 @@
 #include "model/repository.h"
 #include "steps/metadata.h"
 
-#define AGENT_LOCK "/run/lock/vgpu-guest-agent.lock"
-
 struct agent {
 	struct tools tools;
 	struct context context; /* where, and by what means */

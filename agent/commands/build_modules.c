@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "commands/run.h"
 #include "driver/signing.h"
+#include "model/paths.h"
 #include "model/prebuilt.h"
 #include "steps/build.h"
 #include "steps/prebuilt.h"
@@ -76,13 +77,6 @@ static int compile_modules(const struct workshop *shop, const struct toolchain *
 	return signing_sign(ctx, &target->kernel, &target->built, err);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static int open_cert(const struct context *ctx, int *ret_fd, struct error *err)
 {
 	*ret_fd = -1;
@@ -108,7 +102,8 @@ static int pack_archive(const struct workshop *shop, const struct toolchain *too
 		.compiler = toolchain->compiler,
 	};
 
-	if (!text_copy(prebuilt.name, sizeof(prebuilt.name), base_name(shop->output)))
+	if (!text_copy(prebuilt.name, sizeof(prebuilt.name),
+		       text_base_name(shop->output)))
 		return error_set_errno(err, ENAMETOOLONG, "naming the archive");
 	(void)text_copy(prebuilt.version, sizeof(prebuilt.version), work->driver.version);
 	(void)text_copy(prebuilt.kernel, sizeof(prebuilt.kernel),
@@ -130,7 +125,7 @@ static int write_archive(const struct workshop *shop, const struct toolchain *to
 	cleanup_fd int fd = -1;
 
 	if (!text_format(partial, sizeof(partial), "%.*s.%s.%ld",
-			 (int)(base_name(path) - path), path, base_name(path),
+			 (int)(text_base_name(path) - path), path, text_base_name(path),
 			 (long)getpid()))
 		return error_set_errno(err, ENAMETOOLONG, "naming the archive");
 	fd = root_open_at(caller, partial, O_RDWR | O_CREAT | O_EXCL, 0644, err);
@@ -208,7 +203,8 @@ static int check_output(struct workshop *shop, const char *output, struct error 
 	if (!path || !text_copy(shop->output, sizeof(shop->output), path))
 		return error_set_errno(err, path ? ENAMETOOLONG : errno, "--output %s",
 				       output);
-	(void)text_format(dir, sizeof(dir), "%.*s", (int)(base_name(path) - path), path);
+	(void)text_format(dir, sizeof(dir), "%.*s", (int)(text_base_name(path) - path),
+			  path);
 	fd = root_open_at(&shop->agent->context.caller, dir, O_RDONLY | O_DIRECTORY, 0,
 			  err);
 	if (fd < 0) {
@@ -216,7 +212,7 @@ static int check_output(struct workshop *shop, const char *output, struct error 
 		return error_recode(err, err->code == ERROR_INTERNAL ? ERROR_USAGE
 								     : err->code);
 	}
-	if (base_name(path)[0])
+	if (text_base_name(path)[0])
 		return 0;
 	return error_set(err, ERROR_USAGE, "--output %s names no file", output);
 }
@@ -226,14 +222,14 @@ static int open_workshop(struct workshop *shop, struct error *err)
 	struct context *context = &shop->agent->context;
 	const struct root *root = &context->root;
 	const char *dir = root->is_host ? getenv("TMPDIR") : NULL;
-	char cache[sizeof(shop->dir) + sizeof(FETCH_CACHE)];
+	char cache[sizeof(shop->dir) + sizeof(PATHS_CACHE)];
 	int fd;
 
 	if (!dir || dir[0] != '/')
 		dir = TEMPORARY;
 	if (root_mkdtemp(root, dir, shop->dir, sizeof(shop->dir), err) < 0)
 		return -1;
-	(void)text_format(cache, sizeof(cache), "%s" FETCH_CACHE, shop->dir);
+	(void)text_format(cache, sizeof(cache), "%s" PATHS_CACHE, shop->dir);
 	if (root_mkdir(root, cache, 0700, err) < 0)
 		return -1;
 	fd = root_open_at(root, shop->dir, O_PATH | O_DIRECTORY, 0, err);

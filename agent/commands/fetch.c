@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "commands/run.h"
 #include "driver/obtain.h"
+#include "model/paths.h"
 
 #define CACHE_NAME ".vgpu-guest-agent"
 
@@ -53,18 +54,11 @@ static int open_own_root(const char *dir, struct root *ret_root, struct error *e
 		return error_hint(err, "--output DIR names another folder");
 	}
 	if (open_private(&outer, &own, err) < 0 ||
-	    root_mkdir(&own, FETCH_CACHE, 0700, err) < 0)
+	    root_mkdir(&own, PATHS_CACHE, 0700, err) < 0)
 		return error_prefix(err, "%s", dir);
 	*ret_root = own;
 	own = ROOT_INIT;
 	return 0;
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
 }
 
 /* The last component of a URL's path, as it stands before any query. */
@@ -74,7 +68,7 @@ static void name_of_url(const char *url, char *name, size_t size)
 
 	(void)text_copy(path, sizeof(path), url);
 	path[strcspn(path, "?#")] = '\0';
-	(void)text_copy(name, size, base_name(path));
+	(void)text_copy(name, size, text_base_name(path));
 }
 
 /* Under which name the file belongs into the caller's folder: of a bundle, its member's.
@@ -83,11 +77,11 @@ static void own_name(const struct context *ctx, const struct work *work,
 		     const char *member, char *name, size_t size)
 {
 	if (member[0])
-		(void)text_copy(name, size, base_name(member));
+		(void)text_copy(name, size, text_base_name(member));
 	else if (work->match.rule == MATCH_URL)
 		name_of_url(ctx->settings.driver.url, name, size);
 	else
-		(void)text_copy(name, size, base_name(work->match.package.name));
+		(void)text_copy(name, size, text_base_name(work->match.package.name));
 	if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		(void)text_copy(name, size, "driver");
 }
@@ -160,7 +154,7 @@ static void offer_present(const struct agent *agent)
 		return;
 	own_name(&agent->context, &agent->work, entry ? entry->name : "", name,
 		 sizeof(name));
-	if (text_format(cached, sizeof(cached), FETCH_CACHE "/%s.%s", sha256,
+	if (text_format(cached, sizeof(cached), PATHS_CACHE "/%s.%s", sha256,
 			package_kind_name(entry ? entry->kind : kind)) &&
 	    text_format(beside, sizeof(beside), "../%s", name) &&
 	    is_own_file(cache, beside) && linkat(cache, beside, cache, cached + 1, 0) < 0)
@@ -194,7 +188,7 @@ static void drop_useless_cache(const struct root *cache, const char *dir,
 	if ((why == ERROR_INTEGRITY || why == ERROR_NO_MATCH) &&
 	    fetch_prune(cache, NULL, &ignored) < 0)
 		log_line(LOG_LEVEL_DEBUG, "%s", ignored.text);
-	if (root_list(cache, FETCH_CACHE, 100, &names, &ignored) < 0 || names[0] ||
+	if (root_list(cache, PATHS_CACHE, 100, &names, &ignored) < 0 || names[0] ||
 	    root_open(dir, &outer, &ignored) < 0)
 		return;
 	if (root_remove_tree(&outer, "/" CACHE_NAME, &ignored) < 0)

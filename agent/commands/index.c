@@ -99,10 +99,8 @@ static int sort(const char *const *names, size_t count, struct named *files,
 		struct error *err)
 {
 	for (size_t i = 0; i < count; i++) {
-		const char *slash = strrchr(names[i], '/');
-
 		files[i].path = names[i];
-		files[i].name = slash ? slash + 1 : names[i];
+		files[i].name = text_base_name(names[i]);
 	}
 	qsort(files, count, sizeof(*files), by_name);
 	for (size_t i = 1; i < count; i++) {

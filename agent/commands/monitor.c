@@ -19,6 +19,7 @@
 #include "license/token_watch.h"
 #include "model/event.h"
 #include "model/metrics.h"
+#include "model/paths.h"
 #include "model/token.h"
 #include "steps/announce.h"
 #include "steps/gridd_log.h"
@@ -167,7 +168,8 @@ static void show(struct monitor *monitor, const struct license_report *report,
 	static bool status_failed;
 	const char *words =
 		!report ? "the driver gives no answer"
-		: license_all_held(report, monitor->ctx->settings.license.feature_type)
+		: license_all_held(report, monitor->guest->gpus.count,
+				   monitor->ctx->settings.license.feature_type)
 			? "licensed"
 			: "not licensed";
 	struct error err = ERROR_INIT;
@@ -190,7 +192,7 @@ static bool is_changing(struct monitor *monitor)
 {
 	struct stat st;
 
-	if (!root_stat(&monitor->ctx->root, ANNOUNCE_CHANGING, &st) ||
+	if (!root_stat(&monitor->ctx->root, PATHS_CHANGING, &st) ||
 	    clock_now() - st.st_mtim.tv_sec > CHANGING_MOST_S)
 		return false;
 	query_close(&monitor->query);
@@ -282,13 +284,13 @@ static int prepare(struct monitor *monitor, struct error *err)
 	uint64_t watchdog_us = 0;
 
 	if (watch_open(&monitor->watch, err) < 0 ||
-	    watch_add(&monitor->watch, "/etc/nvidia", "gridd.conf", MARK_LOOK, err) < 0 ||
-	    watch_add(&monitor->watch, TOKEN_DIR, NULL, MARK_LOOK | MARK_TOKEN, err) <
+	    watch_add(&monitor->watch, PATHS_NVIDIA, "gridd.conf", MARK_LOOK, err) < 0 ||
+	    watch_add(&monitor->watch, PATHS_TOKENS, NULL, MARK_LOOK | MARK_TOKEN, err) <
 		    0 ||
-	    watch_add(&monitor->watch, ANNOUNCE_DIR, ANNOUNCE_CHANGING_NAME,
+	    watch_add(&monitor->watch, PATHS_RUN, PATHS_CHANGING_NAME,
 		      MARK_LOOK | MARK_CHANGING, err) < 0 ||
-	    watch_add(&monitor->watch, STATE_DIR, STATE_NAME, MARK_LOOK | MARK_STATE,
-		      err) < 0)
+	    watch_add(&monitor->watch, PATHS_STATE, PATHS_STATE_NAME,
+		      MARK_LOOK | MARK_STATE, err) < 0)
 		return -1;
 	if (slash &&
 	    text_format(folder, sizeof(folder), "%.*s",

@@ -13,6 +13,8 @@
 #include "driver/modules_prebuilt.h"
 #include "driver/obtain.h"
 #include "model/dkms.h"
+#include "model/paths.h"
+#include "model/url.h"
 #include "steps/configure.h"
 #include "steps/install.h"
 
@@ -100,7 +102,7 @@ static struct json *driver_json(const struct plan *plan)
 	if (match->rule == MATCH_NONE)
 		return json_build("n");
 
-	(void)settings_redact(plan->request.url, shown, sizeof(shown));
+	(void)url_redact(plan->request.url, shown, sizeof(shown));
 	driver = json_build(
 		"{s:o, s:o, s:s, s:o, s:o, s:o}", "version",
 		text_or_null(package->version), "kind", kind_json(match), "rule",
@@ -163,7 +165,7 @@ static int add_module_changes(const struct work *work, struct json *list)
 			return -1;
 		any = true;
 	}
-	(void)text_format(path, sizeof(path), DKMS_SOURCES "%s/",
+	(void)text_format(path, sizeof(path), PATHS_DKMS_SOURCES "%s/",
 			  version[0] ? version : "VERSION");
 	return dkms && any ? add_change(list, path,
 					"the modules' sources, registered with DKMS")
@@ -187,7 +189,7 @@ static struct json *changes_json(const struct plan *plan)
 		return NULL;
 	if (configure_gridd(&ctx->settings.license, &ctx->root, true, &conf, &ignored) ==
 		    0 &&
-	    conf.changed && add_change(list, CONFIGURE_PATH, conf.detail) < 0)
+	    conf.changed && add_change(list, PATHS_GRIDD_CONF, conf.detail) < 0)
 		return NULL;
 	return take_ptr(list);
 }

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "driver/modules_prebuilt.h"
 #include "license/which_token.h"
+#include "model/paths.h"
 #include "steps/detect.h"
 #include "steps/probe.h"
 #include "steps/token.h"
@@ -102,7 +103,7 @@ static void check_space(struct checks *checks)
 	char detail[128];
 
 	if (package->size == 0 ||
-	    !free_bytes(&checks->of->ctx->root, FETCH_CACHE, &have)) {
+	    !free_bytes(&checks->of->ctx->root, PATHS_CACHE, &have)) {
 		add_check(checks, "space", VERDICT_UNKNOWN, ERROR_NONE,
 			  "the size of the package is not known");
 		return;

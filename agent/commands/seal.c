@@ -6,12 +6,12 @@
 
 #include "base/text.h"
 #include "commands/run.h"
+#include "model/paths.h"
 #include "steps/announce.h"
 #include "steps/gridd.h"
 #include "steps/seal.h"
 
 #define CLOUD "/var/lib/cloud/"
-#define CACHE "/var/cache/vgpu-guest-agent"
 
 /* A file that the command line names is the caller's, not the image's. */
 static const char *token_file(const struct context *ctx)
@@ -127,9 +127,10 @@ static int empty_store(void *subject, struct outcome *outcome, struct error *err
 	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (seal_empty(&ctx->root, SEAL_TRUSTED_STORE, &changed, err) < 0)
+	if (seal_empty(&ctx->root, PATHS_TRUSTED_STORE, &changed, err) < 0)
 		return -1;
-	outcome_tell(outcome, changed, changed ? SEAL_TRUSTED_STORE " emptied" : "empty");
+	outcome_tell(outcome, changed,
+		     changed ? PATHS_TRUSTED_STORE " emptied" : "empty");
 	return 0;
 }
 
@@ -153,7 +154,7 @@ static int reduce_state(void *subject, struct outcome *outcome, struct error *er
 	bool others = false;
 	struct stat st;
 
-	if (!root_stat(&ctx->root, STATE_PATH, &st)) {
+	if (!root_stat(&ctx->root, PATHS_STATE_FILE, &st)) {
 		outcome_tell(outcome, false, "none here");
 		return 0;
 	}
@@ -183,9 +184,9 @@ static int empty_cache(void *subject, struct outcome *outcome, struct error *err
 	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (seal_empty(&ctx->root, CACHE, &changed, err) < 0)
+	if (seal_empty(&ctx->root, PATHS_CACHE, &changed, err) < 0)
 		return -1;
-	outcome_tell(outcome, changed, changed ? CACHE " emptied" : "empty");
+	outcome_tell(outcome, changed, changed ? PATHS_CACHE " emptied" : "empty");
 	return 0;
 }
 
@@ -197,7 +198,7 @@ static int remove_logs(void *subject, struct outcome *outcome, struct error *err
 					    "/var/log/nvidia-uninstall.log" };
 	bool changed = false;
 
-	if (seal_empty(&ctx->root, CONTEXT_LOGS, &changed, err) < 0)
+	if (seal_empty(&ctx->root, PATHS_LOGS, &changed, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(logs); i++) {
 		struct stat st;

@@ -38,7 +38,8 @@ static int look_once(struct look *look, struct error *err)
 		return error_set(err, ERROR_DRIVER,
 				 "the driver shows %zu of the %zu GPUs on the PCI bus",
 				 report->count, look->guest->gpus.count);
-	if (!license_all_held(report, ctx->settings.license.feature_type))
+	if (!license_all_held(report, look->guest->gpus.count,
+			      ctx->settings.license.feature_type))
 		return error_set(err, ERROR_UNLICENSED, "not licensed");
 	return 0;
 }
@@ -113,6 +114,7 @@ static int read_status(struct look *look, unsigned wait_s, struct json **ret_rep
 	if (result < 0)
 		tell_last_run(look->state, reason.code != NULL, &found);
 	*ret_report = license_report_json(look->report->count ? look->report : NULL,
+					  look->guest->gpus.count,
 					  look->ctx->settings.license.feature_type,
 					  reason.code ? &reason : NULL, clock_now());
 	if (!*ret_report)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "commands/run.h"
+#include "model/paths.h"
 #include "steps/announce.h"
 #include "steps/gridd.h"
 #include "steps/remove.h"
@@ -162,12 +163,12 @@ static int remove_state(void *subject, struct outcome *outcome, struct error *er
 {
 	struct agent *agent = subject;
 	const struct context *ctx = &agent->context;
-	static const char *const folders[] = { "/var/cache/vgpu-guest-agent",
-					       CONTEXT_LOGS, STATE_DIR };
+	static const char *const folders[] = { "/var/cache/vgpu-guest-agent", PATHS_LOGS,
+					       PATHS_STATE };
 	bool changed = false;
 
-	if (root_stat(&ctx->root, STATE_DIR, &(struct stat){ 0 }) &&
-	    root_unlink(&ctx->root, STATE_PATH, err) < 0)
+	if (root_stat(&ctx->root, PATHS_STATE, &(struct stat){ 0 }) &&
+	    root_unlink(&ctx->root, PATHS_STATE_FILE, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		struct stat st;

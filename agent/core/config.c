@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "model/url.h"
 
 #define CONFIG_SIZE_MAX (1u << 20)
@@ -67,14 +68,14 @@ static int read_conf_d(const struct root *root, struct settings *settings,
 {
 	cleanup_strv char **names = NULL;
 
-	if (root_list(root, CONFIG_DIR, CONFIG_FILES_MAX, &names, err) < 0)
+	if (root_list(root, PATHS_CONFIG_DIR, CONFIG_FILES_MAX, &names, err) < 0)
 		return -1;
 	for (char **name = names; *name; name++) {
 		char path[512];
 
 		if (!text_ends(*name, ".conf") || (*name)[0] == '.')
 			continue;
-		if (!text_format(path, sizeof(path), CONFIG_DIR "/%s", *name))
+		if (!text_format(path, sizeof(path), PATHS_CONFIG_DIR "/%s", *name))
 			return error_set(err, ERROR_USAGE, "%s: name too long", *name);
 		if (read_one(settings, root, path, SETTINGS_CONF_D, err) < 0)
 			return -1;
@@ -91,7 +92,7 @@ int config_read(const struct options *options, const struct root *root,
 	if (options->config)
 		return read_named(caller, options->config, ret_base, err);
 
-	if (read_one(ret_base, root, CONFIG_FILE, SETTINGS_FILE, &missing) < 0 &&
+	if (read_one(ret_base, root, PATHS_CONFIG, SETTINGS_FILE, &missing) < 0 &&
 	    missing.errnum != ENOENT) {
 		*err = missing;
 		return -1;

@@ -7,9 +7,6 @@
 
 #include "core/context.h"
 
-#define CONFIG_FILE "/etc/vgpu-guest-agent/agent.conf"
-#define CONFIG_DIR "/etc/vgpu-guest-agent/conf.d"
-
 /*
  * Reads agent.conf and conf.d below `root`, or only the file of --config below `caller`.
  * A file that others may write is ERROR_USAGE. A missing default file is fine, a missing

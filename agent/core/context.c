@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/transport.h"
+#include "model/paths.h"
 
 #define WORKER_SILENCE_S 900 /* an on-demand Pulp may say nothing for minutes */
 #define LOGS_KEPT 5
@@ -80,14 +81,14 @@ static int drop_old_logs(const struct root *root, struct error *err)
 	cleanup_strv char **names = NULL;
 	size_t count = 0;
 
-	if (root_list(root, CONTEXT_LOGS, 1000, &names, err) < 0)
+	if (root_list(root, PATHS_LOGS, 1000, &names, err) < 0)
 		return -1;
 	while (names[count])
 		count++;
 	for (size_t i = 0; i + LOGS_KEPT <= count; i++) {
 		char path[512];
 
-		if (text_format(path, sizeof(path), CONTEXT_LOGS "/%s", names[i]) &&
+		if (text_format(path, sizeof(path), PATHS_LOGS "/%s", names[i]) &&
 		    root_unlink(root, path, err) < 0)
 			return -1;
 	}
@@ -101,12 +102,12 @@ int context_log(const struct context *ctx, struct error *err)
 
 	if (tools->log_fd >= 0)
 		return 0;
-	if (root_mkdir(&ctx->root, CONTEXT_LOGS, 0755, err) < 0 ||
+	if (root_mkdir(&ctx->root, PATHS_LOGS, 0755, err) < 0 ||
 	    drop_old_logs(&ctx->root, err) < 0)
 		return -1;
 
 	(void)text_format(tools->log_path, sizeof(tools->log_path),
-			  CONTEXT_LOGS "/run-%s.log",
+			  PATHS_LOGS "/run-%s.log",
 			  clock_text(clock_now(), time, sizeof(time)));
 	tools->log_fd = root_open_at(&ctx->root, tools->log_path,
 				     O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640,

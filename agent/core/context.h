@@ -13,13 +13,13 @@
 #include "base/channel.h"
 #include "base/root.h"
 #include "base/run.h"
+#include "model/paths.h"
 #include "model/settings.h"
 #include "model/transport.h"
 
 #define CONTEXT_KERNELS_MAX 16
 #define CONTEXT_SETS_MAX 64
 #define CONTEXT_PATH_MAX 4096
-#define CONTEXT_LOGS "/var/log/vgpu-guest-agent"
 
 /* Which command is at work; a step of the pipeline belongs to some of them. */
 enum job {
@@ -97,7 +97,7 @@ const struct root *context_root_of(const struct context *ctx, const char *settin
  */
 const struct transport *context_transport(const struct context *ctx, struct error *err);
 
-/* Opens, at the first call, this run's log below CONTEXT_LOGS; the last five are kept. */
+/* Opens, at the first call, this run's log below PATHS_LOGS; the last five are kept. */
 must_check int context_log(const struct context *ctx, struct error *err);
 
 /*

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
 
 #define STATE_SIZE_MAX (1u << 20)
 
@@ -88,7 +89,8 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 		return error_set_errno(err, ENOMEM, "reading the state");
 	*ret_state = (struct state){ .steps = copy.steps };
 
-	if (file_read(root, STATE_PATH, STATE_SIZE_MAX, &text, &size, &missing) < 0) {
+	if (file_read(root, PATHS_STATE_FILE, STATE_SIZE_MAX, &text, &size, &missing) <
+	    0) {
 		if (missing.errnum == ENOENT)
 			return 0;
 		*err = missing;
@@ -124,9 +126,9 @@ int state_save(const struct root *root, const struct state *state, struct error 
 
 	if (!text)
 		return error_set_errno(err, ENOMEM, "writing the state");
-	if (root_mkdir(root, STATE_DIR, 0755, err) < 0)
+	if (root_mkdir(root, PATHS_STATE, 0755, err) < 0)
 		return -1;
-	return file_write_atomic(root, STATE_PATH, text, strlen(text), 0644, err);
+	return file_write_atomic(root, PATHS_STATE_FILE, text, strlen(text), 0644, err);
 }
 
 void state_done(struct state *state)

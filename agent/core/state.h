@@ -16,11 +16,6 @@
 #include "model/driver.h"
 #include "model/outcome.h"
 
-#define STATE_DIR "/var/lib/vgpu-guest-agent"
-#define STATE_NAME "state.json"
-#define STATE_PATH STATE_DIR "/" STATE_NAME
-#define STATE_BACKUP STATE_DIR "/backup"
-
 /* The last signed index that was believed. */
 struct state_index {
 	char repository[512]; /* without credentials; "" for none */

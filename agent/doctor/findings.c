@@ -102,7 +102,7 @@ static int look_at_licenses(const struct context *ctx, const struct guest *guest
 				  "nvidia-smi shows %zu of the %zu GPUs on the PCI bus",
 				  report->count, guest->gpus.count);
 	facts->has_vgpu = license_has_vgpu(report);
-	facts->licensed = license_all_held(report, type);
+	facts->licensed = license_all_held(report, guest->gpus.count, type);
 	facts->needs_license = false;
 	for (size_t i = 0; i < report->count; i++)
 		facts->needs_license |= license_needed(&report->gpus[i], type);

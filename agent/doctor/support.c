@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "core/state.h"
+#include "model/paths.h"
 #include "steps/archive.h"
 #include "steps/configure.h"
 
@@ -27,8 +28,8 @@ static int add_files(struct archive *archive, const struct root *root, struct er
 	static const struct {
 		const char *name, *path;
 	} files[] = {
-		{ "state.json", STATE_PATH },
-		{ "gridd.conf", CONFIGURE_PATH },
+		{ "state.json", PATHS_STATE_FILE },
+		{ "gridd.conf", PATHS_GRIDD_CONF },
 		{ "os-release", "/etc/os-release" },
 		{ "modules", "/proc/modules" },
 	};
@@ -41,12 +42,12 @@ static int add_files(struct archive *archive, const struct root *root, struct er
 			return -1;
 	}
 
-	if (root_list(root, CONTEXT_LOGS, LOGS_MAX, &names, &ignored) < 0)
+	if (root_list(root, PATHS_LOGS, LOGS_MAX, &names, &ignored) < 0)
 		return 0;
 	for (char **name = names; *name; name++) {
 		char path[512], into[320];
 
-		if (text_format(path, sizeof(path), CONTEXT_LOGS "/%s", *name) &&
+		if (text_format(path, sizeof(path), PATHS_LOGS "/%s", *name) &&
 		    text_format(into, sizeof(into), "log-%s", *name) &&
 		    archive_add_file(archive, into, root, path, err) < 0)
 			return -1;

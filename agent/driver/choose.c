@@ -5,9 +5,13 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "model/paths.h"
+#include "model/url.h"
 #include "steps/build.h"
+#include "steps/build_tree.h"
 #include "steps/install.h"
 #include "steps/match.h"
+#include "steps/module_chosen.h"
 
 static bool is_ours(const struct state *state, const char *version)
 {
@@ -19,17 +23,17 @@ static int is_former(const struct context *ctx, const struct guest *guest,
 		     const struct state *state, bool *ret_former, struct error *err)
 {
 	const char *version = guest->installed.version;
-	char path[INSTALL_FIELD_MAX] = "";
+	char path[MODULE_CHOSEN_MAX] = "";
 
 	*ret_former = false;
 	if (!guest->installed.tools || !state->driver.version[0] ||
 	    is_ours(state, version))
 		return 0;
-	if (install_modules_ask(ctx->runner, &ctx->root, guest->targets[0].release,
-				"filename", path, err) < 0)
+	if (module_chosen(ctx->runner, &ctx->root, guest->targets[0].release, "filename",
+			  path, err) < 0)
 		return -1;
-	*ret_former = strstr(path, "/" INSTALL_MODULES "/") ||
-		      build_dkms_is_ours(&ctx->root, version);
+	*ret_former = strstr(path, "/" PATHS_MODULES "/") ||
+		      build_tree_is_ours(&ctx->root, version);
 	return 0;
 }
 
@@ -91,7 +95,7 @@ static int judge_serial(struct state *state, const struct repository *listed,
 	int64_t serial = listed->index->serial;
 	char shown[SETTINGS_URL_MAX], repository[sizeof(last->repository)];
 
-	(void)settings_redact(url, shown, sizeof(shown));
+	(void)url_redact(url, shown, sizeof(shown));
 	if (!text_copy(repository, sizeof(repository), shown))
 		return 0; /* too long to be remembered */
 	if (strcmp(repository, last->repository) == 0 && serial < last->serial) {
@@ -202,7 +206,7 @@ static int needs_package(const struct context *ctx, const char *version,
 	if (work_look_at_targets(ctx, &work->guest->installed, version, work, err) < 0)
 		return -1;
 	*ret_needs = !work_targets_done(work) &&
-		     !build_kept_sources(&ctx->root, version, tree, sizeof(tree), &open);
+		     !build_tree_kept(&ctx->root, version, tree, sizeof(tree), &open);
 	return 0;
 }
 

@@ -9,8 +9,10 @@
 #include "driver/modules_prebuilt.h"
 #include "driver/signing.h"
 #include "driver/toolchain_ahead.h"
+#include "model/paths.h"
 #include "model/prebuilt.h"
 #include "steps/build.h"
+#include "steps/build_tree.h"
 #include "steps/toolchain.h"
 
 int modules_unpack(const struct context *ctx, struct work *work, struct error *err)
@@ -19,7 +21,7 @@ int modules_unpack(const struct context *ctx, struct work *work, struct error *e
 	    unpack_run(work->driver.path, &ctx->root, ctx->runner, ctx->tools->log_fd,
 		       err) < 0)
 		return -1;
-	(void)text_copy(work->tree, sizeof(work->tree), UNPACK_DIR);
+	(void)text_copy(work->tree, sizeof(work->tree), PATHS_TREE);
 	work->whole = true;
 	return 0;
 }
@@ -180,12 +182,12 @@ static int find_sources(const struct context *ctx, struct work *work, struct err
 	if (work->whole)
 		return build_flavour(ctx->runner, &ctx->root, &choice, &work->driver.open,
 				     err);
-	if (build_kept_sources(&ctx->root, driver->version, work->tree,
-			       sizeof(work->tree), &work->driver.open))
+	if (build_tree_kept(&ctx->root, driver->version, work->tree, sizeof(work->tree),
+			    &work->driver.open))
 		return 0;
 	return error_set(err, ERROR_PREREQUISITES,
 			 "the kernel sources of driver %s are not kept in %s",
-			 driver->version, BUILD_SOURCES);
+			 driver->version, PATHS_SOURCES);
 }
 
 /* -1 only when interrupted: what the repository does not say is compiled. */

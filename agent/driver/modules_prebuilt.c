@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "driver/obtain.h"
 #include "driver/signing.h"
+#include "model/paths.h"
 #include "steps/build.h"
 #include "steps/prebuilt.h"
 #include "steps/toolchain.h"
@@ -85,8 +85,8 @@ static int fetch_archive(const struct context *ctx, const struct repository *rep
 
 	(void)text_copy(package.name, sizeof(package.name), prebuilt->name);
 	(void)text_copy(package.sha256, sizeof(package.sha256), prebuilt->sha256);
-	if (!obtain_file_url(ctx->settings.driver.repository, prebuilt->name, url,
-			     sizeof(url)))
+	if (!repository_file_url(ctx->settings.driver.repository, prebuilt->name, url,
+				 sizeof(url)))
 		return error_set(err, ERROR_USAGE, "its URL is too long");
 	if (fetch_check(&input, err) < 0)
 		return -1;
@@ -104,12 +104,11 @@ static int check_archive(const struct context *ctx, const struct prebuilt *prebu
 	if (differs)
 		return error_set(err, ERROR_INTEGRITY,
 				 "its manifest contradicts the index in \"%s\"", differs);
-	if (prebuilt_check(ctx->runner, &ctx->root, prebuilt->kernel, &content->built,
-			   err) < 0)
+	if (prebuilt_check(&ctx->root, prebuilt->kernel, &content->built, err) < 0)
 		return -1;
 	if (ctx->offline || detect_secure_boot(&ctx->root) != 1)
 		return 0;
-	return prebuilt_check_signed(ctx->runner, &ctx->root, content->manifest.signed_by,
+	return prebuilt_check_signed(&ctx->root, content->manifest.signed_by,
 				     &content->built, err);
 }
 
@@ -121,7 +120,7 @@ static int take_archive(const struct context *ctx, const struct repository *repo
 	struct prebuilt_content content;
 	char dir[160];
 
-	(void)text_format(dir, sizeof(dir), BUILD_DIR "/%s", prebuilt->kernel);
+	(void)text_format(dir, sizeof(dir), PATHS_BUILD "/%s", prebuilt->kernel);
 	if (fetch_archive(ctx, repository, prebuilt, &file, err) < 0 ||
 	    prebuilt_unpack(ctx->channel, &ctx->root, file.fd, dir, &content, err) < 0 ||
 	    check_archive(ctx, prebuilt, &content, err) < 0)

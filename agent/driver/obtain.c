@@ -8,17 +8,6 @@
 #include "driver/choose.h"
 #include "model/url.h"
 
-bool obtain_file_url(const char *repository, const char *name, char *url, size_t size)
-{
-	size_t used;
-
-	if (!text_format(url, size, "%s%s", repository,
-			 text_ends(repository, "/") ? "" : "/"))
-		return false;
-	used = strlen(url);
-	return url_encode_path(name, url + used, size - used);
-}
-
 /* What the index of the repository has of the chosen file, or NULL. */
 static const struct index_file *find_indexed(const struct repository *repository,
 					     const struct work *work)
@@ -85,7 +74,8 @@ int obtain_prepare(const struct context *ctx, const struct repository *repositor
 	char url[sizeof(ret_request->url)];
 
 	if (by_url ? !text_copy(url, sizeof(url), driver->url)
-		   : !obtain_file_url(driver->repository, package.name, url, sizeof(url)))
+		   : !repository_file_url(driver->repository, package.name, url,
+					  sizeof(url)))
 		return error_set(err, ERROR_USAGE, "the URL of %s is too long",
 				 package.name);
 	if (pin_package(driver->sha256, indexed, &package, err) < 0)
@@ -239,13 +229,6 @@ static int judge_member(const struct index_file *file, const struct work *work,
 		       : 0;
 }
 
-static struct span base_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return span_of(slash ? slash + 1 : path);
-}
-
 /* The file that was fetched is what is installed. */
 static void take_as_it_is(struct work *work)
 {
@@ -267,7 +250,8 @@ static int take_member(const struct context *ctx, struct unpack_input *input,
 			  err) < 0)
 		return -1;
 	/* From here on it is the member that is meant: its file is named by its hash. */
-	(void)span_copy(base_of(driver->path), driver->sha256, sizeof(driver->sha256));
+	(void)span_copy(span_of(text_base_name(driver->path)), driver->sha256,
+			sizeof(driver->sha256));
 	return 0;
 }
 

@@ -39,6 +39,3 @@ must_check int obtain_fetch(const struct context *ctx,
 must_check int obtain_take_out(const struct context *ctx,
 			       const struct repository *repository, struct work *work,
 			       struct outcome *outcome, struct error *err);
-
-/* The URL of a file of the repository; false: it is too long. */
-bool obtain_file_url(const char *repository, const char *name, char *url, size_t size);

@@ -9,8 +9,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "driver/modules.h"
+#include "model/paths.h"
 #include "steps/announce.h"
 #include "steps/build.h"
+#include "steps/build_tree.h"
 #include "steps/install.h"
 #include "steps/poll.h"
 #include "steps/remove.h"
@@ -61,7 +63,7 @@ static int load_and_prove(const struct replace *replace, const struct work *work
 static int put_modules_by_dkms(const struct context *ctx, const struct work *work,
 			       bool *changed, struct error *err)
 {
-	bool ours = build_dkms_is_ours(&ctx->root, work->driver.version);
+	bool ours = build_tree_is_ours(&ctx->root, work->driver.version);
 
 	for (size_t i = 0; i < work->target_count; i++) {
 		const struct target *target = &work->targets[i];
@@ -85,9 +87,9 @@ static int leave_dkms(const struct context *ctx, const struct work *work, bool *
 {
 	const struct driver *driver = &work->driver;
 
-	if (build_dkms_is_ours(&ctx->root, driver->version) && !work->whole &&
-	    build_keep_sources(ctx->runner, &ctx->root, work->tree, driver->version,
-			       driver->open, err) < 0)
+	if (build_tree_is_ours(&ctx->root, driver->version) && !work->whole &&
+	    build_tree_keep(ctx->runner, &ctx->root, work->tree, driver->version,
+			    driver->open, err) < 0)
 		return -1;
 	return remove_dkms(ctx->runner, &ctx->root, "", ctx->tools->log_fd, changed, err);
 }
@@ -127,7 +129,7 @@ static int tidy_sources(const struct context *ctx, const struct work *work, bool
 	if (remove_dkms(ctx->runner, &ctx->root, by_dkms ? version : "",
 			ctx->tools->log_fd, &old, err) < 0)
 		return -1;
-	if (by_dkms && build_dkms_is_ours(&ctx->root, version) &&
+	if (by_dkms && build_tree_is_ours(&ctx->root, version) &&
 	    remove_sources(&ctx->root, &sources, err) < 0)
 		return -1;
 	*changed |= old || sources;
@@ -139,13 +141,13 @@ static int keep_package(const struct root *root, struct driver *driver, struct e
 {
 	char kept[sizeof(driver->path)];
 
-	if (!text_format(kept, sizeof(kept), STATE_BACKUP "/driver-%s.%s",
+	if (!text_format(kept, sizeof(kept), PATHS_BACKUP "/driver-%s.%s",
 			 driver->version, package_kind_name(driver->kind)))
 		return error_set_errno(err, ENAMETOOLONG, "keeping %s", driver->path);
 	if (strcmp(kept, driver->path) == 0 || !driver->path[0])
 		return 0;
-	if (root_mkdir(root, STATE_DIR, 0755, err) < 0 ||
-	    root_mkdir(root, STATE_BACKUP, 0700, err) < 0)
+	if (root_mkdir(root, PATHS_STATE, 0755, err) < 0 ||
+	    root_mkdir(root, PATHS_BACKUP, 0700, err) < 0)
 		return -1;
 	if (root_rename(root, driver->path, kept, err) < 0 &&
 	    (err->errnum != EXDEV || file_copy(root, driver->path, kept, err) < 0))
@@ -236,8 +238,8 @@ static int change_by_run(const struct context *ctx, const struct work *work,
 		return -1;
 	if (work_by_dkms(work))
 		return 0;
-	return build_keep_sources(ctx->runner, &ctx->root, work->tree, driver->version,
-				  driver->open, err);
+	return build_tree_keep(ctx->runner, &ctx->root, work->tree, driver->version,
+			       driver->open, err);
 }
 
 static int change(const struct replace *replace, struct work *work, struct error *err)

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/paths.h"
 #include "steps/build.h"
+#include "steps/build_tree.h"
 #include "steps/install.h"
 
 void work_begin(const struct context *ctx, const struct guest *guest,
@@ -63,8 +65,8 @@ static bool is_at_its_place(const struct context *ctx, const struct work *work,
 	struct stat st;
 
 	if (!work_by_dkms(work))
-		return !build_dkms_is_ours(&ctx->root, version);
-	return !text_format(path, sizeof(path), "/lib/modules/%s/" INSTALL_MODULES,
+		return !build_tree_is_ours(&ctx->root, version);
+	return !text_format(path, sizeof(path), "/lib/modules/%s/" PATHS_MODULES,
 			    release) ||
 	       !root_stat(&ctx->root, path, &st);
 }

@@ -8,6 +8,7 @@
 #include "doctor/reason.h"
 #include "license/token_trial.h"
 #include "license/which_token.h"
+#include "model/paths.h"
 #include "steps/configure.h"
 #include "steps/gridd.h"
 #include "steps/poll.h"
@@ -30,7 +31,7 @@ int licensing_configure(const struct context *ctx, struct outcome *outcome,
 		return -1;
 	outcome_tell(outcome, result.changed,
 		     result.detail[0] ? result.detail
-				      : CONFIGURE_PATH " is as it should be");
+				      : PATHS_GRIDD_CONF " is as it should be");
 	return 0;
 }
 
@@ -65,7 +66,7 @@ int licensing_token(const struct context *ctx, const struct guest *guest,
 				  token.source);
 		return 0;
 	}
-	if (token_trial_begin(ctx, token.fd, err) < 0)
+	if (token_trial_begin(ctx, guest, token.fd, err) < 0)
 		return -1;
 
 	/* The installed one stays where it is, whatever it is called. */
@@ -82,8 +83,8 @@ int licensing_token(const struct context *ctx, const struct guest *guest,
 /* Microseconds since 1970 of the last change of what the daemon reads at its start. */
 static int64_t youngest_input(const struct root *root)
 {
-	static const char *const paths[] = { CONFIGURE_PATH, TOKEN_DIR, TOKEN_PATH,
-					     "/usr/bin/nvidia-gridd" };
+	static const char *const paths[] = { PATHS_GRIDD_CONF, PATHS_TOKENS, PATHS_TOKEN,
+					     PATHS_GRIDD };
 	int64_t youngest = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
@@ -123,9 +124,12 @@ static int explain(const struct context *ctx, const struct license_report *repor
 	if (gridd_look(&state, &ignored) < 0)
 		return -1;
 	if (!state.active)
-		return error_hint(err, GRIDD_UNIT " is %s: systemctl status " GRIDD_UNIT,
+		return error_hint(err,
+				  PATHS_GRIDD_UNIT
+				  " is %s: systemctl status " PATHS_GRIDD_UNIT,
 				  state.detail);
-	return error_hint(err, "nvidia-gridd gives no reason: journalctl -u " GRIDD_UNIT);
+	return error_hint(
+		err, "nvidia-gridd gives no reason: journalctl -u " PATHS_GRIDD_UNIT);
 }
 
 int licensing_gridd(const struct context *ctx, const struct guest *guest,
@@ -146,7 +150,7 @@ int licensing_gridd(const struct context *ctx, const struct guest *guest,
 	if (state.active && state.enabled && !lease->units_changed && !lease->loaded &&
 	    state.started >= youngest_input(&ctx->root)) {
 		(void)text_format(outcome->detail, sizeof(outcome->detail),
-				  GRIDD_UNIT " is %s, nothing it reads has changed",
+				  PATHS_GRIDD_UNIT " is %s, nothing it reads has changed",
 				  state.detail);
 		return 0;
 	}
@@ -156,8 +160,8 @@ int licensing_gridd(const struct context *ctx, const struct guest *guest,
 		return explain(ctx, &lease->report, err);
 	lease->restarted = true;
 	outcome->kind = OUTCOME_CHANGED;
-	(void)text_format(outcome->detail, sizeof(outcome->detail), GRIDD_UNIT " %s",
-			  state.active ? "restarted" : "started");
+	(void)text_format(outcome->detail, sizeof(outcome->detail),
+			  PATHS_GRIDD_UNIT " %s", state.active ? "restarted" : "started");
 	return 0;
 }
 
@@ -173,7 +177,8 @@ static void say_waiting(void *context, const struct license_report *report,
 	struct waiting *waiting = context;
 
 	(void)seconds;
-	if (waiting->said || license_all_held(report, waiting->license->feature_type))
+	if (waiting->said ||
+	    license_all_held(report, report->count, waiting->license->feature_type))
 		return;
 	waiting->said = true;
 	log_line(LOG_LEVEL_NOTICE, "license    waiting up to %d s for the license",
@@ -184,9 +189,8 @@ static void say_waiting(void *context, const struct license_report *report,
 static bool was_seen_licensed(const struct context *ctx, const struct guest *guest,
 			      const struct lease *lease)
 {
-	return !lease->restarted &&
-	       license_is_complete(&lease->report, guest->gpus.count,
-				   ctx->settings.license.feature_type);
+	return !lease->restarted && license_all_held(&lease->report, guest->gpus.count,
+						     ctx->settings.license.feature_type);
 }
 
 /* The first GPU that holds a license, with the driver's own words. */

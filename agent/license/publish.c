@@ -19,12 +19,12 @@ int publish_status(const struct context *ctx, size_t gpus,
 	int type = ctx->settings.license.feature_type;
 	struct license_reason reason = { 0 };
 
-	*ret_licensed = report && license_is_complete(report, gpus, type);
+	*ret_licensed = license_all_held(report, gpus, type);
 	/* Of a driver that is silent nothing of the license is known. */
 	if (!*ret_licensed && report)
 		reason_find(ctx, report, memory, &reason);
-	*ret_status = license_report_json(report, type, reason.code ? &reason : NULL,
-					  clock_now());
+	*ret_status = license_report_json(report, gpus, type,
+					  reason.code ? &reason : NULL, clock_now());
 	return *ret_status ? 0 : -1;
 }
 

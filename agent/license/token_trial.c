@@ -21,7 +21,8 @@ static bool can_try(const struct context *ctx)
 	return !ctx->offline && ctx->job & (JOB_RUN | JOB_ROTATE);
 }
 
-int token_trial_begin(const struct context *ctx, int fd, struct error *err)
+int token_trial_begin(const struct context *ctx, const struct guest *guest, int fd,
+		      struct error *err)
 {
 	cleanup_free struct license_report *report = calloc(1, sizeof(*report));
 	cleanup_fd int old = -1;
@@ -34,7 +35,8 @@ int token_trial_begin(const struct context *ctx, int fd, struct error *err)
 	    old < 0 || token_same(fd, old))
 		return 0;
 	if (poll_smi(ctx->runner, &ctx->root, SMI_TIMEOUT_S, report, &why) < 0 ||
-	    !license_all_held(report, ctx->settings.license.feature_type)) {
+	    !license_all_held(report, guest->gpus.count,
+			      ctx->settings.license.feature_type)) {
 		if (why.interrupted)
 			*err = why;
 		return why.interrupted ? -1 : 0;

@@ -13,7 +13,8 @@
  * Before the token `fd` replaces another one, with which the guest is licensed: keeps
  * that. Only in jobs that wait for the license afterwards.
  */
-must_check int token_trial_begin(const struct context *ctx, int fd, struct error *err);
+must_check int token_trial_begin(const struct context *ctx, const struct guest *guest,
+				 int fd, struct error *err);
 
 /* Whether this token was on trial already, without success, and a better one is
  * installed. */

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "core/journal.h"
 #include "model/event.h"
+#include "model/paths.h"
 #include "steps/announce.h"
 #include "steps/metadata.h"
 #include "steps/token.h"
@@ -117,9 +118,9 @@ static bool wake_root(const struct context *ctx)
 	char time[CLOCK_TEXT_SIZE];
 
 	(void)clock_text(clock_now(), time, sizeof(time));
-	if (root_mkdir(&ctx->root, ANNOUNCE_DIR, 0755, &err) < 0 ||
-	    file_write_atomic(&ctx->root, ANNOUNCE_ROTATE, time, strlen(time), 0644,
-			      &err) < 0) {
+	if (root_mkdir(&ctx->root, PATHS_RUN, 0755, &err) < 0 ||
+	    file_write_atomic(&ctx->root, PATHS_ROTATE, time, strlen(time), 0644, &err) <
+		    0) {
 		log_line(LOG_LEVEL_WARNING, "warning: asking for the new token: %s",
 			 err.text);
 		return false;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "model/paths.h"
 
 #define HINT_GET_TOKEN \
 	"get one from the license server and run: vgpu-guest-agent token install FILE"
@@ -157,7 +158,7 @@ int which_token_none(struct error *err)
 	(void)error_set(
 		err, ERROR_TOKEN,
 		"there is no client configuration token: none in the metadata, no "
-		"license.token_file, none in " TOKEN_DIR);
+		"license.token_file, none in " PATHS_TOKENS);
 	return error_hint(err, HINT_GET_TOKEN);
 }
 
@@ -186,7 +187,7 @@ int which_token_report(const struct context *ctx, const struct lease *lease,
 	if (which_token_open(ctx, &none, lease, &token, err) < 0)
 		return -1;
 	if (token.fd < 0)
-		return which_token_report_missing(TOKEN_DIR, ret_report, err);
+		return which_token_report_missing(PATHS_TOKENS, ret_report, err);
 	if (token_check(token.fd, ctx->channel, &check, err) < 0)
 		return -1;
 	if (token.count > 1 && token_add_several(check, token.count) < 0)

@@ -36,7 +36,7 @@ static const char *const meanings[] = {
 _Static_assert(ARRAY_SIZE(meanings) == ERROR_CODE_COUNT_, "every status is explained");
 
 /* Text as troff takes it: a line of it may begin with anything. */
-static void put(FILE *out, struct span text)
+static void put_escaped(FILE *out, struct span text)
 {
 	if (text.len && (*text.at == '.' || *text.at == '\''))
 		(void)fputs("\\&", out);
@@ -58,12 +58,12 @@ static void put_options(FILE *out, unsigned mask)
 		if (mask ? !(entry->option & mask) : entry->option != 0)
 			continue;
 		(void)fputs(".TP\n\\fB\\-\\-", out);
-		put(out, span_of(entry->name));
+		put_escaped(out, span_of(entry->name));
 		(void)fputs("\\fR", out);
 		if (entry->value)
 			(void)fprintf(out, " \\fI%s\\fR", entry->value);
 		(void)fputc('\n', out);
-		put(out, span_of(entry->help));
+		put_escaped(out, span_of(entry->help));
 		(void)fputs(".\n", out);
 	}
 }
@@ -74,10 +74,10 @@ static void put_commands(FILE *out)
 		const struct command *command = &command_table[i];
 
 		(void)fputs(".SS \"", out);
-		put(out, span_of(command->name));
+		put_escaped(out, span_of(command->name));
 		(void)fprintf(out, "%s%s%s\"\n", command->options ? " [OPTIONS]" : "",
 			      command->operands[0] ? " " : "", command->operands);
-		put(out, span_of(command->summary));
+		put_escaped(out, span_of(command->summary));
 		(void)fprintf(out, ".%s\n",
 			      command->flags & COMMAND_NEEDS_ROOT ? " Needs root." : "");
 		if (command->options)
@@ -154,7 +154,7 @@ static void put_key(FILE *out, const struct settings_key *key, struct span conf)
 	const char *quote = text ? "\"" : ""; /* as in the file */
 
 	(void)fputs(".TP\n\\fB", out);
-	put(out, span_of(key->path));
+	put_escaped(out, span_of(key->path));
 	(void)fprintf(out, "\\fR (%s", type_name(key));
 	if (key->type == SETTINGS_INT)
 		(void)fprintf(out, ", %d to %d", key->min, key->max);
@@ -163,7 +163,7 @@ static void put_key(FILE *out, const struct settings_key *key, struct span conf)
 	(void)fprintf(out, "; default: %s%s%s%s)\n", quote, key->initial, quote,
 		      key->metadata ? "; also from the metadata" : "");
 	if (comment.len) {
-		put(out, comment);
+		put_escaped(out, comment);
 		(void)fputc('\n', out);
 	}
 }

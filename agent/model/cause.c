@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/paths.h"
 
 enum weight {
 	WEIGHT_CLEARS,  /* licensed, or a new start: nothing is wrong so far */
@@ -43,7 +44,7 @@ static const struct phrase lines[] = {
 	  "token_missing",
 	  "install the client configuration token: vgpu-guest-agent token install FILE" },
 	{ "Failed to update local trusted store", WEIGHT_DECIDES, "trusted_store",
-	  "stop nvidia-gridd, move /var/lib/nvidia/GridLicensing away and start it again" },
+	  "stop nvidia-gridd, move " PATHS_TRUSTED_STORE " away and start it again" },
 	{ "Invalid feature type requested", WEIGHT_DECIDES, "feature_type",
 	  "set license.feature_type: 1 for a vGPU, 2 or 4 for a passed-through GPU" },
 	{ "Licensing not supported for GPUs in the system", WEIGHT_DECIDES, "unknown",
@@ -75,13 +76,12 @@ static const struct phrase refused = { "", WEIGHT_DECIDES, "unknown", HINT_JOURN
 static const struct phrase not_acquired = { "", WEIGHT_FOLLOWS, "unknown", HINT_NETWORK };
 static const struct phrase conf_unreadable = {
 	"", WEIGHT_DECIDES, "gridd_conf",
-	"make /etc/nvidia/gridd.conf readable, or let the agent write it: vgpu-guest-agent "
+	"make " PATHS_GRIDD_CONF " readable, or let the agent write it: vgpu-guest-agent "
 	"configure"
 };
-static const struct phrase no_feature_type = {
-	"", WEIGHT_FOLLOWS, "feature_type",
-	"set FeatureType in /etc/nvidia/gridd.conf: vgpu-guest-agent configure"
-};
+static const struct phrase no_feature_type = { "", WEIGHT_FOLLOWS, "feature_type",
+					       "set FeatureType in " PATHS_GRIDD_CONF
+					       ": vgpu-guest-agent configure" };
 
 /* A pager cuts long lines and ends them with '>': enough of the phrase is the phrase. */
 #define CUT_LEAST 8
@@ -97,7 +97,7 @@ static bool begins(struct span text, const char *phrase)
 	return text.len < strlen(phrase) && memcmp(text.at, phrase, text.len) == 0;
 }
 
-static bool find(struct span text, const char *what, struct span *ret_behind)
+static bool find_phrase(struct span text, const char *what, struct span *ret_behind)
 {
 	const char *at = text.len ? memmem(text.at, text.len, what, strlen(what)) : NULL;
 
@@ -114,7 +114,7 @@ static struct span message_of(struct span line)
 	struct span rest, digits, behind;
 
 	line = span_trim(line);
-	if (!find(line, "nvidia-gridd", &rest))
+	if (!find_phrase(line, "nvidia-gridd", &rest))
 		return line;
 	if (span_skip(&rest, ": "))
 		return span_trim(rest);
@@ -134,7 +134,7 @@ static const struct phrase *phrase_of(struct span message)
 	}
 
 	if (begins(message, "Failed to acquire ")) {
-		if (!find(message, "Error: ", &behind))
+		if (!find_phrase(message, "Error: ", &behind))
 			return &not_acquired;
 		for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
 			if (begins(behind, refusals[i].text))
@@ -150,7 +150,7 @@ static const struct phrase *phrase_of(struct span message)
 		return &conf_unreadable;
 	/* ServerAddress alone is the legacy server's: every guest of today lacks it. */
 	if (span_starts(message, "Configuration parameter (") &&
-	    find(message, "FeatureType", &behind))
+	    find_phrase(message, "FeatureType", &behind))
 		return &no_feature_type;
 
 	return NULL;
@@ -185,7 +185,7 @@ bool cause_read_expiry(struct span line, int64_t *ret_expiry)
 
 	if ((!span_starts(message, "License acquired") &&
 	     !span_starts(message, "License renewed")) ||
-	    !find(message, "Expiry: ", &behind) ||
+	    !find_phrase(message, "Expiry: ", &behind) ||
 	    !text_format(status, sizeof(status), "Licensed (Expiry: %.*s",
 			 (int)(behind.len < 64 ? behind.len : 64), behind.at))
 		return false;

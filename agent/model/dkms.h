@@ -11,13 +11,11 @@
 #include "base/span.h"
 
 /*
- * Where sources registered by the agent lie: DKMS_SOURCES VERSION holds dkms.conf and the
- * kernel folder of the driver's package under its own name, kernel or kernel-open. So it
- * is a tree as an unpacked package is one. Sources of others have their modules' folders
- * at the top.
+ * Where sources registered by the agent lie: PATHS_DKMS_SOURCES VERSION holds dkms.conf
+ * and the kernel folder of the driver's package under its own name, kernel or
+ * kernel-open. So it is a tree as an unpacked package is one. Sources of others have
+ * their modules' folders at the top.
  */
-#define DKMS_SOURCES "/usr/src/nvidia-"
-#define DKMS_REGISTRY "/var/lib/dkms/nvidia" /* then VERSION, kernel, architecture */
 
 /* From the installation on a new kernel is built for, before it not. */
 #define DKMS_LIVE "AUTOINSTALL=\"yes\"\n"

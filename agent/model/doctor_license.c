@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "model/doctor_rules.h"
+#include "model/paths.h"
 #include "model/token.h"
 
-#define UNIT "nvidia-gridd.service"
-#define CONF "/etc/nvidia/gridd.conf"
 #define HINT_CONFIGURE "let the agent write it: vgpu-guest-agent configure"
 #define HINT_NEW_TOKEN                                                                \
 	"download a new token from the license server, then: vgpu-guest-agent token " \
@@ -50,7 +49,7 @@ static void check_missing(const struct doctor_facts *facts, struct doctor_causes
 		return;
 	cause = doctor_rules_add(causes, "gridd_missing", true);
 	say(cause, "nvidia-gridd is not installed: there is no %s",
-	    facts->gridd_binary == DOCTOR_NO ? "/usr/bin/nvidia-gridd" : UNIT);
+	    facts->gridd_binary == DOCTOR_NO ? PATHS_GRIDD : PATHS_GRIDD_UNIT);
 	advise(cause, "%s",
 	       facts->gridd_binary == DOCTOR_NO
 		       ? "the driver is no GRID driver, or half removed: install one, "
@@ -64,8 +63,8 @@ static bool is_sent_elsewhere(const struct doctor_facts *facts)
 {
 	const char *path = facts->token_dir;
 
-	return path[0] && strcmp(path, TOKEN_DIR) != 0 &&
-	       strcmp(path, TOKEN_DIR "/") != 0;
+	return path[0] && strcmp(path, PATHS_TOKENS) != 0 &&
+	       strcmp(path, PATHS_TOKENS "/") != 0;
 }
 
 static void check_token_file(const struct doctor_facts *facts,
@@ -75,7 +74,7 @@ static void check_token_file(const struct doctor_facts *facts,
 
 	if (facts->token == DOCTOR_TOKEN_MISSING) {
 		cause = doctor_rules_add(causes, "token_missing", true);
-		say(cause, "there is no client configuration token in " TOKEN_DIR);
+		say(cause, "there is no client configuration token in " PATHS_TOKENS);
 		advise(cause, "get one from the license server and run: vgpu-guest-agent "
 			      "token install FILE");
 	} else if (facts->token == DOCTOR_TOKEN_UNREADABLE) {
@@ -133,7 +132,7 @@ static void check_token_time(const struct doctor_facts *facts,
 	if (facts->token_count > 1) {
 		cause = doctor_rules_add(causes, "token_several", true);
 		say(cause,
-		    "%zu files lie in " TOKEN_DIR ": which one nvidia-gridd takes is "
+		    "%zu files lie in " PATHS_TOKENS ": which one nvidia-gridd takes is "
 		    "not known",
 		    facts->token_count);
 		advise(cause, "leave only the right one there: vgpu-guest-agent token "
@@ -158,12 +157,15 @@ static void check_feature_type(const struct doctor_facts *facts,
 	if (type[0] && !is_type(type)) {
 		cause = doctor_rules_add(causes, "gridd_conf", true);
 		say(cause,
-		    CONF " says FeatureType=%s: 0, 1, 2 and 4 are the types there are",
+		    PATHS_GRIDD_CONF
+		    " says FeatureType=%s: 0, 1, 2 and 4 are the types there are",
 		    type);
 		advise(cause, HINT_CONFIGURE);
 	} else if (!facts->conf_error[0] && wrong && (type[0] || !facts->has_vgpu)) {
 		cause = doctor_rules_add(causes, "feature_type", true);
-		say(cause, CONF " says FeatureType=%s: that asks for no license here",
+		say(cause,
+		    PATHS_GRIDD_CONF
+		    " says FeatureType=%s: that asks for no license here",
 		    type[0] ? type : "nothing");
 		advise(cause,
 		       "1 is for a vGPU, 2 or 4 for a passed-through GPU (license.feature_"
@@ -179,7 +181,7 @@ static void check_conf(const struct doctor_facts *facts, struct doctor_causes *c
 
 	if (facts->conf_error[0]) {
 		cause = doctor_rules_add(causes, "gridd_conf", true);
-		say(cause, CONF " cannot be read: %s", facts->conf_error);
+		say(cause, PATHS_GRIDD_CONF " cannot be read: %s", facts->conf_error);
 		advise(cause, HINT_CONFIGURE);
 	} else if (gridd_says(facts, "gridd_conf")) {
 		add_reason(facts, "gridd_conf", true, causes);
@@ -187,15 +189,16 @@ static void check_conf(const struct doctor_facts *facts, struct doctor_causes *c
 	if (is_sent_elsewhere(facts)) {
 		cause = doctor_rules_add(causes, "gridd_conf", true);
 		say(cause,
-		    CONF
-		    " sends nvidia-gridd to %s for its token, which lies in " TOKEN_DIR,
+		    PATHS_GRIDD_CONF
+		    " sends nvidia-gridd to %s for its token, which lies in " PATHS_TOKENS,
 		    facts->token_dir);
 		advise(cause, HINT_CONFIGURE);
 	}
 	check_feature_type(facts, causes);
 	if (facts->conf_newer && facts->unit_active == DOCTOR_YES) {
 		cause = doctor_rules_add(causes, "gridd_conf", false);
-		say(cause, CONF " has changed since nvidia-gridd was started");
+		say(cause,
+		    PATHS_GRIDD_CONF " has changed since nvidia-gridd was started");
 		advise(cause, "make it read the file: systemctl restart nvidia-gridd");
 	}
 }

@@ -7,7 +7,7 @@
 
 #define DAY_S INT64_C(86400)
 
-static struct event *add(struct event *events, size_t *count, enum event_kind kind)
+static struct event *add_event(struct event *events, size_t *count, enum event_kind kind)
 {
 	struct event *event = &events[(*count)++];
 
@@ -32,7 +32,8 @@ static const char *words_of(const struct license_gpu *gpu)
 	return feature ? feature->status : "no license section";
 }
 
-static const struct license_gpu *find(const struct license_report *report, const char *id)
+static const struct license_gpu *find_gpu(const struct license_report *report,
+					  const char *id)
 {
 	for (size_t i = 0; i < report->count; i++) {
 		if (strcmp(report->gpus[i].id, id) == 0)
@@ -82,7 +83,7 @@ static bool compare_whole(const struct event_memory *memory,
 
 	if (memory->known ? was == !without : !any_needs(report, feature_type))
 		return false;
-	event = add(events, count, without ? EVENT_UNLICENSED : EVENT_LICENSED);
+	event = add_event(events, count, without ? EVENT_UNLICENSED : EVENT_LICENSED);
 	if (without)
 		(void)text_format(event->text, sizeof(event->text), "GPU %s: %s",
 				  without->id, words_of(without));
@@ -98,12 +99,12 @@ static void compare_each(const struct event_memory *memory,
 {
 	for (size_t i = 0; i < report->count; i++) {
 		const struct license_gpu *now = &report->gpus[i];
-		const struct license_gpu *then = find(&memory->report, now->id);
+		const struct license_gpu *then = find_gpu(&memory->report, now->id);
 		struct event *event;
 
 		if (then && is_same_state(now, then))
 			continue;
-		event = add(events, count, EVENT_CHANGED);
+		event = add_event(events, count, EVENT_CHANGED);
 		(void)text_format(event->text, sizeof(event->text), "GPU %s: %s; was: %s",
 				  now->id, words_of(now),
 				  then ? words_of(then) : "not there");
@@ -147,7 +148,7 @@ static void compare_lease(struct event_memory *memory, const struct license_gpu 
 		return;
 
 	lease->told = true;
-	event = add(events, count, EVENT_EXPIRING);
+	event = add_event(events, count, EVENT_EXPIRING);
 	(void)text_format(event->text, sizeof(event->text),
 			  "GPU %s: the license ends in %lld s and was not renewed: %s",
 			  gpu->id, (long long)(left > 0 ? left : 0), feature->status);
@@ -160,14 +161,14 @@ size_t event_compare(struct event_memory *memory, const struct license_report *r
 
 	if (!report) {
 		if (!memory->silent)
-			(void)text_copy(add(ret_events, &count, EVENT_SILENT)->text,
+			(void)text_copy(add_event(ret_events, &count, EVENT_SILENT)->text,
 					sizeof(ret_events->text),
 					"the driver gives no answer");
 		memory->silent = true;
 		return count;
 	}
 	if (memory->silent)
-		(void)text_copy(add(ret_events, &count, EVENT_ANSWERS)->text,
+		(void)text_copy(add_event(ret_events, &count, EVENT_ANSWERS)->text,
 				sizeof(ret_events->text), "the driver answers again");
 
 	if (!compare_whole(memory, report, feature_type, ret_events, &count) &&

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/span.h"
+#include "base/text.h"
 #include "model/version.h"
 
 /* PCI Local Bus Specification 3.0, section 6; offsets into the configuration space. */
@@ -29,10 +30,10 @@ bool gpu_is_class(uint32_t class)
 	return base == 0x0300 || base == 0x0302;
 }
 
-static void settle(struct gpu *gpu, enum gpu_record record, const char *fmt, ...)
+static void settle_record(struct gpu *gpu, enum gpu_record record, const char *fmt, ...)
 	printf_like(3, 4);
 
-static void settle(struct gpu *gpu, enum gpu_record record, const char *fmt, ...)
+static void settle_record(struct gpu *gpu, enum gpu_record record, const char *fmt, ...)
 {
 	va_list args;
 
@@ -63,23 +64,21 @@ static bool is_graphic(struct span text)
 static void read_host_record(struct gpu *gpu, const uint8_t *record, size_t size)
 {
 	struct span version, branch;
-	char raw[2 * HOST_RECORD_SIZE + 1] = "";
+	char raw[2 * HOST_RECORD_SIZE + 1];
 
-	for (size_t i = 0; i < size && i < HOST_RECORD_SIZE; i++)
-		(void)snprintf(raw + 2 * i, 3, "%02x", record[i]);
-
+	text_hex(record, size < HOST_RECORD_SIZE ? size : HOST_RECORD_SIZE, raw);
 	if (size != HOST_RECORD_SIZE) {
-		settle(gpu, GPU_RECORD_MALFORMED,
-		       "host driver record of %zu bytes instead of %d: %s", size,
-		       HOST_RECORD_SIZE, raw);
+		settle_record(gpu, GPU_RECORD_MALFORMED,
+			      "host driver record of %zu bytes instead of %d: %s", size,
+			      HOST_RECORD_SIZE, raw);
 		return;
 	}
 
 	version = field_text(record + RECORD_HEADER);
 	branch = field_text(record + RECORD_HEADER + HOST_FIELD);
 	if (!version_valid(version)) {
-		settle(gpu, GPU_RECORD_MALFORMED,
-		       "host driver record holds no version: %s", raw);
+		settle_record(gpu, GPU_RECORD_MALFORMED,
+			      "host driver record holds no version: %s", raw);
 		return;
 	}
 
@@ -100,8 +99,10 @@ static void read_vf_capability(struct gpu *gpu, const uint8_t *capability, size_
 
 		if (left < RECORD_HEADER || record[1] < RECORD_HEADER ||
 		    record[1] > left) {
-			settle(gpu, GPU_RECORD_MALFORMED,
-			       "malformed record at byte %zu of the vGPU capability", at);
+			settle_record(
+				gpu, GPU_RECORD_MALFORMED,
+				"malformed record at byte %zu of the vGPU capability",
+				at);
 			return;
 		}
 		if (record[0] == RECORD_HOST_DRIVER) {
@@ -111,7 +112,8 @@ static void read_vf_capability(struct gpu *gpu, const uint8_t *capability, size_
 		at += record[1];
 	}
 
-	settle(gpu, GPU_RECORD_ABSENT, "the vGPU capability has no host driver record");
+	settle_record(gpu, GPU_RECORD_ABSENT,
+		      "the vGPU capability has no host driver record");
 }
 
 /*
@@ -135,8 +137,9 @@ static void walk_capabilities(struct gpu *gpu, const uint8_t *config)
 	while (at != 0) {
 		if (at < CAPABILITIES_FIRST || at % 4 != 0 || visited[at] ||
 		    config[at] == CAPABILITY_BROKEN) {
-			settle(gpu, GPU_RECORD_MALFORMED,
-			       "the list of PCI capabilities is broken at 0x%02zx", at);
+			settle_record(gpu, GPU_RECORD_MALFORMED,
+				      "the list of PCI capabilities is broken at 0x%02zx",
+				      at);
 			return;
 		}
 		visited[at] = true;
@@ -144,8 +147,9 @@ static void walk_capabilities(struct gpu *gpu, const uint8_t *config)
 		if (is_vf(config, at)) {
 			gpu->kind = GPU_VGPU;
 			if (at + config[at + 2] > GPU_CONFIG_SIZE)
-				settle(gpu, GPU_RECORD_MALFORMED,
-				       "the vGPU capability at 0x%02zx is cut off", at);
+				settle_record(gpu, GPU_RECORD_MALFORMED,
+					      "the vGPU capability at 0x%02zx is cut off",
+					      at);
 			else
 				read_vf_capability(gpu, config + at, config[at + 2]);
 			return;
@@ -154,8 +158,8 @@ static void walk_capabilities(struct gpu *gpu, const uint8_t *config)
 	}
 
 	gpu->kind = GPU_PASSTHROUGH;
-	settle(gpu, GPU_RECORD_ABSENT,
-	       "no vGPU capability: passed through, or a host older than vGPU 12");
+	settle_record(gpu, GPU_RECORD_ABSENT,
+		      "no vGPU capability: passed through, or a host older than vGPU 12");
 }
 
 void gpu_read_config(struct gpu *gpu, const uint8_t *config, size_t size)
@@ -165,15 +169,17 @@ void gpu_read_config(struct gpu *gpu, const uint8_t *config, size_t size)
 	gpu->note[0] = '\0';
 
 	if (size < GPU_CONFIG_SIZE) {
-		settle(gpu, GPU_RECORD_UNREAD,
-		       "only %zu of %d bytes of configuration space could be read: "
-		       "needs root",
-		       size, GPU_CONFIG_SIZE);
+		settle_record(
+			gpu, GPU_RECORD_UNREAD,
+			"only %zu of %d bytes of configuration space could be read: "
+			"needs root",
+			size, GPU_CONFIG_SIZE);
 	} else if (config[0] == 0xff && config[1] == 0xff) {
-		settle(gpu, GPU_RECORD_MALFORMED, "the GPU does not answer on PCI");
+		settle_record(gpu, GPU_RECORD_MALFORMED,
+			      "the GPU does not answer on PCI");
 	} else if (!(config[STATUS] & STATUS_CAPABILITIES)) {
 		gpu->kind = GPU_PASSTHROUGH;
-		settle(gpu, GPU_RECORD_ABSENT, "no PCI capabilities: not a vGPU");
+		settle_record(gpu, GPU_RECORD_ABSENT, "no PCI capabilities: not a vGPU");
 	} else {
 		walk_capabilities(gpu, config);
 	}

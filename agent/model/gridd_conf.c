@@ -26,7 +26,7 @@ static void builder_done(struct builder *builder)
 	free(builder->text);
 }
 
-static void add(struct builder *builder, struct span piece)
+static void append_piece(struct builder *builder, struct span piece)
 {
 	if (!builder->text || builder->size + piece.len + 1 > builder->capacity) {
 		size_t capacity = (builder->size + piece.len + 1) * 2;
@@ -121,7 +121,7 @@ static struct span value_of(struct span raw, struct span *ret_comment)
 	return span_trim((struct span){ raw.at, n });
 }
 
-static bool same(struct span a, struct span b)
+static bool same_bytes(struct span a, struct span b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
@@ -131,17 +131,17 @@ static bool holds(struct span raw, struct span wanted)
 {
 	struct span comment, bare = value_of(wanted, &comment);
 
-	return same(raw, wanted) ||
-	       same(value_of(raw, &(struct span){ 0 }), comment.len > 0 ? wanted : bare);
+	return same_bytes(raw, wanted) || same_bytes(value_of(raw, &(struct span){ 0 }),
+						     comment.len > 0 ? wanted : bare);
 }
 
 static void add_setting(struct builder *builder, const char *key, struct span value,
 			struct span end)
 {
-	add(builder, span_of(key));
-	add(builder, span_of("="));
-	add(builder, value);
-	add(builder, end);
+	append_piece(builder, span_of(key));
+	append_piece(builder, span_of("="));
+	append_piece(builder, value);
+	append_piece(builder, end);
 }
 
 /* What one pass over the lines found out before the other one writes. */
@@ -151,7 +151,7 @@ struct survey {
 	struct span line_end; /* the file's own */
 };
 
-static struct survey look(struct span text, const char *key)
+static struct survey survey_of(struct span text, const char *key)
 {
 	struct survey survey = { .line_end = span_of("\n") };
 	struct line line;
@@ -174,7 +174,7 @@ static void add_behind(struct builder *builder, const struct line *line,
 		       const struct survey *survey, const char *key, struct span value)
 {
 	if (line->end.len == 0)
-		add(builder, survey->line_end);
+		append_piece(builder, survey->line_end);
 	add_setting(builder, key, value, line->end);
 }
 
@@ -185,12 +185,12 @@ static void add_changed(struct builder *builder, const struct line *line,
 	struct span raw, comment, body = line->body;
 
 	if (span_skip(&body, "\xef\xbb\xbf"))
-		add(builder, span_of("\xef\xbb\xbf"));
+		append_piece(builder, span_of("\xef\xbb\xbf"));
 	(void)is_active(line->body, key, &raw);
 	(void)value_of(raw, &comment);
 	if (comment.len > 0) {
-		add(builder, comment);
-		add(builder, survey->line_end);
+		append_piece(builder, comment);
+		append_piece(builder, survey->line_end);
 	}
 	add_setting(builder, key, value, line->end);
 }
@@ -198,7 +198,7 @@ static void add_changed(struct builder *builder, const struct line *line,
 static void set_one(struct builder *builder, struct span text, const char *key,
 		    struct span value)
 {
-	struct survey survey = look(text, key);
+	struct survey survey = survey_of(text, key);
 	struct line line = { .body = { text.at, 0 } };
 	struct span raw;
 	bool done = survey.active > 0;
@@ -209,8 +209,8 @@ static void set_one(struct builder *builder, struct span text, const char *key,
 			continue;
 		}
 
-		add(builder, line.body);
-		add(builder, line.end);
+		append_piece(builder, line.body);
+		append_piece(builder, line.end);
 		if (!done && line.body.at == survey.example) {
 			add_behind(builder, &line, &survey, key, value);
 			done = true;
@@ -270,8 +270,8 @@ static bool is_set(struct span text, const char *key, struct span value)
 	return found;
 }
 
-static void say(struct span text, const struct gridd_conf_value *value,
-		struct gridd_conf_edit *edit)
+static void describe_change(struct span text, const struct gridd_conf_value *value,
+			    struct gridd_conf_edit *edit)
 {
 	char old[128] = "(not set)";
 	size_t used = strlen(edit->detail);
@@ -285,8 +285,8 @@ static void say(struct span text, const struct gridd_conf_value *value,
 }
 
 /* What would not be one line of one option. */
-static int check(struct span text, const struct gridd_conf_value *values, size_t count,
-		 struct error *err)
+static int check_input(struct span text, const struct gridd_conf_value *values,
+		       size_t count, struct error *err)
 {
 	if (text.len > 0 && memchr(text.at, '\0', text.len)) {
 		(void)error_set(err, ERROR_USAGE, "gridd.conf holds a NUL byte");
@@ -314,10 +314,10 @@ int gridd_conf_set(struct span text, const struct gridd_conf_value *values, size
 	cleanup(builder_done) struct builder current = { 0 };
 	struct gridd_conf_edit edit = { 0 };
 
-	if (check(text, values, count, err) < 0)
+	if (check_input(text, values, count, err) < 0)
 		return -1;
 
-	add(&current, text);
+	append_piece(&current, text);
 	for (size_t i = 0; i < count && !current.failed; i++) {
 		cleanup(builder_done) struct builder next = { 0 };
 		struct span value = span_trim(span_of(values[i].value));
@@ -325,7 +325,7 @@ int gridd_conf_set(struct span text, const struct gridd_conf_value *values, size
 
 		if (is_set(now, values[i].key, value))
 			continue;
-		say(now, &values[i], &edit);
+		describe_change(now, &values[i], &edit);
 		set_one(&next, now, values[i].key, value);
 
 		free(current.text);

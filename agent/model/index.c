@@ -23,7 +23,7 @@ void index_free(struct index *index)
 	free(index);
 }
 
-static void warn(struct index *index, const char *where, const char *why)
+static void add_warning(struct index *index, const char *where, const char *why)
 {
 	size_t size = sizeof(index->warnings[0]);
 
@@ -156,7 +156,7 @@ static const char *read_members(struct index *index, const char *where,
 
 		(void)text_format(place, sizeof(place), "%s.members[%zu]", where, i);
 		if (why)
-			warn(index, place, why);
+			add_warning(index, place, why);
 		else if (index_find_member(file, member.name))
 			return "has two members of one name";
 		else
@@ -207,7 +207,7 @@ static int take_file(struct index *index, size_t i, const struct json *json,
 	*file = (struct index_file){ .kind = PACKAGE_NONE };
 	if (!why[0])
 		return out_of_memory(err);
-	warn(index, where, why);
+	add_warning(index, where, why);
 	return 0;
 }
 
@@ -325,14 +325,14 @@ static int read_modules(struct index *index, const struct json *json, struct err
 
 		(void)text_format(where, sizeof(where), "modules[%zu]", i);
 		if (why)
-			warn(index, where, why);
+			add_warning(index, where, why);
 		else if (json_append(index->modules, known_keys(json_at(list, i))) < 0)
 			return out_of_memory(err);
 	}
 	return check_modules(index->modules, err);
 }
 
-static int fill(struct index *index, const struct json *json, struct error *err)
+static int fill_index(struct index *index, const struct json *json, struct error *err)
 {
 	const char *created = json_get_string(json, "created");
 	uint64_t serial;
@@ -364,7 +364,7 @@ int index_from_json(const struct json *json, struct index **ret_index, struct er
 
 	if (!index)
 		return out_of_memory(err);
-	if (fill(index, json, err) < 0)
+	if (fill_index(index, json, err) < 0)
 		return -1;
 
 	*ret_index = take_ptr(index);

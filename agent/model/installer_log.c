@@ -31,7 +31,7 @@ static void fold(struct span line, char *ret_text, size_t size)
 	text_sanitize(ret_text);
 }
 
-static void add(const char *line, char *text, size_t size)
+static void append_line(const char *line, char *text, size_t size)
 {
 	size_t used = strlen(text);
 
@@ -53,11 +53,11 @@ void installer_log_errors(struct span log, char *ret_text, size_t size)
 			memcpy(last, folded, sizeof(last));
 			continue;
 		}
-		add(folded, ret_text, size);
+		append_line(folded, ret_text, size);
 		found++;
 	}
 	if (found == 0)
-		add(last, ret_text, size);
+		append_line(last, ret_text, size);
 }
 
 static bool is_name_char(char c)

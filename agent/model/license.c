@@ -114,27 +114,26 @@ static bool is_passed_through(const struct license_gpu *gpu)
 	return strcasecmp(gpu->virtualization, "Pass-Through") == 0;
 }
 
+/* The types that license a GPU without a vGPU. */
+static bool is_for_passed_through(int feature_type)
+{
+	return feature_type == 2 || feature_type == 4;
+}
+
+bool license_is_needed(const struct gpu_list *gpus, int feature_type, bool offline)
+{
+	return offline || gpu_has_vgpu(gpus) || is_for_passed_through(feature_type);
+}
+
 bool license_needed(const struct license_gpu *gpu, int feature_type)
 {
 	if (is_passed_through(gpu))
-		return feature_type == 2 || feature_type == 4;
+		return is_for_passed_through(feature_type);
 
 	/* A word that we do not know ("Unknown Error") must not pass for "needs none". */
 	return strcasecmp(gpu->virtualization, "None") != 0 &&
 	       strcasecmp(gpu->virtualization, "N/A") != 0 &&
 	       strncasecmp(gpu->virtualization, "Host ", 5) != 0;
-}
-
-bool license_is_needed(const struct gpu_list *gpus, int feature_type, bool offline)
-{
-	return offline || gpu_has_vgpu(gpus) || feature_type == 2 || feature_type == 4;
-}
-
-bool license_is_complete(const struct license_report *report, size_t gpus,
-			 int feature_type)
-{
-	return report->count > 0 && report->count >= gpus &&
-	       license_all_held(report, feature_type);
 }
 
 bool license_has_vgpu(const struct license_report *report)
@@ -165,8 +164,10 @@ bool license_held(const struct license_gpu *gpu)
 	return false;
 }
 
-bool license_all_held(const struct license_report *report, int feature_type)
+bool license_all_held(const struct license_report *report, size_t gpus, int feature_type)
 {
+	if (!report || report->count == 0 || report->count < gpus)
+		return false;
 	for (size_t i = 0; i < report->count; i++) {
 		if (license_needed(&report->gpus[i], feature_type) &&
 		    !license_held(&report->gpus[i]))
@@ -276,22 +277,23 @@ static struct json *reason_json(const struct license_reason *reason)
 			  text_json(reason->hint));
 }
 
-struct json *license_report_json(const struct license_report *report, int feature_type,
-				 const struct license_reason *reason, int64_t now)
+struct json *license_report_json(const struct license_report *report, size_t gpus,
+				 int feature_type, const struct license_reason *reason,
+				 int64_t now)
 {
-	cleanup_json struct json *gpus = json_build("[]");
+	cleanup_json struct json *list = json_build("[]");
 	char buffer[TIME_TEXT_SIZE];
 
-	if (!gpus)
+	if (!list)
 		return NULL;
 	for (size_t i = 0; report && i < report->count; i++) {
-		if (json_append(gpus, gpu_json(&report->gpus[i], feature_type)) < 0)
+		if (json_append(list, gpu_json(&report->gpus[i], feature_type)) < 0)
 			return NULL;
 	}
 
 	return json_build("{s:i, s:s?, s:o, s:b, s:o, s:o}", "schema", 1, "timestamp",
 			  time_text(now, buffer), "driver_version",
 			  text_json(report ? report->driver_version : ""), "licensed",
-			  (int)(report && license_all_held(report, feature_type)), "gpus",
-			  take_ptr(gpus), "reason", reason_json(reason));
+			  (int)license_all_held(report, gpus, feature_type), "gpus",
+			  take_ptr(list), "reason", reason_json(reason));
 }

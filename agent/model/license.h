@@ -71,18 +71,19 @@ bool license_needed(const struct license_gpu *gpu, int feature_type);
  * Applications" without any license (NVIDIA's nvidia_smi.py): that one does not count.
  */
 bool license_held(const struct license_gpu *gpu);
-bool license_all_held(const struct license_report *report, int feature_type);
 
 /*
- * Whether some GPU on the PCI bus will need a license: for who asks before the driver can
- * tell. Offline: yes, the image's guests will.
+ * Every GPU is there and licensed: the driver shows all `gpus` of the PCI bus, and each
+ * that needs a license has one. False for a report of nothing, NULL too.
+ */
+bool license_all_held(const struct license_report *report, size_t gpus, int feature_type);
+
+/*
+ * Whether some GPU of the PCI bus will need a license, before the driver can tell: a
+ * vGPU, or any where `feature_type` licenses GPUs that are passed through. `offline`:
+ * yes, for the guests that an image will boot as.
  */
 bool license_is_needed(const struct gpu_list *gpus, int feature_type, bool offline);
-
-/* Every one of the `gpus` GPUs on the PCI bus is in the report, and has a license if it
- * needs one. A report without GPUs is not complete. */
-bool license_is_complete(const struct license_report *report, size_t gpus,
-			 int feature_type);
 
 /* Whether the driver takes some GPU for a vGPU. */
 bool license_has_vgpu(const struct license_report *report);
@@ -95,6 +96,7 @@ struct license_reason {
 	bool by_daemon; /* `message` is a line of nvidia-gridd's journal */
 };
 
-/* The contract's `status` object; `report` NULL: nothing could be read. */
-struct json *license_report_json(const struct license_report *report, int feature_type,
-				 const struct license_reason *reason, int64_t now);
+/* The contract's `status` object of `gpus` GPUs; `report` NULL: nothing could be read. */
+struct json *license_report_json(const struct license_report *report, size_t gpus,
+				 int feature_type, const struct license_reason *reason,
+				 int64_t now);

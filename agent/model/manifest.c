@@ -95,7 +95,7 @@ void manifest_begin(struct manifest_reader *reader, manifest_each *each, void *c
 	*reader = (struct manifest_reader){ .each = each, .context = context };
 }
 
-static void keep(struct manifest_reader *reader, const char *data, size_t size)
+static void buffer_line(struct manifest_reader *reader, const char *data, size_t size)
 {
 	if (size > sizeof(reader->buffer) - reader->used) {
 		reader->overlong = true;
@@ -113,7 +113,7 @@ bool manifest_feed(struct manifest_reader *reader, const char *data, size_t size
 		const char *end = memchr(data, '\n', size);
 		size_t n = end ? (size_t)(end - data) : size;
 
-		keep(reader, data, n);
+		buffer_line(reader, data, n);
 		if (!end)
 			break;
 		(void)take_line(reader);

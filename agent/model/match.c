@@ -86,12 +86,7 @@ static int check_fits(const struct match_input *input, const char *version,
 /* The file that a URL names: its last component, without query and fragment. */
 static struct span url_file(const char *url)
 {
-	struct span file = { url, strcspn(url, "?#") };
-	const char *slash = memrchr(file.at, '/', file.len);
-
-	if (!slash)
-		return file;
-	return (struct span){ slash + 1, file.len - (size_t)(slash + 1 - file.at) };
+	return span_base_name((struct span){ url, strcspn(url, "?#") });
 }
 
 /* Rule 1. The name may be anybody's; what the file holds is seen after the download. */
@@ -215,8 +210,8 @@ static int refuse_unknown_host(const struct match_input *input, struct error *er
 }
 
 /* Says why no rule took anything. */
-static int refuse(const struct match_input *input, const struct match_work *work,
-		  struct error *err)
+static int refuse_no_match(const struct match_input *input, const struct match_work *work,
+			   struct error *err)
 {
 	const struct host_driver *host = input->host;
 
@@ -292,12 +287,12 @@ static int choose(const struct match_input *input, const struct match_work *work
 		return take_url(input, ret_package, err);
 	}
 	if (input->host_unreadable && !input->version[0])
-		return refuse(input, work, err);
+		return refuse_no_match(input, work, err);
 
 	*ret_chosen = match_rules_apply(work, ret_rule);
 	if (!*ret_chosen) {
 		*ret_rule = MATCH_NONE;
-		return refuse(input, work, err);
+		return refuse_no_match(input, work, err);
 	}
 	if (*ret_rule == MATCH_VERSION &&
 	    check_fits(input, (*ret_chosen)->package->version, err) < 0)

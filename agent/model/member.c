@@ -79,7 +79,8 @@ static void name_members(const struct json *members, enum package_kind kind, cha
 	text_sanitize(text);
 }
 
-static int take(const struct json *json, struct member *ret_member, struct error *err)
+static int take_member(const struct json *json, struct member *ret_member,
+		       struct error *err)
 {
 	const char *name = string_or_empty(json, "name");
 	int64_t size = json_get_int(json, "size", 0);
@@ -99,8 +100,8 @@ static int take(const struct json *json, struct member *ret_member, struct error
 }
 
 /* How many of this kind are for the guest; the last one is `ret_found`. */
-static size_t find(const struct json *members, enum package_kind kind, const char *guest,
-		   const struct json **ret_found)
+static size_t find_member(const struct json *members, enum package_kind kind,
+			  const char *guest, const struct json **ret_found)
 {
 	size_t count = 0;
 
@@ -125,10 +126,10 @@ int member_choose(const struct json *members, const struct member_wish *wish,
 
 	for (size_t i = 0; i < MEMBER_WISHES && wish->kinds[i] != PACKAGE_NONE; i++) {
 		const struct json *found = NULL;
-		size_t count = find(members, wish->kinds[i], wish->arch, &found);
+		size_t count = find_member(members, wish->kinds[i], wish->arch, &found);
 
 		if (count == 1)
-			return take(found, ret_member, err);
+			return take_member(found, ret_member, err);
 		if (count > 1) {
 			name_members(members, wish->kinds[i], names, sizeof(names));
 			return error_set(err, ERROR_INTEGRITY,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/package.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* Releases of operating systems also look like versions; no driver is so old. */
@@ -38,15 +39,6 @@ enum package_kind package_kind_named(const char *name)
 	}
 
 	return PACKAGE_NONE;
-}
-
-static struct span last_component(struct span name)
-{
-	const char *slash = name.len ? memrchr(name.at, '/', name.len) : NULL;
-
-	if (!slash)
-		return name;
-	return (struct span){ slash + 1, name.len - (size_t)(slash + 1 - name.at) };
 }
 
 /* Cuts `suffix` off the end; false and untouched when it is not there. */
@@ -224,7 +216,7 @@ static const char *read_bundle(struct span name, struct package *package)
 bool package_parse(struct span name, struct package *ret_package, const char **ret_why)
 {
 	struct package package = { .kind = package_kind_of(name) };
-	struct span file = last_component(name);
+	struct span file = span_base_name(name);
 	const char *why = NULL;
 
 	if (!span_copy(name, package.name, sizeof(package.name)))
@@ -251,19 +243,15 @@ bool package_parse(struct span name, struct package *ret_package, const char **r
 
 bool package_sha256(struct span hex, char ret_sha256[static PACKAGE_SHA256_SIZE])
 {
-	static const char upper[] = "ABCDEF", lower[] = "abcdef";
-
 	if (hex.len != PACKAGE_SHA256_SIZE - 1)
 		return false;
-
 	for (size_t i = 0; i < hex.len; i++) {
-		const char *letter = hex.at[i] ? strchr(upper, hex.at[i]) : NULL;
-		char c = letter ? lower[letter - upper] : hex.at[i];
-
-		if (c == '\0' || !strchr("0123456789abcdef", c))
+		if (!isxdigit((unsigned char)hex.at[i]))
 			return false;
-		ret_sha256[i] = c;
 	}
+
+	for (size_t i = 0; i < hex.len; i++)
+		ret_sha256[i] = (char)tolower((unsigned char)hex.at[i]);
 	ret_sha256[hex.len] = '\0';
 	return true;
 }

@@ -38,10 +38,15 @@ static bool take_optional(const struct json *json, const char *key, char *ret_te
 	       take_text(json, key, ret_text, size);
 }
 
-static bool is_hash(const char *text)
+/* A SHA-256, where it may be absent or null. */
+static bool take_hash(const struct json *json, const char *key,
+		      char ret_sha256[static PACKAGE_SHA256_SIZE])
 {
-	return !text[0] || (strlen(text) == PACKAGE_SHA256_SIZE - 1 &&
-			    strspn(text, "0123456789abcdef") == PACKAGE_SHA256_SIZE - 1);
+	char text[PACKAGE_SHA256_SIZE];
+
+	ret_sha256[0] = '\0';
+	return take_optional(json, key, text, sizeof(text)) &&
+	       (!text[0] || package_sha256(span_of(text), ret_sha256));
 }
 
 bool prebuilt_from_json(const struct json *json, struct prebuilt *ret_prebuilt)
@@ -56,14 +61,13 @@ bool prebuilt_from_json(const struct json *json, struct prebuilt *ret_prebuilt)
 	    !take_text(json, "vermagic", found.vermagic, sizeof(found.vermagic)) ||
 	    !take_text(json, "compiler", found.compiler, sizeof(found.compiler)) ||
 	    !take_text(json, "arch", found.arch, sizeof(found.arch)) ||
-	    !take_optional(json, "symbols", found.symbols, sizeof(found.symbols)) ||
+	    !take_hash(json, "symbols", found.symbols) ||
 	    !take_optional(json, "signed_by", found.signed_by, sizeof(found.signed_by)) ||
-	    !take_optional(json, "sha256", found.sha256, sizeof(found.sha256)))
+	    !take_hash(json, "sha256", found.sha256))
 		return false;
 	if (!version_valid(span_of(found.version)) ||
 	    !kernel_release_valid(span_of(found.kernel)) ||
-	    !manifest_path_is_safe(span_of(found.name)) || !is_hash(found.symbols) ||
-	    !is_hash(found.sha256) || size < 0 || !flavour ||
+	    !manifest_path_is_safe(span_of(found.name)) || size < 0 || !flavour ||
 	    (strcmp(flavour, "open") != 0 && strcmp(flavour, "proprietary") != 0))
 		return false;
 

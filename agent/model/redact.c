@@ -18,7 +18,7 @@ struct writer {
 	size_t used;
 };
 
-static void put(struct writer *writer, const char *bytes, size_t size)
+static void put_bytes(struct writer *writer, const char *bytes, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
 		char c = bytes[i];
@@ -30,7 +30,7 @@ static void put(struct writer *writer, const char *bytes, size_t size)
 
 static void mark(struct writer *writer)
 {
-	put(writer, MARK, strlen(MARK));
+	put_bytes(writer, MARK, strlen(MARK));
 }
 
 static bool is_key_byte(char c)
@@ -167,7 +167,7 @@ static size_t netrc_at(struct span text)
 /* The name goes with it: it may be a token. */
 static size_t take_netrc(struct span text, size_t before, struct writer *writer)
 {
-	put(writer, text.at, strlen("login "));
+	put_bytes(writer, text.at, strlen("login "));
 	mark(writer);
 	return before + word_at((struct span){ text.at + before, text.len - before });
 }
@@ -177,7 +177,7 @@ static size_t take_value(struct span text, size_t name, struct writer *writer)
 	struct span value = { text.at + name, text.len - name };
 	size_t n = value_at(value);
 
-	put(writer, text.at, name);
+	put_bytes(writer, text.at, name);
 	if (n > 0)
 		mark(writer);
 	return name + n;
@@ -200,12 +200,12 @@ static size_t take_run(struct span text, struct writer *writer)
 			break;
 		/* A token may be glued to what stands before it. */
 		if (is_token(rest)) {
-			put(writer, run.at, n);
+			put_bytes(writer, run.at, n);
 			mark(writer);
 			return run.len;
 		}
 	}
-	put(writer, run.at, n);
+	put_bytes(writer, run.at, n);
 	return n;
 }
 
@@ -246,7 +246,7 @@ static size_t scheme_at(struct span text)
 
 static size_t take_scheme(struct span text, size_t scheme, struct writer *writer)
 {
-	put(writer, text.at, scheme);
+	put_bytes(writer, text.at, scheme);
 	mark(writer);
 	return scheme + url_at((struct span){ text.at + scheme, text.len - scheme });
 }
@@ -271,10 +271,10 @@ static size_t take_url(struct span text, struct writer *writer)
 
 	url.len = url_at(url);
 	done = user_at(url);
-	put(writer, "://", 3);
+	put_bytes(writer, "://", 3);
 	if (done > 0) {
 		mark(writer);
-		put(writer, "@", 1);
+		put_bytes(writer, "@", 1);
 	}
 	while (done < url.len && url.at[done] != '?') {
 		struct span rest = { url.at + done, url.len - done };
@@ -283,11 +283,11 @@ static size_t take_url(struct span text, struct writer *writer)
 			done += take_run(rest, writer);
 			continue;
 		}
-		put(writer, rest.at, 1);
+		put_bytes(writer, rest.at, 1);
 		done++;
 	}
 	if (done < url.len) {
-		put(writer, "?", 1);
+		put_bytes(writer, "?", 1);
 		mark(writer);
 	}
 	return 3 + url.len;
@@ -324,7 +324,7 @@ char *redact_text(struct span text)
 		} else if (run_at(text) > 0) {
 			n = take_run(text, &writer);
 		} else {
-			put(&writer, text.at, 1);
+			put_bytes(&writer, text.at, 1);
 			n = 1;
 		}
 		text.at += n;

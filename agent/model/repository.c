@@ -7,6 +7,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
+#include "model/url.h"
 
 #define PASSED_OVER_MAX 1000 /* only for people to read */
 #define WARNINGS_MAX 100
@@ -19,12 +20,6 @@ void repository_done(struct repository *repository)
 	catalog_free(repository->catalog);
 	index_free(repository->index);
 	*repository = (struct repository){ .source = REPOSITORY_NONE };
-}
-
-static bool sha256_is_good(const char *text)
-{
-	return text[0] == '\0' ||
-	       (strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64);
 }
 
 static void pass_over(struct repository *repository, const char *name, const char *why)
@@ -108,10 +103,12 @@ static int add_file(struct repository *repository, const struct json *file, bool
 	int64_t size = json_get_int(file, "size", 0);
 	const struct index *index = repository->index;
 	const struct index_file *entry = NULL;
+	char hash[PACKAGE_SHA256_SIZE] = "";
 	struct package package;
 	const char *why;
 
-	if (!name || size < 0 || (sha256 && !sha256_is_good(sha256)))
+	if (!name || size < 0 ||
+	    (sha256 && sha256[0] && !package_sha256(span_of(sha256), hash)))
 		return error_set(err, ERROR_INTERNAL,
 				 "the list of the repository has an odd entry");
 
@@ -125,7 +122,7 @@ static int add_file(struct repository *repository, const struct json *file, bool
 	}
 
 	package.size = (uint64_t)size;
-	(void)text_copy(package.sha256, sizeof(package.sha256), sha256 ? sha256 : "");
+	memcpy(package.sha256, hash, sizeof(hash));
 	add_package(repository, &package, entry);
 	return 0;
 }
@@ -192,7 +189,8 @@ static int fill_files(struct repository *repository, const struct json *files,
 	return 0;
 }
 
-static int fill(struct repository *repository, const struct json *json, struct error *err)
+static int fill_repository(struct repository *repository, const struct json *json,
+			   struct error *err)
 {
 	const struct json *warnings = json_get(json, "warnings");
 	const struct json *catalog = json_get(json, "catalog");
@@ -227,11 +225,21 @@ int repository_from_json(const struct json *json, struct repository *ret_reposit
 {
 	struct repository repository = { .source = REPOSITORY_NONE };
 
-	if (fill(&repository, json, err) < 0) {
+	if (fill_repository(&repository, json, err) < 0) {
 		repository_done(&repository);
 		return -1;
 	}
 
 	*ret_repository = repository;
 	return 0;
+}
+
+bool repository_file_url(const char *base, const char *name, char *ret_url, size_t size)
+{
+	size_t used;
+
+	if (!text_format(ret_url, size, "%s%s", base, text_ends(base, "/") ? "" : "/"))
+		return false;
+	used = strlen(ret_url);
+	return url_encode_path(name, ret_url + used, size - used);
 }

@@ -52,3 +52,9 @@ struct repository {
 must_check int repository_from_json(const struct json *json,
 				    struct repository *ret_repository, struct error *err);
 void repository_done(struct repository *repository);
+
+/*
+ * The URL of the file `name` in the repository at `base`, which may end in "/"; the name
+ * is percent-encoded. False: it is too long.
+ */
+bool repository_file_url(const char *base, const char *name, char *ret_url, size_t size);

@@ -43,9 +43,9 @@ static const char *gridd_name(const char *path)
 	return text_starts(path, prefix) ? path + strlen(prefix) : NULL;
 }
 
-static int put(struct settings *settings, const char *path,
-	       const struct settings_value *value, const struct settings_origin *origin,
-	       struct error *err)
+static int put_value(struct settings *settings, const char *path,
+		     const struct settings_value *value,
+		     const struct settings_origin *origin, struct error *err)
 {
 	const struct settings_key *key = settings_table_find(path);
 	const char *name = gridd_name(path);
@@ -119,7 +119,8 @@ static int read_leaf(const struct reading *reading, const config_setting_t *sett
 		result = error_set(reading->err, ERROR_USAGE,
 				   "%s must be a group, in braces", path);
 	else
-		result = put(reading->settings, path, &value, &origin, reading->err);
+		result =
+			put_value(reading->settings, path, &value, &origin, reading->err);
 
 	return result < 0 ? error_prefix(reading->err, "%s:%u", reading->file, line) : 0;
 }
@@ -192,7 +193,7 @@ int settings_set(struct settings *settings, const char *assignment, struct error
 	if (key && !settings_value_read(key, tail.at, buffer, &value))
 		value.kind = SETTINGS_VALUE_OTHER;
 
-	if (put(settings, path, &value, &origin, err) < 0)
+	if (put_value(settings, path, &value, &origin, err) < 0)
 		return error_prefix(err, "--set");
 	return 0;
 }
@@ -232,7 +233,7 @@ struct metadata_walk {
 	int result;
 };
 
-static int warn(const struct reading *reading, const char *path, const char *why)
+static int add_warning(const struct reading *reading, const char *path, const char *why)
 {
 	cleanup_free char *line = text_print("%s %s", path, why);
 
@@ -265,11 +266,11 @@ static int read_member(const struct reading *reading, const char *path,
 		return walk.result;
 	}
 	if (!key && !gridd_name(path))
-		return warn(reading, path, "is no key that this version knows");
+		return add_warning(reading, path, "is no key that this version knows");
 	if (key && !key->metadata)
-		return warn(reading, path, "cannot be set by the metadata");
+		return add_warning(reading, path, "cannot be set by the metadata");
 
-	return put(reading->settings, path, &value, &origin, reading->err);
+	return put_value(reading->settings, path, &value, &origin, reading->err);
 }
 
 static bool walk_metadata(void *context, const char *name, const struct json *json)
@@ -281,7 +282,8 @@ static bool walk_metadata(void *context, const char *name, const struct json *js
 			walk->prefix[0] ? "." : "", name))
 		walk->result = read_member(walk->reading, path, json);
 	else
-		walk->result = warn(walk->reading, "a name", "is too long to be a key");
+		walk->result =
+			add_warning(walk->reading, "a name", "is too long to be a key");
 
 	return walk->result == 0;
 }
@@ -325,8 +327,8 @@ int settings_check(const struct settings *settings, struct error *err)
 	return 0;
 }
 
-static int show(struct json *object, const char *path, struct json *value,
-		const char *where)
+static int show_key(struct json *object, const char *path, struct json *value,
+		    const char *where)
 {
 	return json_set(object, path,
 			json_build("{s:o, s:s}", "value", value, "origin", where));
@@ -340,8 +342,8 @@ struct json *settings_json(const struct settings *settings)
 	for (size_t i = 0; object && i < settings_table_count(); i++) {
 		const struct settings_key *key = settings_table_at(i);
 
-		if (show(object, key->path, settings_value_json(settings, key),
-			 settings->origins[i].where) < 0)
+		if (show_key(object, key->path, settings_value_json(settings, key),
+			     settings->origins[i].where) < 0)
 			return NULL;
 	}
 	for (size_t i = 0; object && i < license->gridd_count; i++) {
@@ -350,8 +352,8 @@ struct json *settings_json(const struct settings *settings)
 
 		(void)text_format(path, sizeof(path), SETTINGS_TABLE_GRIDD ".%s",
 				  gridd->key);
-		if (show(object, path, json_text(gridd->value, strlen(gridd->value)),
-			 gridd->origin.where) < 0)
+		if (show_key(object, path, json_text(gridd->value, strlen(gridd->value)),
+			     gridd->origin.where) < 0)
 			return NULL;
 	}
 
@@ -363,18 +365,4 @@ bool settings_is_callers(const struct settings *settings, const char *path)
 	const struct settings_origin *origin = settings_table_origin(settings, path);
 
 	return origin && origin->layer == SETTINGS_COMMAND;
-}
-
-char *settings_redact(const char *url, char *buffer, size_t size)
-{
-	const char *scheme = strstr(url, "://");
-	const char *authority = scheme ? scheme + 3 : url;
-	size_t len = strcspn(authority, "/?#");
-	const char *rest = authority + len;
-	const char *at = memrchr(authority, '@', len);
-	const char *host = at ? at + 1 : authority;
-
-	(void)text_format(buffer, size, "%.*s%.*s%.*s", (int)(authority - url), url,
-			  (int)(rest - host), host, (int)strcspn(rest, "?#"), rest);
-	return buffer;
 }

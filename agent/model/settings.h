@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/package.h"
 
 #define SETTINGS_GRIDD_MAX 16
 #define SETTINGS_URL_MAX 2048
@@ -29,7 +30,7 @@ enum settings_layer {
 struct settings_driver {
 	char repository[SETTINGS_URL_MAX];
 	char url[SETTINGS_URL_MAX];
-	char sha256[65];
+	char sha256[PACKAGE_SHA256_SIZE];
 	char version[32];
 	char catalog[SETTINGS_URL_MAX];
 	char package[8];
@@ -144,6 +145,3 @@ struct json *settings_json(const struct settings *settings);
  * caller's, outside of the root.
  */
 bool settings_is_callers(const struct settings *settings, const char *path);
-
-/* A URL without userinfo and query, for people to read. */
-char *settings_redact(const char *url, char *buffer, size_t size);

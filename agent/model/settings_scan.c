@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "model/paths.h"
+
 struct scan {
 	struct span text;
 	size_t at;
@@ -151,10 +153,10 @@ int settings_scan(struct span text, const char *file, struct error *err)
 		} else if (c == '"') {
 			skip_string(&scan);
 		} else if (c == '@') {
-			return error_set(err, ERROR_USAGE,
-					 "%s:%u: @include is not allowed: use "
-					 "/etc/vgpu-guest-agent/conf.d",
-					 file, scan.line);
+			return error_set(
+				err, ERROR_USAGE,
+				"%s:%u: @include is not allowed: use " PATHS_CONFIG_DIR,
+				file, scan.line);
 		} else if (is_word_char(c)) {
 			if (scan_word(&scan, err) < 0)
 				return -1;

@@ -8,6 +8,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
+#include "model/url.h"
 #include "model/version.h"
 
 static bool has_word(const char *words, struct span word)
@@ -48,14 +49,11 @@ static bool url_is_good(const char *url, const char *schemes)
 	return rest[0] != '\0' && !strchr("/?#@:", rest[0]);
 }
 
-static bool is_sha256(const char *text)
-{
-	return strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64;
-}
-
 /* What is wrong with a text for this key, in words; NULL: nothing. "" is "not set". */
 static const char *text_fault(const struct settings_key *key, const char *text)
 {
+	char sha256[PACKAGE_SHA256_SIZE];
+
 	if (has_control(text))
 		return "holds a control character";
 	if (strlen(text) >= key->size)
@@ -80,7 +78,9 @@ static const char *text_fault(const struct settings_key *key, const char *text)
 	case SETTINGS_URL:
 		return url_is_good(text, key->choices) ? NULL : "is no URL of the kind";
 	case SETTINGS_SHA256:
-		return is_sha256(text) ? NULL : "must be 64 hexadecimal digits";
+		return package_sha256(span_of(text), sha256)
+			       ? NULL
+			       : "must be 64 hexadecimal digits";
 	case SETTINGS_VERSION:
 		return version_valid(span_of(text)) ? NULL
 						    : "is no version like 535.161.08";
@@ -110,10 +110,9 @@ static int put_text(const struct settings_key *key, char *member, const char *te
 		return error_set(err, ERROR_USAGE, "%s %s", key->path, fault);
 
 	(void)text_copy(member, key->size, text);
-	if (key->type == SETTINGS_SHA256) {
-		for (char *c = member; *c; c++)
-			*c = (char)tolower((unsigned char)*c);
-	}
+	/* "" is not set. */
+	if (key->type == SETTINGS_SHA256 && text[0])
+		(void)package_sha256(span_of(text), member);
 	return 0;
 }
 
@@ -318,7 +317,7 @@ struct json *settings_value_json(const struct settings *settings,
 	case SETTINGS_URL:
 	case SETTINGS_PROXY:
 	case SETTINGS_CATALOG:
-		(void)settings_redact(member, text, sizeof(text));
+		(void)url_redact(member, text, sizeof(text));
 		return json_text(text, strlen(text));
 	case SETTINGS_CHOICE:
 	case SETTINGS_FILE_PATH:

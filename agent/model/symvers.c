@@ -59,7 +59,8 @@ static bool read_line(struct span line, uint32_t *ret_crc, struct span *ret_name
 	return ret_name->len > 0 && ret_name->len < SYMVERS_NAME_MAX;
 }
 
-static int add(struct symvers *symvers, struct span name, uint32_t crc, struct error *err)
+static int add_symbol(struct symvers *symvers, struct span name, uint32_t crc,
+		      struct error *err)
 {
 	struct symvers_symbol *symbol;
 
@@ -92,7 +93,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Sorts; the same symbol of several modules once. */
-static int settle(struct symvers *symvers, struct error *err)
+static int sort_and_merge(struct symvers *symvers, struct error *err)
 {
 	size_t kept = 0;
 
@@ -130,13 +131,13 @@ int symvers_read(struct span text, struct symvers *symvers, struct error *err)
 		if (!read_line(line, &crc, &name))
 			return error_set(err, ERROR_INTEGRITY,
 					 "what is no symbol's version");
-		if (add(symvers, name, crc, err) < 0)
+		if (add_symbol(symvers, name, crc, err) < 0)
 			return -1;
 	}
-	return settle(symvers, err);
+	return sort_and_merge(symvers, err);
 }
 
-static struct symvers_symbol *find(const struct symvers *symvers, struct span name)
+static struct symvers_symbol *find_symbol(const struct symvers *symvers, struct span name)
 {
 	char key_name[SYMVERS_NAME_MAX];
 	struct symvers_symbol key = { .name = key_name };
@@ -148,7 +149,7 @@ static struct symvers_symbol *find(const struct symvers *symvers, struct span na
 
 const struct symvers_symbol *symvers_find(const struct symvers *symvers, struct span name)
 {
-	return find(symvers, name);
+	return find_symbol(symvers, name);
 }
 
 bool symvers_confirm(struct symvers *symvers, struct span text,
@@ -163,7 +164,7 @@ bool symvers_confirm(struct symvers *symvers, struct span text,
 
 		if (!read_line(line, &crc, &name))
 			continue;
-		symbol = find(symvers, name);
+		symbol = find_symbol(symvers, name);
 		if (!symbol)
 			continue;
 		if (symbol->crc != crc) {

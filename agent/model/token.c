@@ -26,7 +26,7 @@ static bool has_code(const struct json *problem, const char *code)
 	return text && strcmp(text, code) == 0;
 }
 
-static int refuse(const struct json *problem, struct error *err)
+static int refuse_token(const struct json *problem, struct error *err)
 {
 	(void)error_set(err, ERROR_TOKEN, "%s", message_of(problem));
 
@@ -54,7 +54,7 @@ int token_accept(const struct json *check, char *ret_warning, size_t size,
 
 	for (size_t i = 0; i < json_count(problems); i++) {
 		if (!is_severity(json_at(problems, i), "warning"))
-			return refuse(json_at(problems, i), err);
+			return refuse_token(json_at(problems, i), err);
 	}
 
 	*ret_warning = '\0';

@@ -13,8 +13,6 @@
 #include "base/json.h"
 
 #define TOKEN_SIZE_MAX (64u << 10)
-#define TOKEN_DIR "/etc/nvidia/ClientConfigToken"
-#define TOKEN_PATH TOKEN_DIR "/client_configuration_token.tok"
 
 /*
  * `check` is the contract's object of `token check`, made by the worker's job "token".

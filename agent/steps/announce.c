@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "model/paths.h"
 
 #define SYSTEMCTL_S 30
 #define STATUS_MAX (1u << 20)
@@ -15,7 +16,7 @@ bool announce_is_licensed(const struct root *root)
 {
 	struct stat st;
 
-	return root_stat(root, ANNOUNCE_LICENSED, &st);
+	return root_stat(root, PATHS_LICENSED, &st);
 }
 
 /* Waits for nothing: whoever hangs on the target is none of our business. */
@@ -39,7 +40,7 @@ static int withdraw(struct runner *runner, const struct root *root, struct error
 {
 	bool was = announce_is_licensed(root);
 
-	if (root_unlink(root, ANNOUNCE_LICENSED, err) < 0)
+	if (root_unlink(root, PATHS_LICENSED, err) < 0)
 		return -1;
 	return was ? move_target(runner, root, "stop", err) : 0;
 }
@@ -52,15 +53,15 @@ int announce_license(struct runner *runner, const struct root *root,
 	bool changed;
 
 	if (!text)
-		return error_set_errno(err, ENOMEM, "writing %s", ANNOUNCE_STATUS);
+		return error_set_errno(err, ENOMEM, "writing %s", PATHS_STATUS);
 	if (!licensed && withdraw(runner, root, err) < 0)
 		return -1;
-	if (root_mkdir(root, ANNOUNCE_DIR, 0755, err) < 0 ||
-	    file_write_atomic(root, ANNOUNCE_STATUS, text, strlen(text), 0644, err) < 0)
+	if (root_mkdir(root, PATHS_RUN, 0755, err) < 0 ||
+	    file_write_atomic(root, PATHS_STATUS, text, strlen(text), 0644, err) < 0)
 		return -1;
 	if (!licensed)
 		return 0;
-	if (file_update(root, ANNOUNCE_LICENSED, span_of(""), 0644, &changed, err) < 0)
+	if (file_update(root, PATHS_LICENSED, span_of(""), 0644, &changed, err) < 0)
 		return -1;
 	return reached ? 0 : move_target(runner, root, "start", err);
 }
@@ -69,7 +70,7 @@ int announce_nothing(struct runner *runner, const struct root *root, struct erro
 {
 	if (withdraw(runner, root, err) < 0)
 		return -1;
-	return root_unlink(root, ANNOUNCE_STATUS, err);
+	return root_unlink(root, PATHS_STATUS, err);
 }
 
 /* The status without its time. The caller frees it; NULL when memory is out. */
@@ -87,8 +88,7 @@ static bool says_the_same(const struct root *root, const char *text)
 	struct error ignored = ERROR_INIT;
 	size_t size;
 
-	if (file_read(root, ANNOUNCE_STATUS, STATUS_MAX, &old_text, &size, &ignored) <
-		    0 ||
+	if (file_read(root, PATHS_STATUS, STATUS_MAX, &old_text, &size, &ignored) < 0 ||
 	    json_parse(old_text, size, &old_status, &ignored) < 0 ||
 	    json_parse(text, strlen(text), &new_status, &ignored) < 0)
 		return false;
@@ -104,16 +104,16 @@ int announce_files(const struct root *root, const struct json *status, bool lice
 	bool changed;
 
 	if (!text)
-		return error_set_errno(err, ENOMEM, "writing %s", ANNOUNCE_STATUS);
-	if (!licensed && root_unlink(root, ANNOUNCE_LICENSED, err) < 0)
+		return error_set_errno(err, ENOMEM, "writing %s", PATHS_STATUS);
+	if (!licensed && root_unlink(root, PATHS_LICENSED, err) < 0)
 		return -1;
 	*ret_changed = !says_the_same(root, text);
 	if (*ret_changed &&
-	    (root_mkdir(root, ANNOUNCE_DIR, 0755, err) < 0 ||
-	     file_write_atomic(root, ANNOUNCE_STATUS, text, strlen(text), 0644, err) < 0))
+	    (root_mkdir(root, PATHS_RUN, 0755, err) < 0 ||
+	     file_write_atomic(root, PATHS_STATUS, text, strlen(text), 0644, err) < 0))
 		return -1;
-	return licensed ? file_update(root, ANNOUNCE_LICENSED, span_of(""), 0644,
-				      &changed, err)
+	return licensed ? file_update(root, PATHS_LICENSED, span_of(""), 0644, &changed,
+				      err)
 			: 0;
 }
 
@@ -121,7 +121,7 @@ void announce_change(const struct root *root, bool begins)
 {
 	struct error ignored = ERROR_INIT;
 
-	if (!begins || root_mkdir(root, ANNOUNCE_DIR, 0755, &ignored) < 0 ||
-	    file_write_atomic(root, ANNOUNCE_CHANGING, "", 0, 0644, &ignored) < 0)
-		root_discard(root, ANNOUNCE_CHANGING);
+	if (!begins || root_mkdir(root, PATHS_RUN, 0755, &ignored) < 0 ||
+	    file_write_atomic(root, PATHS_CHANGING, "", 0, 0644, &ignored) < 0)
+		root_discard(root, PATHS_CHANGING);
 }

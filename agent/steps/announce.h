@@ -10,17 +10,11 @@
 #include "base/root.h"
 #include "base/run.h"
 
-#define ANNOUNCE_DIR "/run/vgpu-guest-agent"
-#define ANNOUNCE_STATUS ANNOUNCE_DIR "/status.json"
-#define ANNOUNCE_LICENSED ANNOUNCE_DIR "/licensed"
-#define ANNOUNCE_CHANGING_NAME "changing"
-#define ANNOUNCE_CHANGING ANNOUNCE_DIR "/" ANNOUNCE_CHANGING_NAME
-#define ANNOUNCE_ROTATE ANNOUNCE_DIR "/rotate"
 #define ANNOUNCE_TARGET "vgpu-licensed.target"
 
 /*
  * Writes `status` (the contract's object) where everybody can read it, then makes the
- * file ANNOUNCE_LICENSED and starts the target where it is not `reached`, or removes the
+ * file PATHS_LICENSED and starts the target where it is not `reached`, or removes the
  * one and stops the other.
  */
 must_check int announce_license(struct runner *runner, const struct root *root,
@@ -32,12 +26,12 @@ must_check int announce_nothing(struct runner *runner, const struct root *root,
 				struct error *err);
 
 /*
- * While the driver is being replaced ANNOUNCE_CHANGING is there: the monitor then lets go
+ * While the driver is being replaced PATHS_CHANGING is there: the monitor then lets go
  * of it. Failures are none: then it may take a reboot.
  */
 void announce_change(const struct root *root, bool begins);
 
-/* Whether ANNOUNCE_LICENSED is there. */
+/* Whether PATHS_LICENSED is there. */
 bool announce_is_licensed(const struct root *root);
 
 /*

@@ -7,99 +7,24 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
-#include "model/dkms.h"
+#include "model/paths.h"
 #include "model/version.h"
+#include "steps/build_make.h"
+#include "steps/build_tree.h"
 
-#define COPY_S 600
 #define TOOL_S 120
 #define NAMES_MAX 4096
 
 /* From here on vGPU guests run the open modules as well. */
 #define OPEN_BRANCH 560
 
+#define STRANGERS_MAX 1000
+
 /* Where one kernel's modules are made and where they lie afterwards. */
 struct workshop {
 	char work[160];
 	char done[160];
 };
-
-const char *build_kernel_folder(bool open)
-{
-	return open ? "kernel-open" : "kernel";
-}
-
-static bool is_folder(const struct root *root, const char *dir, const char *name)
-{
-	char path[256];
-	struct stat st;
-
-	return text_format(path, sizeof(path), "%s/%s", dir, name) &&
-	       root_stat(root, path, &st) && S_ISDIR(st.st_mode);
-}
-
-/* All that is in folder `from` into the new folder `to`. */
-int build_copy_tree(struct runner *runner, const struct root *root, const char *from,
-		    const char *to, struct error *err)
-{
-	char source[256];
-	const char *argv[] = { "/bin/cp", "-R", "--preserve=mode,timestamps,links",
-			       source,    to,   NULL };
-	struct run run = { .argv = argv, .timeout_s = COPY_S, .output_limit = 4096 };
-
-	if (!text_format(source, sizeof(source), "%s/.", from))
-		return error_set(err, ERROR_INTERNAL, "the path of %s is too long", from);
-	if (root_remove_tree(root, to, err) < 0 || root_mkdir(root, to, 0700, err) < 0)
-		return -1;
-	return build_make_tool(runner, root, &run, "copying the kernel sources", err);
-}
-
-#define FIELD_MAX 160
-#define STRANGERS_MAX 1000
-
-/* One field of a module, by modinfo; `ret_value` holds FIELD_MAX bytes. */
-static int read_field(struct runner *runner, const struct root *root, const char *module,
-		      const char *field, char *ret_value, struct error *err)
-{
-	cleanup(run_result_done) struct run_result result = { 0 };
-	char program[128];
-	const char *argv[] = { program, "-F", field, module, NULL };
-	struct run run = { .argv = argv, .timeout_s = TOOL_S, .output_limit = 1024 };
-
-	if (!run_find(root, "modinfo", program, sizeof(program)))
-		return error_set(err, ERROR_PREREQUISITES, "modinfo is not installed");
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return -1;
-	if (result.status != 0 || result.signal)
-		return build_make_explain(&result, &run, "reading the new module", err);
-	(void)span_copy(span_trim(span_of(result.output)), ret_value, FIELD_MAX);
-	text_sanitize(ret_value);
-	return 0;
-}
-
-/* It must be the asked driver's, for the asked kernel: insmod would be the first to say.
- */
-int build_check_module(struct runner *runner, const struct root *root,
-		       const struct build_input *input, const char *module,
-		       struct error *err)
-{
-	const char *release = input->kernel->release;
-	char value[FIELD_MAX];
-	size_t length = strlen(release);
-
-	if (read_field(runner, root, module, "vermagic", value, err) < 0)
-		return -1;
-	if (strncmp(value, release, length) != 0 || value[length] != ' ')
-		return error_set(err, ERROR_BUILD,
-				 "the new module is for kernel \"%s\", not for %s", value,
-				 release);
-	if (read_field(runner, root, module, "version", value, err) < 0)
-		return -1;
-	if (strcmp(value, input->version) != 0)
-		return error_set(err, ERROR_BUILD,
-				 "the new module is of driver \"%s\", not of %s", value,
-				 input->version);
-	return 0;
-}
 
 /* The modules in `dir`, nvidia.ko first. */
 static int find_modules(const struct root *root, const char *dir,
@@ -165,8 +90,8 @@ static int put_by(const struct root *root, const char *dir, struct build_result 
 	if (root_remove_tree(root, dir, err) < 0 || root_mkdir(root, dir, 0700, err) < 0)
 		return -1;
 	for (size_t i = 0; i < built->count; i++) {
-		if (!text_format(to, sizeof(to), "%s%s", dir,
-				 strrchr(built->modules[i], '/')))
+		if (!text_format(to, sizeof(to), "%s/%s", dir,
+				 text_base_name(built->modules[i])))
 			return error_set(err, ERROR_INTERNAL, "%s is too long", dir);
 		if (root_rename(root, built->modules[i], to, err) < 0)
 			return -1;
@@ -183,12 +108,12 @@ static int build_in(struct runner *runner, const struct root *root,
 	char source[256];
 
 	if (!text_format(source, sizeof(source), "%s/%s", input->tree,
-			 build_kernel_folder(input->open)))
+			 build_tree_folder(input->open)))
 		return error_set(err, ERROR_INTERNAL, "%s is too long", input->tree);
-	if (build_copy_tree(runner, root, source, shop->work, err) < 0 ||
+	if (build_tree_copy(runner, root, source, shop->work, err) < 0 ||
 	    build_make_modules(runner, root, input, shop->work, err) < 0 ||
 	    find_modules(root, shop->work, &built, err) < 0 ||
-	    build_check_module(runner, root, input, built.modules[0], err) < 0 ||
+	    build_make_check(root, input, built.modules[0], err) < 0 ||
 	    strip_modules(runner, root, &built, err) < 0 ||
 	    put_by(root, shop->done, &built, err) < 0)
 		return -1;
@@ -220,7 +145,7 @@ int build_modules(struct runner *runner, const struct root *root,
 		  struct error *err)
 {
 	const char *release = input->kernel->release;
-	const char *dir = input->dir ? input->dir : BUILD_DIR;
+	const char *dir = input->dir ? input->dir : PATHS_BUILD;
 	struct error ignored = ERROR_INIT;
 	struct workshop shop;
 	int result;
@@ -229,9 +154,9 @@ int build_modules(struct runner *runner, const struct root *root,
 		return error_set(err, ERROR_PREREQUISITES, "not installed: %s",
 				 input->toolchain->missing[0] ? input->toolchain->missing
 							      : "kernel headers");
-	if (!is_folder(root, input->tree, build_kernel_folder(input->open)))
+	if (!build_tree_has(root, input->tree, build_tree_folder(input->open)))
 		return error_set(err, ERROR_BUILD, "the driver has no folder %s",
-				 build_kernel_folder(input->open));
+				 build_tree_folder(input->open));
 	/*
 	 * Of this process alone: the compilers of a run that was killed may go on for a
 	 * while, and write to the path that they were given.
@@ -257,7 +182,7 @@ int build_modules(struct runner *runner, const struct root *root,
 
 int build_discard(const struct root *root, struct error *err)
 {
-	return root_remove_tree(root, BUILD_DIR, err);
+	return root_remove_tree(root, PATHS_BUILD, err);
 }
 
 /* "open" or "proprietary" from the package's own installer; false: it does not say. */
@@ -297,8 +222,8 @@ static int ask_package(struct runner *runner, const struct root *root, const cha
 int build_flavour(struct runner *runner, const struct root *root,
 		  const struct build_choice *choice, bool *ret_open, struct error *err)
 {
-	bool has_open = is_folder(root, choice->tree, build_kernel_folder(true));
-	bool has_closed = is_folder(root, choice->tree, build_kernel_folder(false));
+	bool has_open = build_tree_has(root, choice->tree, build_tree_folder(true));
+	bool has_closed = build_tree_has(root, choice->tree, build_tree_folder(false));
 	bool open = strcmp(choice->wanted, "open") == 0, known = false;
 
 	if (!has_open && !has_closed)
@@ -320,84 +245,4 @@ int build_flavour(struct runner *runner, const struct root *root,
 		open = version_branch(choice->version) >= OPEN_BRANCH;
 	*ret_open = open ? has_open : !has_closed;
 	return 0;
-}
-
-/* Whether `tree` holds sources, and of which flavour. */
-static bool is_tree(const struct root *root, const char *tree, bool *ret_open)
-{
-	*ret_open = is_folder(root, tree, build_kernel_folder(true));
-	return *ret_open || is_folder(root, tree, build_kernel_folder(false));
-}
-
-static bool kept_by_us(const struct root *root, const char *version, char *ret_tree,
-		       size_t size, bool *ret_open)
-{
-	return version_valid(span_of(version)) &&
-	       text_format(ret_tree, size, BUILD_SOURCES "/%s", version) &&
-	       is_tree(root, ret_tree, ret_open);
-}
-
-bool build_kept_sources(const struct root *root, const char *version, char *ret_tree,
-			size_t size, bool *ret_open)
-{
-	if (kept_by_us(root, version, ret_tree, size, ret_open))
-		return true;
-	return build_dkms_is_ours(root, version) &&
-	       text_format(ret_tree, size, DKMS_SOURCES "%s", version) &&
-	       is_tree(root, ret_tree, ret_open);
-}
-
-/* Everything below BUILD_SOURCES but `version`. */
-static int remove_others(const struct root *root, const char *version, struct error *err)
-{
-	cleanup_strv char **names = NULL;
-
-	if (root_list(root, BUILD_SOURCES, NAMES_MAX, &names, err) < 0)
-		return -1;
-	for (char **name = names; *name; name++) {
-		cleanup_free char *path = text_print(BUILD_SOURCES "/%s", *name);
-
-		if (strcmp(*name, version) == 0)
-			continue;
-		if (!path || root_remove_tree(root, path, err) < 0)
-			return path ? -1
-				    : error_set(err, ERROR_INTERNAL, "out of memory");
-	}
-	return 0;
-}
-
-int build_sync_tree(const struct root *root, const char *path, struct error *err)
-{
-	cleanup_fd int fd = root_open_at(root, path, O_RDONLY | O_DIRECTORY, 0, err);
-
-	if (fd < 0)
-		return -1;
-	if (syncfs(fd) < 0)
-		return error_set_errno(err, errno, "syncing %s", path);
-	return 0;
-}
-
-int build_keep_sources(struct runner *runner, const struct root *root, const char *tree,
-		       const char *version, bool open, struct error *err)
-{
-	static const char fresh[] = BUILD_SOURCES "/.new";
-	char from[256], to[256], kept[256];
-	bool kept_open;
-
-	if (!version_valid(span_of(version)))
-		return error_set(err, ERROR_INTERNAL, "keeping sources of no version");
-	if (kept_by_us(root, version, kept, sizeof(kept), &kept_open) &&
-	    kept_open == open)
-		return remove_others(root, version, err);
-
-	(void)text_format(kept, sizeof(kept), BUILD_SOURCES "/%s", version);
-	(void)text_format(to, sizeof(to), "%s/%s", fresh, build_kernel_folder(open));
-	if (!text_format(from, sizeof(from), "%s/%s", tree, build_kernel_folder(open)))
-		return error_set(err, ERROR_INTERNAL, "%s is too long", tree);
-	if (root_remove_tree(root, fresh, err) < 0 ||
-	    build_copy_tree(runner, root, from, to, err) < 0 ||
-	    build_sync_tree(root, to, err) < 0 || root_remove_tree(root, kept, err) < 0 ||
-	    root_rename(root, fresh, kept, err) < 0)
-		return -1;
-	return remove_others(root, version, err);
 }

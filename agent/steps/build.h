@@ -18,17 +18,16 @@ struct build_input {
 	const struct toolchain *toolchain;
 	int log_fd;
 	const char *log_path; /* for the hint */
-	const char *dir;      /* where the work is done; NULL: BUILD_DIR */
+	const char *dir;      /* where the work is done; NULL: PATHS_BUILD */
 	bool reproducible;    /* the same modules wherever and whenever they are made */
 };
 
 /*
- * Compiles in a fresh copy below BUILD_DIR, so that the sources stay clean for another
+ * Compiles in a fresh copy below PATHS_BUILD, so that the sources stay clean for another
  * kernel. ERROR_BUILD with the error lines of make and the log's path; checks afterwards
  * that nvidia.ko is there and that vermagic and version are the asked ones. The modules
- * lie in BUILD_DIR "/REL" until build_discard() or the next build.
+ * lie in PATHS_BUILD "/REL" until build_discard() or the next build.
  */
-#define BUILD_DIR "/var/cache/vgpu-guest-agent/build"
 must_check int build_modules(struct runner *runner, const struct root *root,
 			     const struct build_input *input,
 			     struct build_result *ret_result, struct error *err);
@@ -48,9 +47,6 @@ must_check int build_dkms(struct runner *runner, const struct root *root,
 			  const struct build_input *input,
 			  const struct build_dkms_key *key, struct error *err);
 
-/* Whether sources of this version lie where the agent registers them with DKMS. */
-bool build_dkms_is_ours(const struct root *root, const char *version);
-
 struct build_choice {
 	const char *tree;    /* the unpacked package */
 	const char *version; /* of the driver */
@@ -61,41 +57,3 @@ struct build_choice {
 must_check int build_flavour(struct runner *runner, const struct root *root,
 			     const struct build_choice *choice, bool *ret_open,
 			     struct error *err);
-
-/*
- * Keeps the kernel folder of a tree for later kernels, replaced whole; sources of other
- * versions are removed. Where they are kept already nothing changes.
- */
-#define BUILD_SOURCES "/usr/src/vgpu-guest-agent"
-must_check int build_keep_sources(struct runner *runner, const struct root *root,
-				  const char *tree, const char *version, bool open,
-				  struct error *err);
-
-/* The kept sources of `version`: BUILD_SOURCES "/VERSION", or those that DKMS builds
- * from; false: none. */
-bool build_kept_sources(const struct root *root, const char *version, char *ret_tree,
-			size_t size, bool *ret_open);
-
-/*
- * Between the files of this room: the folder of a flavour; all of one folder into a new
- * one; what a new module must be. Then make itself, in the folder `work`, with so many
- * compilers at once; any other command, whose failure is put into words like make's; and
- * these words.
- */
-const char *build_kernel_folder(bool open);
-must_check int build_copy_tree(struct runner *runner, const struct root *root,
-			       const char *from, const char *to, struct error *err);
-must_check int build_sync_tree(const struct root *root, const char *path,
-			       struct error *err);
-must_check int build_check_module(struct runner *runner, const struct root *root,
-				  const struct build_input *input, const char *module,
-				  struct error *err);
-long build_make_jobs(void);
-must_check int build_make_modules(struct runner *runner, const struct root *root,
-				  const struct build_input *input, const char *work,
-				  struct error *err);
-must_check int build_make_tool(struct runner *runner, const struct root *root,
-			       const struct run *run, const char *what,
-			       struct error *err);
-int build_make_explain(const struct run_result *result, const struct run *run,
-		       const char *what, struct error *err);

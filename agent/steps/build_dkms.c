@@ -10,32 +10,19 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/dkms.h"
+#include "model/paths.h"
 #include "model/version.h"
+#include "steps/build_make.h"
+#include "steps/build_tree.h"
 
-#define FRESH "/usr/src/.vgpu-guest-agent-dkms" /* the sources until they are whole */
-#define SIGNING "/etc/dkms/framework.conf.d/vgpu-guest-agent.conf"
 #define BUILD_S 3600
 #define OUTPUT_MAX (64u << 10)
-#define CONF_MAX (64u << 10)
 #define LOG_MAX (64u << 20)
 #define NAMES_MAX 1000
 
 /* Exit statuses of dkms that say what is missing. */
 #define DKMS_NO_DEPENDENCY 13
 #define DKMS_NO_HEADERS 21
-
-bool build_dkms_is_ours(const struct root *root, const char *version)
-{
-	struct error ignored = ERROR_INIT;
-	cleanup_free char *conf = NULL;
-	char path[128];
-	size_t size;
-
-	return version_valid(span_of(version)) &&
-	       text_format(path, sizeof(path), DKMS_SOURCES "%s/dkms.conf", version) &&
-	       file_read(root, path, CONF_MAX, &conf, &size, &ignored) == 0 &&
-	       dkms_conf_is_ours((struct span){ .at = conf, .len = size });
-}
 
 /* dkms would go wrong silently. */
 static int check_system(const struct root *root, struct error *err)
@@ -51,30 +38,31 @@ static int check_system(const struct root *root, struct error *err)
 static int write_conf(const struct root *root, const struct build_input *input,
 		      struct error *err)
 {
-	const char *folder = build_kernel_folder(input->open);
+	const char *folder = build_tree_folder(input->open);
 	cleanup_strv char **names = NULL;
 	cleanup_free char *conf = NULL;
 	char path[128];
 
-	(void)text_format(path, sizeof(path), FRESH "/%s", folder);
+	(void)text_format(path, sizeof(path), PATHS_DKMS_NEW "/%s", folder);
 	if (root_list(root, path, NAMES_MAX, &names, err) < 0)
 		return -1;
 	conf = dkms_conf(input->version, folder, names);
 	if (!conf)
 		return error_set(err, ERROR_INTERNAL, "out of memory");
-	return file_write_atomic(root, FRESH "/dkms.conf", conf, strlen(conf), 0644, err);
+	return file_write_atomic(root, PATHS_DKMS_NEW "/dkms.conf", conf, strlen(conf),
+				 0644, err);
 }
 
 /* To where they stay, whole or not at all. Where they are already they are left alone. */
 static int place_sources(struct runner *runner, const struct root *root,
 			 const struct build_input *input, struct error *err)
 {
-	const char *folder = build_kernel_folder(input->open);
-	bool ours = build_dkms_is_ours(root, input->version);
+	const char *folder = build_tree_folder(input->open);
+	bool ours = build_tree_is_ours(root, input->version);
 	char from[256], fresh[128], to[128], sub[160];
 	struct stat st;
 
-	(void)text_format(to, sizeof(to), DKMS_SOURCES "%s", input->version);
+	(void)text_format(to, sizeof(to), PATHS_DKMS_SOURCES "%s", input->version);
 	(void)text_format(sub, sizeof(sub), "%s/%s", to, folder);
 	if (ours && root_stat(root, sub, &st))
 		return 0;
@@ -88,16 +76,17 @@ static int place_sources(struct runner *runner, const struct root *root,
 			input->version);
 	}
 
-	(void)text_format(fresh, sizeof(fresh), FRESH "/%s", folder);
+	(void)text_format(fresh, sizeof(fresh), PATHS_DKMS_NEW "/%s", folder);
 	if (!text_format(from, sizeof(from), "%s/%s", input->tree, folder))
 		return error_set(err, ERROR_INTERNAL, "%s is too long", input->tree);
-	if (root_remove_tree(root, FRESH, err) < 0 ||
-	    root_mkdir(root, FRESH, 0755, err) < 0 ||
-	    build_copy_tree(runner, root, from, fresh, err) < 0 ||
-	    write_conf(root, input, err) < 0 || build_sync_tree(root, FRESH, err) < 0 ||
+	if (root_remove_tree(root, PATHS_DKMS_NEW, err) < 0 ||
+	    root_mkdir(root, PATHS_DKMS_NEW, 0755, err) < 0 ||
+	    build_tree_copy(runner, root, from, fresh, err) < 0 ||
+	    write_conf(root, input, err) < 0 ||
+	    build_tree_sync(root, PATHS_DKMS_NEW, err) < 0 ||
 	    root_remove_tree(root, to, err) < 0)
 		return -1;
-	return root_rename(root, FRESH, to, err);
+	return root_rename(root, PATHS_DKMS_NEW, to, err);
 }
 
 static int choose_key(const struct root *root, const struct build_dkms_key *key,
@@ -107,13 +96,13 @@ static int choose_key(const struct root *root, const struct build_dkms_key *key,
 	bool changed;
 
 	if (!key->key[0])
-		return root_unlink(root, SIGNING, err);
+		return root_unlink(root, PATHS_DKMS_SIGNING, err);
 	if (!dkms_signing(key->key, key->cert, conf, sizeof(conf)))
 		return error_set(err, ERROR_USAGE,
 				 "DKMS cannot be given this signing.key: %s", key->key);
 	if (root_mkdir(root, "/etc/dkms/framework.conf.d", 0755, err) < 0)
 		return -1;
-	return file_update(root, SIGNING, span_of(conf), 0644, &changed, err);
+	return file_update(root, PATHS_DKMS_SIGNING, span_of(conf), 0644, &changed, err);
 }
 
 /* What make said is in a file of DKMS's, and of interest only where it failed. */
@@ -127,7 +116,7 @@ static int explain(const struct root *root, const struct build_input *input,
 	char path[160];
 	size_t size;
 
-	(void)text_format(path, sizeof(path), DKMS_REGISTRY "/%s/build/make.log",
+	(void)text_format(path, sizeof(path), PATHS_DKMS_REGISTRY "/%s/build/make.log",
 			  input->version);
 	if (file_read(root, path, LOG_MAX, &text, &size, &ignored) == 0) {
 		told.output = text;
@@ -171,9 +160,8 @@ static int run_dkms(struct runner *runner, const struct root *root,
 }
 
 /* dkms may end well and have left nothing. The modules may be compressed. */
-static int check_built(struct runner *runner, const struct root *root,
-		       const struct build_input *input, const char *built,
-		       struct error *err)
+static int check_built(const struct root *root, const struct build_input *input,
+		       const char *built, struct error *err)
 {
 	static const char *const endings[] = { "", ".xz", ".gz", ".zst" };
 	cleanup_strv char **machines = NULL;
@@ -188,7 +176,7 @@ static int check_built(struct runner *runner, const struct root *root,
 			if (text_format(path, sizeof(path), "%s/%s/module/nvidia.ko%s",
 					built, *machine, endings[i]) &&
 			    root_stat(root, path, &st))
-				return build_check_module(runner, root, input, path, err);
+				return build_make_check(root, input, path, err);
 		}
 	}
 	return error_set(err, ERROR_BUILD, "dkms has ended well and left no nvidia.ko");
@@ -210,10 +198,10 @@ int build_dkms(struct runner *runner, const struct root *root,
 		return -1;
 
 	/* What a killed run left half built DKMS takes for built, or refuses to touch. */
-	(void)text_format(built, sizeof(built), DKMS_REGISTRY "/%s/%s", input->version,
-			  input->kernel->release);
+	(void)text_format(built, sizeof(built), PATHS_DKMS_REGISTRY "/%s/%s",
+			  input->version, input->kernel->release);
 	if (root_remove_tree(root, built, err) < 0 ||
 	    run_dkms(runner, root, input, program, err) < 0)
 		return -1;
-	return check_built(runner, root, input, built, err);
+	return check_built(root, input, built, err);
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
-/* The part of steps/build.h that runs make, and says what went wrong. */
-
-#include "steps/build.h"
+#include "steps/build_make.h"
 
 #include <string.h>
 
 #include "base/text.h"
 #include "model/build_log.h"
+#include "model/paths.h"
+#include "steps/module_file.h"
 
 #define MAKE_S 3600
 #define OUTPUT_MAX (1u << 20)
@@ -28,7 +27,7 @@ int build_make_explain(const struct run_result *result, const struct run *run,
 	case BUILD_LOG_NO_SPACE:
 		(void)error_recode(err, ERROR_PREREQUISITES);
 		return error_hint(err, "make room in %s, or where the message says",
-				  BUILD_DIR);
+				  PATHS_BUILD);
 	case BUILD_LOG_KILLED:
 		return error_hint(err,
 				  "a signal ended the compiler, most likely for want "
@@ -68,8 +67,7 @@ long build_make_jobs(void)
 /* "/usr/bin/clang-14" -> "-14", "" where the name has no version */
 static const char *version_suffix(const char *compiler)
 {
-	const char *slash = strrchr(compiler, '/');
-	const char *dash = strchr(slash ? slash : compiler, '-');
+	const char *dash = strchr(text_base_name(compiler), '-');
 
 	return dash ? dash : "";
 }
@@ -131,4 +129,32 @@ int build_make_modules(struct runner *runner, const struct root *root,
 		argv[last] = linker;
 	}
 	return build_make_tool(runner, root, &run, "compiling the kernel modules", err);
+}
+
+#define FIELD_MAX 160
+
+int build_make_check(const struct root *root, const struct build_input *input,
+		     const char *module, struct error *err)
+{
+	cleanup_module_file struct module_file_library *library = NULL;
+	const char *release = input->kernel->release;
+	char vermagic[FIELD_MAX], version[FIELD_MAX];
+	size_t length = strlen(release);
+
+	if (module_file_open(&library, err) < 0)
+		return -1;
+	if (module_file_field(library, root, module, "vermagic", vermagic, FIELD_MAX,
+			      err) < 0 ||
+	    module_file_field(library, root, module, "version", version, FIELD_MAX, err) <
+		    0)
+		return error_recode(err, ERROR_BUILD);
+	if (strncmp(vermagic, release, length) != 0 || vermagic[length] != ' ')
+		return error_set(err, ERROR_BUILD,
+				 "the new module is for kernel \"%s\", not for %s",
+				 vermagic, release);
+	if (strcmp(version, input->version) != 0)
+		return error_set(err, ERROR_BUILD,
+				 "the new module is of driver \"%s\", not of %s", version,
+				 input->version);
+	return 0;
 }

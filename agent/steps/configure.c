@@ -8,13 +8,10 @@
 #include "base/span.h"
 #include "base/text.h"
 #include "model/gridd_conf.h"
+#include "model/paths.h"
 #include "model/token.h"
 
-#define DIR "/etc/nvidia"
-#define TEMPLATE CONFIGURE_PATH ".template"
-#define STATE_DIR "/var/lib/vgpu-guest-agent"
-#define BACKUP_DIR STATE_DIR "/backup"
-#define BACKUP_PATH BACKUP_DIR "/gridd.conf"
+#define TEMPLATE PATHS_GRIDD_CONF ".template"
 #define LIMIT (1u << 20)
 
 #define TOKEN_PATH_KEY "ClientConfigTokenPath"
@@ -45,9 +42,9 @@ static int source_read(struct source *source, const struct root *root, struct er
 	struct stat st;
 
 	source->mode = 0644;
-	if (source_read_from(source, root, CONFIGURE_PATH, &missing) == 0) {
+	if (source_read_from(source, root, PATHS_GRIDD_CONF, &missing) == 0) {
 		/* Others' writing is not kept. A link's mode says nothing. */
-		if (root_stat(root, CONFIGURE_PATH, &st) && S_ISREG(st.st_mode))
+		if (root_stat(root, PATHS_GRIDD_CONF, &st) && S_ISREG(st.st_mode))
 			source->mode = st.st_mode & 0755;
 		source->exists = true;
 		return 0;
@@ -65,18 +62,18 @@ static int source_read(struct source *source, const struct root *root, struct er
 
 static bool is_token_dir(const char *path)
 {
-	return strcmp(path, TOKEN_DIR) == 0 || strcmp(path, TOKEN_DIR "/") == 0;
+	return strcmp(path, PATHS_TOKENS) == 0 || strcmp(path, PATHS_TOKENS "/") == 0;
 }
 
 /*
  * A file that sends gridd to another folder would leave it without our token. A file
- * that does not name one is left so: TOKEN_DIR is the daemon's default.
+ * that does not name one is left so: PATHS_TOKENS is the daemon's default.
  */
 static const char *token_dir_for(struct span text, char *buffer, size_t size)
 {
 	if (!gridd_conf_get(text, TOKEN_PATH_KEY, buffer, size))
 		return NULL;
-	return is_token_dir(buffer) ? buffer : TOKEN_DIR "/";
+	return is_token_dir(buffer) ? buffer : PATHS_TOKENS "/";
 }
 
 /* The first time that we change a file of others, uninstall learns what it was. */
@@ -85,22 +82,23 @@ static int keep_original(const struct source *source, const struct root *root,
 {
 	struct stat st;
 
-	if (!source->exists || root_stat(root, BACKUP_PATH, &st))
+	if (!source->exists || root_stat(root, PATHS_BACKUP_CONF, &st))
 		return 0;
-	if (root_mkdir(root, STATE_DIR, 0755, err) < 0 ||
-	    root_mkdir(root, BACKUP_DIR, 0700, err) < 0 ||
-	    file_write_atomic(root, BACKUP_PATH, source->text, source->size, source->mode,
-			      err) < 0)
-		return error_prefix(err, "keeping the old %s", CONFIGURE_PATH);
+	if (root_mkdir(root, PATHS_STATE, 0755, err) < 0 ||
+	    root_mkdir(root, PATHS_BACKUP, 0700, err) < 0 ||
+	    file_write_atomic(root, PATHS_BACKUP_CONF, source->text, source->size,
+			      source->mode, err) < 0)
+		return error_prefix(err, "keeping the old %s", PATHS_GRIDD_CONF);
 	return 0;
 }
 
 static int write_new(const struct source *source, const char *text,
 		     const struct root *root, struct error *err)
 {
-	if (keep_original(source, root, err) < 0 || root_mkdir(root, DIR, 0755, err) < 0)
+	if (keep_original(source, root, err) < 0 ||
+	    root_mkdir(root, PATHS_NVIDIA, 0755, err) < 0)
 		return -1;
-	return file_write_atomic(root, CONFIGURE_PATH, text, strlen(text), source->mode,
+	return file_write_atomic(root, PATHS_GRIDD_CONF, text, strlen(text), source->mode,
 				 err);
 }
 
@@ -151,7 +149,7 @@ int configure_gridd(const struct settings_license *settings, const struct root *
 
 	wishes_collect(&wishes, settings, before);
 	if (gridd_conf_set(before, wishes.values, wishes.count, &edit, err) < 0)
-		return error_prefix(err, "%s", CONFIGURE_PATH);
+		return error_prefix(err, "%s", PATHS_GRIDD_CONF);
 
 	(void)text_copy(result.detail, sizeof(result.detail), edit.detail);
 	result.changed = !source.exists || !span_equals(before, edit.text);

@@ -8,8 +8,6 @@
 #include "base/root.h"
 #include "model/settings.h"
 
-#define CONFIGURE_PATH "/etc/nvidia/gridd.conf"
-
 struct configure_result {
 	bool changed;
 	char detail[256]; /* "FeatureType 0 -> 1", or "" */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "steps/cuda.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 
@@ -41,112 +40,24 @@ const struct cuda_suite cuda_suite_own = {
 		     { "best", false, { "best", 64, 64, 256, 1 }, 0, { 0 } } },
 };
 
-int cuda_check(const struct cuda_api *api, cuda_result result, const char *what,
-	       struct error *err)
-{
-	const char *name = NULL;
-
-	if (result == 0)
-		return 0;
-	if (api->cuGetErrorName(result, &name) != 0 || !name)
-		name = "unknown error";
-	(void)error_set(err, ERROR_DRIVER, "%s: %.64s (%d)", what, name, result);
-	return error_hint(err,
-			  "nvidia-smi and the kernel's log say more: dmesg | grep -i "
-			  "-e NVRM -e Xid");
-}
-
-static void api_close(struct cuda_api *api)
-{
-	if (api->library)
-		(void)dlclose(api->library);
-}
-
-#define SYMBOL(symbol, is_optional)                                     \
-	{                                                               \
-#		symbol, offsetof(struct cuda_api, symbol), is_optional \
-	}
-static const struct symbol {
-	const char *name;
-	size_t offset;
-	bool optional;
-} symbols[] = {
-	SYMBOL(cuInit, false),
-	SYMBOL(cuGetErrorName, false),
-	SYMBOL(cuDeviceGetCount, false),
-	SYMBOL(cuDeviceGet, false),
-	SYMBOL(cuDeviceGetName, false),
-	SYMBOL(cuDeviceGetUuid, false),
-	SYMBOL(cuDeviceTotalMem_v2, false),
-	SYMBOL(cuDeviceGetAttribute, false),
-	SYMBOL(cuCtxCreate_v2, false),
-	SYMBOL(cuCtxDestroy_v2, false),
-	SYMBOL(cuModuleLoadData, false),
-	SYMBOL(cuModuleGetFunction, false),
-	SYMBOL(cuMemAlloc_v2, false),
-	SYMBOL(cuMemcpyHtoD_v2, false),
-	SYMBOL(cuMemcpyDtoH_v2, false),
-	SYMBOL(cuMemcpyDtoDAsync_v2, false),
-	SYMBOL(cuMemsetD32_v2, false),
-	SYMBOL(cuLaunchKernel, false),
-	SYMBOL(cuStreamCreate, false),
-	SYMBOL(cuEventCreate, false),
-	SYMBOL(cuEventRecord, false),
-	SYMBOL(cuEventSynchronize, false),
-	SYMBOL(cuEventElapsedTime, false),
-	SYMBOL(cuStreamBeginCapture_v2, true),
-	SYMBOL(cuStreamEndCapture, true),
-	SYMBOL(cuGraphInstantiateWithFlags, true),
-	SYMBOL(cuGraphLaunch, true),
-	SYMBOL(cuGraphExecDestroy, true),
-	SYMBOL(cuGraphDestroy, true),
-};
-#undef SYMBOL
-
-static int api_open(const char *library, struct cuda_api *api, struct error *err)
-{
-	bool has_graphs = true;
-
-	api->library = dlopen(library ? library : "libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-	if (!api->library) {
-		(void)error_set(err, ERROR_DRIVER, "the driver's CUDA library: %.200s",
-				dlerror());
-		return error_hint(err, "install the driver: vgpu-guest-agent run");
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
-		void *found = dlsym(api->library, symbols[i].name);
-
-		if (!found && symbols[i].optional)
-			has_graphs = false;
-		else if (!found)
-			return error_set(err, ERROR_DRIVER,
-					 "the driver's CUDA library has no %s",
-					 symbols[i].name);
-		memcpy((char *)api + symbols[i].offset, &found, sizeof(found));
-	}
-	if (!has_graphs)
-		api->cuGraphLaunch = NULL;
-	return cuda_check(api, api->cuInit(0), "starting CUDA", err);
-}
-
 static int look_at_device(const struct cuda_api *api, int handle,
 			  struct cuda_device *device, struct error *err)
 {
 	unsigned char id[16];
 	int clock_khz = 0, width = 0;
 
-	if (cuda_check(
+	if (cuda_api_check(
 		    api,
 		    api->cuDeviceGetName(device->name, sizeof(device->name) - 1, handle),
 		    "asking for the device's name", err) < 0 ||
-	    cuda_check(api, api->cuDeviceGetUuid(id, handle), "asking for its UUID",
-		       err) < 0 ||
-	    cuda_check(api, api->cuDeviceTotalMem_v2(&device->memory, handle),
-		       "asking for its memory", err) < 0 ||
-	    cuda_check(api,
-		       api->cuDeviceGetAttribute(&device->multiprocessors,
-						 ATTRIBUTE_MULTIPROCESSORS, handle),
-		       "asking for its multiprocessors", err) < 0)
+	    cuda_api_check(api, api->cuDeviceGetUuid(id, handle), "asking for its UUID",
+			   err) < 0 ||
+	    cuda_api_check(api, api->cuDeviceTotalMem_v2(&device->memory, handle),
+			   "asking for its memory", err) < 0 ||
+	    cuda_api_check(api,
+			   api->cuDeviceGetAttribute(&device->multiprocessors,
+						     ATTRIBUTE_MULTIPROCESSORS, handle),
+			   "asking for its multiprocessors", err) < 0)
 		return -1;
 	text_sanitize(device->name);
 
@@ -188,31 +99,32 @@ static int bench_begin(struct cuda_bench *bench, int handle, struct error *err)
 	if (!bench->host)
 		return error_set_errno(err, ENOMEM, "making the matrix");
 
-	if (cuda_check(api, api->cuCtxCreate_v2(&bench->context, 0, handle),
-		       "opening the device", err) < 0 ||
-	    cuda_check(api,
-		       api->cuModuleLoadData(&bench->module, bench->suite->ptx
-								     ? bench->suite->ptx
-								     : cuda_kernels),
-		       "compiling the kernels", err) < 0 ||
-	    cuda_check(api, api->cuStreamCreate(&bench->stream, 0), "making a stream",
-		       err) < 0 ||
-	    cuda_check(api, api->cuEventCreate(&bench->begin, 0), "making a clock", err) <
-		    0 ||
-	    cuda_check(api, api->cuEventCreate(&bench->end, 0), "making a clock", err) <
-		    0 ||
-	    cuda_check(api, api->cuMemAlloc_v2(&bench->in, bench->bytes),
-		       "taking memory of the GPU", err) < 0 ||
-	    cuda_check(api, api->cuMemAlloc_v2(&bench->out, bench->bytes),
-		       "taking memory of the GPU", err) < 0)
+	if (cuda_api_check(api, api->cuCtxCreate_v2(&bench->context, 0, handle),
+			   "opening the device", err) < 0 ||
+	    cuda_api_check(api,
+			   api->cuModuleLoadData(&bench->module,
+						 bench->suite->ptx ? bench->suite->ptx
+								   : cuda_kernels),
+			   "compiling the kernels", err) < 0 ||
+	    cuda_api_check(api, api->cuStreamCreate(&bench->stream, 0), "making a stream",
+			   err) < 0 ||
+	    cuda_api_check(api, api->cuEventCreate(&bench->begin, 0), "making a clock",
+			   err) < 0 ||
+	    cuda_api_check(api, api->cuEventCreate(&bench->end, 0), "making a clock",
+			   err) < 0 ||
+	    cuda_api_check(api, api->cuMemAlloc_v2(&bench->in, bench->bytes),
+			   "taking memory of the GPU", err) < 0 ||
+	    cuda_api_check(api, api->cuMemAlloc_v2(&bench->out, bench->bytes),
+			   "taking memory of the GPU", err) < 0)
 		return -1;
 
 	/* Every element is another number; as bits, so that no float is a NaN's quiet
 	 * twin. */
 	for (size_t i = 0; i < bench->bytes / sizeof(uint32_t); i++)
 		bench->host[i] = (uint32_t)i;
-	return cuda_check(api, api->cuMemcpyHtoD_v2(bench->in, bench->host, bench->bytes),
-			  "copying to the GPU", err);
+	return cuda_api_check(api,
+			      api->cuMemcpyHtoD_v2(bench->in, bench->host, bench->bytes),
+			      "copying to the GPU", err);
 }
 
 static int is_correct(struct cuda_bench *bench, bool copies, bool *ret_correct,
@@ -220,9 +132,10 @@ static int is_correct(struct cuda_bench *bench, bool copies, bool *ret_correct,
 {
 	unsigned size = bench->size;
 
-	if (cuda_check(bench->api,
-		       bench->api->cuMemcpyDtoH_v2(bench->host, bench->out, bench->bytes),
-		       "copying from the GPU", err) < 0)
+	if (cuda_api_check(
+		    bench->api,
+		    bench->api->cuMemcpyDtoH_v2(bench->host, bench->out, bench->bytes),
+		    "copying from the GPU", err) < 0)
 		return -1;
 
 	*ret_correct = true;
@@ -244,8 +157,8 @@ static int measure(struct cuda_bench *bench, const struct cuda_kernel *kernel,
 	struct cuda_measure found = { .name = kernel ? kernel->name : "device copy" };
 	const struct cuda_api *api = bench->api;
 
-	if (cuda_check(api, api->cuMemsetD32_v2(bench->out, 0, bench->bytes / 4),
-		       "clearing the result", err) < 0 ||
+	if (cuda_api_check(api, api->cuMemsetD32_v2(bench->out, 0, bench->bytes / 4),
+			   "clearing the result", err) < 0 ||
 	    cuda_time(bench, kernel, &found.seconds, err) < 0 ||
 	    is_correct(bench, !kernel || kernel->copies, &found.correct, err) < 0)
 		return -1;
@@ -264,8 +177,8 @@ static int validate_device(const struct cuda_api *api, int ordinal,
 							.size = options->size };
 	int handle;
 
-	if (cuda_check(api, api->cuDeviceGet(&handle, ordinal), "finding the device",
-		       err) < 0 ||
+	if (cuda_api_check(api, api->cuDeviceGet(&handle, ordinal), "finding the device",
+			   err) < 0 ||
 	    look_at_device(api, handle, device, err) < 0)
 		return -1;
 	if (bench_begin(&bench, handle, err) < 0 ||
@@ -279,7 +192,7 @@ static int validate_device(const struct cuda_api *api, int ordinal,
 	return 0;
 }
 
-static int judge(const struct cuda_report *report, struct error *err)
+static int judge_report(const struct cuda_report *report, struct error *err)
 {
 	for (size_t i = 0; i < report->count; i++) {
 		const struct cuda_device *device = &report->devices[i];
@@ -300,7 +213,7 @@ static int judge(const struct cuda_report *report, struct error *err)
 int cuda_validate(const struct cuda_options *options, struct cuda_report *ret_report,
 		  struct error *err)
 {
-	cleanup(api_close) struct cuda_api api = { .library = NULL };
+	cleanup(cuda_api_close) struct cuda_api api = { .library = NULL };
 	cleanup(cuda_report_done) struct cuda_report report = { .size = options->size };
 	unsigned size = options->size;
 	int count = 0, result;
@@ -309,9 +222,9 @@ int cuda_validate(const struct cuda_options *options, struct cuda_report *ret_re
 		return error_set(err, ERROR_USAGE,
 				 "the matrix's side must be a multiple of %d up to %d",
 				 CUDA_SIZE_STEP, CUDA_SIZE_MAX);
-	if (api_open(options->library, &api, err) < 0 ||
-	    cuda_check(&api, api.cuDeviceGetCount(&count), "counting the devices", err) <
-		    0)
+	if (cuda_api_open(options->library, &api, err) < 0 ||
+	    cuda_api_check(&api, api.cuDeviceGetCount(&count), "counting the devices",
+			   err) < 0)
 		return -1;
 	if (count < 1)
 		return error_set(err, ERROR_DRIVER, "CUDA shows no device");
@@ -325,7 +238,7 @@ int cuda_validate(const struct cuda_options *options, struct cuda_report *ret_re
 		report.count++;
 	}
 
-	result = judge(&report, err);
+	result = judge_report(&report, err);
 	*ret_report = report;
 	report.devices = NULL;
 	return result;

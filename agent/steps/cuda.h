@@ -4,7 +4,7 @@
 /*
  * A GPU workload with a known answer: copies and transposes of a matrix, checked element
  * by element and timed. Needs nothing but the driver: libcuda.so.1 is opened at run time,
- * the kernels are PTX that it compiles. The only room that knows the CUDA driver API.
+ * the kernels are PTX that it compiles.
  */
 
 #include <stdbool.h>

@@ -138,8 +138,8 @@ int cuda_time(struct cuda_bench *bench, const struct cuda_kernel *kernel,
 		if (round == 0 || seconds < best)
 			best = seconds;
 	}
-	if (cuda_check(api, result, kernel ? kernel->name : "device to device copy",
-		       err) < 0)
+	if (cuda_api_check(api, result, kernel ? kernel->name : "device to device copy",
+			   err) < 0)
 		return -1;
 	*ret_seconds = best / launches;
 	return 0;

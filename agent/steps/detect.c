@@ -83,14 +83,12 @@ static void read_driver(const struct root *sysfs, struct gpu *gpu)
 {
 	struct error ignored = ERROR_INIT;
 	char path[128], target[256];
-	const char *slash;
 
 	if (!text_format(path, sizeof(path), DEVICES "/%s/driver", gpu->address) ||
 	    root_readlink(sysfs, path, target, sizeof(target), &ignored) < 0)
 		return;
 
-	slash = strrchr(target, '/');
-	(void)text_copy(gpu->driver, sizeof(gpu->driver), slash ? slash + 1 : target);
+	(void)text_copy(gpu->driver, sizeof(gpu->driver), text_base_name(target));
 }
 
 /* False when the function is no NVIDIA GPU. */

@@ -9,43 +9,24 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "model/version.h"
+#include "steps/module_chosen.h"
 
 #define TIMEOUT_S 30
 #define OUTPUT_MAX 4096
-#define SMI "/usr/bin/nvidia-smi"
-#define GRIDD "/usr/bin/nvidia-gridd"
-
-/* The newest line that is one; warnings of the command stand in the same output. */
-static void take_version(const struct run_result *result, char *ret_text, size_t size)
-{
-	struct span rest = { result->output, result->size }, line;
-
-	while (span_next_line(&rest, &line)) {
-		if (version_valid(line))
-			(void)span_copy(line, ret_text, size);
-	}
-}
 
 /* Of the module that modprobe would take; "" where there is none. */
 static int read_module(struct runner *runner, const struct root *root,
 		       const char *release, struct detect_driver *driver,
 		       struct error *err)
 {
-	char modinfo[64];
-	const char *const argv[] = { modinfo,   "-k",     release, "-F",
-				     "version", "nvidia", NULL };
-	const struct run run = { .argv = argv,
-				 .timeout_s = TIMEOUT_S,
-				 .output_limit = OUTPUT_MAX };
-	cleanup(run_result_done) struct run_result result = { 0 };
+	char version[MODULE_CHOSEN_MAX];
 
-	if (!run_find(root, "modinfo", modinfo, sizeof(modinfo)))
-		return 0;
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return error_prefix(err, "asking modinfo for the module nvidia");
-	if (result.status == 0 && result.signal == 0)
-		take_version(&result, driver->version, sizeof(driver->version));
+	if (module_chosen(runner, root, release, "version", version, err) < 0)
+		return -1;
+	if (version_valid(span_of(version)))
+		(void)text_copy(driver->version, sizeof(driver->version), version);
 	return 0;
 }
 
@@ -96,8 +77,8 @@ int detect_driver(struct runner *runner, const struct root *root, const char *re
 		return -1;
 
 	read_loaded(root, &driver);
-	driver.grid = root_stat(root, GRIDD, &st);
-	driver.tools = root_stat(root, SMI, &st);
+	driver.grid = root_stat(root, PATHS_GRIDD, &st);
+	driver.tools = root_stat(root, PATHS_SMI, &st);
 
 	*ret_driver = driver;
 	return 0;
@@ -113,11 +94,11 @@ int detect_driver_packaged(struct runner *runner, const struct root *root,
 	struct stat st;
 
 	*ret_packaged = false;
-	if (!root_stat(root, SMI, &st))
+	if (!root_stat(root, PATHS_SMI, &st))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(owners) && !*ret_packaged; i++) {
 		char tool[64];
-		const char *argv[] = { tool, owners[i].option, SMI, NULL };
+		const char *argv[] = { tool, owners[i].option, PATHS_SMI, NULL };
 		const struct run run = { .argv = argv,
 					 .timeout_s = TIMEOUT_S,
 					 .output_limit = OUTPUT_MAX };
@@ -126,7 +107,7 @@ int detect_driver_packaged(struct runner *runner, const struct root *root,
 		if (!run_find(root, owners[i].tool, tool, sizeof(tool)))
 			continue;
 		if (run_command(runner, root, &run, &result, err) < 0)
-			return error_prefix(err, "asking whose " SMI " is");
+			return error_prefix(err, "asking whose " PATHS_SMI " is");
 		*ret_packaged = result.status == 0 && result.signal == 0;
 	}
 

@@ -9,55 +9,22 @@
 #include "base/span.h"
 #include "base/text.h"
 #include "model/gridd_conf.h"
+#include "model/paths.h"
 #include "model/token.h"
+#include "steps/module_chosen.h"
 
-#define CONF "/etc/nvidia/gridd.conf"
 #define CONF_LIMIT (1u << 20)
-#define TIMEOUT_S 30
-#define OUTPUT_MAX 4096
 #define NAMES_MAX 1000
-
-/* The last line: warnings stand before it. False where there is no such module. */
-static int ask_modinfo(struct runner *runner, const struct root *root,
-		       const char *release, const char *field, char ret_value[256],
-		       struct error *err)
-{
-	char modinfo[64];
-	const char *const argv[] = {
-		modinfo, "-k", release, "-F", field, "nvidia", NULL
-	};
-	const struct run run = { .argv = argv,
-				 .timeout_s = TIMEOUT_S,
-				 .output_limit = OUTPUT_MAX };
-	cleanup(run_result_done) struct run_result result = { 0 };
-	struct span rest, line;
-
-	ret_value[0] = '\0';
-	if (!run_find(root, "modinfo", modinfo, sizeof(modinfo)))
-		return 0;
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return error_prefix(err, "asking modinfo for the module nvidia");
-	if (result.status != 0 || result.signal != 0)
-		return 0;
-
-	rest = (struct span){ result.output, result.size };
-	while (span_next_line(&rest, &line)) {
-		if (line.len > 0)
-			(void)span_copy(line, ret_value, 256);
-	}
-	text_sanitize(ret_value);
-	return 0;
-}
 
 int diagnose_module(struct runner *runner, const struct root *root, const char *release,
 		    struct diagnose_module *ret_module, struct error *err)
 {
 	struct diagnose_module module = { .is_signed = false };
-	char vermagic[256], signer[256];
+	char vermagic[MODULE_CHOSEN_MAX], signer[MODULE_CHOSEN_MAX];
 	struct span head, tail;
 
-	if (ask_modinfo(runner, root, release, "vermagic", vermagic, err) < 0 ||
-	    ask_modinfo(runner, root, release, "signer", signer, err) < 0)
+	if (module_chosen(runner, root, release, "vermagic", vermagic, err) < 0 ||
+	    module_chosen(runner, root, release, "signer", signer, err) < 0)
 		return -1;
 
 	(void)span_split(span_of(vermagic), ' ', &head, &tail);
@@ -75,8 +42,9 @@ void diagnose_conf(const struct root *root, struct diagnose_conf *ret_conf)
 	struct stat st;
 	size_t size = 0;
 
-	if (file_read(root, CONF, CONF_LIMIT, &text, &size, &err) < 0) {
-		conf.exists = err.errnum != ENOENT || root_stat(root, CONF, &st);
+	if (file_read(root, PATHS_GRIDD_CONF, CONF_LIMIT, &text, &size, &err) < 0) {
+		conf.exists = err.errnum != ENOENT ||
+			      root_stat(root, PATHS_GRIDD_CONF, &st);
 		conf.denied = err.code == ERROR_PERMISSION;
 		if (conf.exists)
 			(void)text_format(conf.error, sizeof(conf.error), "%.150s",
@@ -95,7 +63,7 @@ void diagnose_conf(const struct root *root, struct diagnose_conf *ret_conf)
 			     conf.token_dir, sizeof(conf.token_dir));
 	text_sanitize(conf.feature_type);
 	text_sanitize(conf.token_dir);
-	if (root_stat(root, CONF, &st))
+	if (root_stat(root, PATHS_GRIDD_CONF, &st))
 		conf.changed =
 			(int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
 	*ret_conf = conf;
@@ -127,7 +95,7 @@ bool diagnose_token_folder(const struct root *root, bool *ret_denied, char *ret_
 	bool found = false;
 
 	*ret_denied = false;
-	if (root_list(root, TOKEN_DIR, NAMES_MAX, &names, &err) < 0) {
+	if (root_list(root, PATHS_TOKENS, NAMES_MAX, &names, &err) < 0) {
 		*ret_denied = err.code == ERROR_PERMISSION;
 		(void)text_format(ret_why, size, "%.150s", err.text);
 		return true;
@@ -137,7 +105,7 @@ bool diagnose_token_folder(const struct root *root, bool *ret_denied, char *ret_
 		char path[512];
 
 		found = (*name)[0] != '.' &&
-			text_format(path, sizeof(path), TOKEN_DIR "/%s", *name) &&
+			text_format(path, sizeof(path), PATHS_TOKENS "/%s", *name) &&
 			is_bad(root, path, ret_denied, ret_why, size);
 	}
 	if (found)

@@ -14,8 +14,9 @@ static int out_of_memory(struct error *err)
 	return error_set_errno(err, ENOMEM, "making the index");
 }
 
-static int ask(const struct channel *channel, const char *job, int fd, const char *name,
-	       struct json **ret_answer, struct error *err)
+static int ask_worker_for_entry(const struct channel *channel, const char *job, int fd,
+				const char *name, struct json **ret_answer,
+				struct error *err)
 {
 	cleanup_json struct json *request =
 		json_build("{s:s, s:i, s:o}", "job", job, "input", CHANNEL_FIRST_FILE,
@@ -33,7 +34,7 @@ static int read_modules(const struct channel *channel, int fd, const char *name,
 	cleanup_json struct json *answer = NULL, *manifest = NULL, *entry = NULL;
 	struct prebuilt prebuilt;
 
-	if (ask(channel, "modules", fd, name, &answer, err) < 0)
+	if (ask_worker_for_entry(channel, "modules", fd, name, &answer, err) < 0)
 		return -1;
 	manifest = json_take(answer, "manifest");
 	if (!manifest || json_set(manifest, "name", json_text(name, strlen(name))) < 0)
@@ -100,7 +101,7 @@ int entry_read(const struct channel *channel, int fd, const char *name,
 				       "modules (nvidia-modules-*.tar.gz) by the names "
 				       "that they were given");
 	}
-	if (ask(channel, "index", fd, name, &answer, err) < 0)
+	if (ask_worker_for_entry(channel, "index", fd, name, &answer, err) < 0)
 		return -1;
 	if (package.kind != member_kind(json_get_string(answer, "kind")))
 		return error_set(err, ERROR_INTEGRITY, "it is not what its name says");

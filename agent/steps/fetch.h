@@ -17,8 +17,6 @@
 #include "model/transfer.h"
 #include "model/transport.h"
 
-#define FETCH_CACHE "/var/cache/vgpu-guest-agent"
-
 enum fetch_integrity {
 	FETCH_NONE,
 	FETCH_SHA256_PIN,
@@ -72,6 +70,10 @@ enum transfer fetch_transfer(const struct fetch_input *input);
  * and driver.integrity is "require": before the download.
  */
 must_check int fetch_check(const struct fetch_input *input, struct error *err);
+
+/* A file:// URL; and what follows the hash in the file's name: "run", "zip", "tar.gz". */
+bool fetch_is_local(const struct fetch_input *input);
+const char *fetch_suffix(const struct fetch_input *input);
 
 /* What vouches for bytes that came: `https` over https alone, with a verified peer. */
 enum fetch_integrity fetch_vouch(const struct fetch_input *input, bool https);

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 
 #include "base/text.h"
+#include "model/paths.h"
 
 /* The worker's answer to fetch and copy is foreign too: a hash is a hash or nothing. */
 int fetch_cache_answer(const struct json *answer, struct fetch_result *result,
@@ -15,9 +16,8 @@ int fetch_cache_answer(const struct json *answer, struct fetch_result *result,
 	const char *sha256 = json_get_string(answer, "sha256");
 	int64_t size = json_get_int(answer, "size", -1);
 
-	if (!sha256 || strspn(sha256, "0123456789abcdef") != 64 || sha256[64] || size < 0)
+	if (size < 0 || !sha256 || !package_sha256(span_of(sha256), result->sha256))
 		return error_set(err, ERROR_INTERNAL, "the worker's answer has no hash");
-	(void)text_copy(result->sha256, sizeof(result->sha256), sha256);
 	result->size = (uint64_t)size;
 	result->bytes_transferred =
 		(uint64_t)json_get_int(answer, "bytes_transferred", 0);
@@ -46,19 +46,19 @@ int fetch_cache_hash(int input_fd, int output_fd, const char *sha256,
 int fetch_cache_room(const struct root *root, uint64_t need, struct error *err)
 {
 	cleanup_fd int fd =
-		root_open_at(root, FETCH_CACHE, O_RDONLY | O_DIRECTORY, 0, err);
+		root_open_at(root, PATHS_CACHE, O_RDONLY | O_DIRECTORY, 0, err);
 	struct statvfs fs;
 	uint64_t have;
 
 	if (fd < 0)
 		return -1;
 	if (fstatvfs(fd, &fs) < 0)
-		return error_set_errno(err, errno, "asking for room in " FETCH_CACHE);
+		return error_set_errno(err, errno, "asking for room in " PATHS_CACHE);
 	have = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (have >= need)
 		return 0;
 	(void)error_set(err, ERROR_PREREQUISITES,
-			FETCH_CACHE ": %llu MiB free, the download needs %llu MiB",
+			PATHS_CACHE ": %llu MiB free, the download needs %llu MiB",
 			(unsigned long long)(have >> 20),
 			(unsigned long long)(need >> 20) + 1);
 	return error_hint(err, "make room on that file system");
@@ -69,7 +69,7 @@ int fetch_cache_open(const struct root *root, const char *path, bool keep,
 {
 	int flags = O_RDWR | O_CREAT | O_NOFOLLOW | (keep ? 0 : O_TRUNC);
 
-	if (root_mkdir(root, FETCH_CACHE, 0700, err) < 0)
+	if (root_mkdir(root, PATHS_CACHE, 0700, err) < 0)
 		return -1;
 	return root_open_at(root, path, flags, 0600, err);
 }

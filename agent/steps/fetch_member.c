@@ -7,9 +7,11 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
+#include "model/url.h"
 #include "steps/fetch_cache.h"
 
-#define NOTE FETCH_CACHE "/member.json"
+#define NOTE PATHS_CACHE "/member.json"
 #define NOTE_MAX (64u << 10)
 #define MEMBER_MAX (8ull << 30)
 #define PATH_SIZE 160
@@ -45,7 +47,7 @@ static bool same_json(const struct json *one, const struct json *other)
 
 static bool final_path(const struct fetch_result *result, char *path, size_t size)
 {
-	return text_format(path, size, FETCH_CACHE "/%s.%s", result->sha256,
+	return text_format(path, size, PATHS_CACHE "/%s.%s", result->sha256,
 			   package_kind_name(result->member.kind));
 }
 
@@ -91,8 +93,8 @@ static struct json *entry_json(const struct index_member *entry)
  * Of a bundle that was not hashed, and of whose member no index speaks, the connection
  * alone vouches for the bytes; a manifest that came the same way says which file it is.
  */
-static enum fetch_integrity vouch(const struct fetch_input *input, bool hashed,
-				  bool verified)
+static enum fetch_integrity vouch_for_member(const struct fetch_input *input, bool hashed,
+					     bool verified)
 {
 	if (!hashed && !input->entry && !verified)
 		return FETCH_NONE;
@@ -116,10 +118,11 @@ static bool note_fits(const struct fetch_input *input, const struct json *note,
 	    strcmp(sha256, string_or_empty(note, "bundle_sha256")) != 0)
 		return false;
 	if (!hashed && (fetch_transfer(input) != TRANSFER_MEMBER ||
-			strcmp(settings_redact(input->url, shown, sizeof(shown)),
+			strcmp(url_redact(input->url, shown, sizeof(shown)),
 			       string_or_empty(note, "url")) != 0))
 		return false;
-	*ret_integrity = vouch(input, hashed, json_get_bool(note, "verified", false));
+	*ret_integrity =
+		vouch_for_member(input, hashed, json_get_bool(note, "verified", false));
 	return fetch_judge(input, *ret_integrity, &ignored) == 0;
 }
 
@@ -193,9 +196,9 @@ static int files_open(const struct fetch_input *input, struct files *files,
 	struct stat st;
 
 	(void)text_format(files->partial, sizeof(files->partial),
-			  FETCH_CACHE "/%s" FETCH_PARTIAL,
+			  PATHS_CACHE "/%s" FETCH_PARTIAL,
 			  entry ? entry->sha256 : "member");
-	(void)text_format(files->place, sizeof(files->place), FETCH_CACHE "/%s.place",
+	(void)text_format(files->place, sizeof(files->place), PATHS_CACHE "/%s.place",
 			  entry ? entry->sha256 : "member");
 	files->fds[0] = fetch_cache_open(files->root, files->partial, entry, err);
 	if (files->fds[0] < 0)
@@ -248,9 +251,10 @@ static int add_known(const struct fetch_input *input, int number, struct json *r
 				   entry->sha256));
 }
 
-static int ask(const struct fetch_input *input, const struct transport *transport,
-	       const struct files *files, const struct channel *channel,
-	       struct json **ret_answer, struct error *err)
+static int ask_for_member(const struct fetch_input *input,
+			  const struct transport *transport, const struct files *files,
+			  const struct channel *channel, struct json **ret_answer,
+			  struct error *err)
 {
 	const struct package *package = input->package;
 	size_t count = transport->fd_count;
@@ -294,8 +298,8 @@ static int read_answer(const struct fetch_input *input, struct json *answer,
 			by_entry ? entry_json(input->entry) : json_take(answer, "member"),
 			&result->member, err) < 0)
 		return -1;
-	result->integrity = vouch(input, strcmp(transfer, "whole") == 0,
-				  json_get_bool(answer, "verified", false));
+	result->integrity = vouch_for_member(input, strcmp(transfer, "whole") == 0,
+					     json_get_bool(answer, "verified", false));
 	return fetch_judge(input, result->integrity, err) < 0 ? -1 : 1;
 }
 
@@ -308,7 +312,7 @@ static int write_note(const struct fetch_input *input, const struct json *answer
 	char shown[SETTINGS_URL_MAX];
 	cleanup_json struct json *note = json_build(
 		"{s:s, s:I, s:s, s:b, s:b, s:s, s:o, s:o}", "url",
-		settings_redact(input->url, shown, sizeof(shown)), "bundle_size",
+		url_redact(input->url, shown, sizeof(shown)), "bundle_size",
 		(int64_t)input->package->size, "bundle_sha256", input->package->sha256,
 		"hashed", whole && input->package->sha256[0], "verified",
 		json_get_bool(answer, "verified", false), "sha256", result->sha256,
@@ -323,9 +327,9 @@ static int write_note(const struct fetch_input *input, const struct json *answer
 	return file_write_atomic(root, NOTE, text, strlen(text), 0600, err);
 }
 
-static int publish(const struct fetch_input *input, const struct json *answer,
-		   const struct files *files, struct fetch_result *result,
-		   struct error *err)
+static int give_final_name(const struct fetch_input *input, const struct json *answer,
+			   const struct files *files, struct fetch_result *result,
+			   struct error *err)
 {
 	if (!final_path(result, result->path, sizeof(result->path)))
 		return error_set_errno(err, ENAMETOOLONG, "naming the file");
@@ -345,12 +349,12 @@ int fetch_member(const struct fetch_input *input, const struct transport *transp
 	int done;
 
 	if (files_open(input, &files, err) < 0 ||
-	    ask(input, transport, &files, channel, &answer, err) < 0) {
+	    ask_for_member(input, transport, &files, channel, &answer, err) < 0) {
 		files_drop(&files, input->entry && err->code != ERROR_INTEGRITY);
 		return -1;
 	}
 	done = read_answer(input, answer, result, err);
-	if (done > 0 && publish(input, answer, &files, result, err) < 0)
+	if (done > 0 && give_final_name(input, answer, &files, result, err) < 0)
 		done = -1;
 	if (done <= 0) {
 		files_drop(&files, false);

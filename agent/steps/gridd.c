@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "model/paths.h"
 
 #define SERVICE "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
@@ -85,15 +86,15 @@ static int find_unit(sd_bus *bus, char path[256], struct error *err)
 	cleanup(message_done) sd_bus_message *reply = NULL;
 	const char *found;
 	int r = sd_bus_call_method(bus, SERVICE, MANAGER_PATH, MANAGER, "LoadUnit", &said,
-				   &reply, "s", GRIDD_UNIT);
+				   &reply, "s", PATHS_GRIDD_UNIT);
 
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "o", &found);
 	if (r < 0)
-		return fail(err, r, &said, "asking systemd for " GRIDD_UNIT);
+		return fail(err, r, &said, "asking systemd for " PATHS_GRIDD_UNIT);
 	if (!text_copy(path, 256, found))
 		return error_set(err, ERROR_INTERNAL,
-				 "systemd named " GRIDD_UNIT " too long");
+				 "systemd named " PATHS_GRIDD_UNIT " too long");
 	return 0;
 }
 
@@ -106,7 +107,7 @@ static int get_text(sd_bus *bus, const char *path, const char *property, char *r
 					   &value);
 
 	if (r < 0)
-		return fail(err, r, &said, "asking for the state of " GRIDD_UNIT);
+		return fail(err, r, &said, "asking for the state of " PATHS_GRIDD_UNIT);
 	(void)text_copy(ret_value, size, value);
 	text_sanitize(ret_value);
 	return 0;
@@ -141,7 +142,7 @@ static int read_state(sd_bus *bus, struct gridd_state *state, struct error *err)
 	r = sd_bus_get_property_trivial(bus, SERVICE, path, UNIT, "InactiveExitTimestamp",
 					&said, 't', &started);
 	if (r < 0)
-		return fail(err, r, &said, "asking for the start of " GRIDD_UNIT);
+		return fail(err, r, &said, "asking for the start of " PATHS_GRIDD_UNIT);
 
 	*state = (struct gridd_state){
 		.exists = strcmp(load, "loaded") == 0,
@@ -217,16 +218,16 @@ static int enable(sd_bus *bus, struct error *err)
 {
 	cleanup(sd_bus_error_free) sd_bus_error said = SD_BUS_ERROR_NULL;
 	int r = sd_bus_call_method(bus, SERVICE, MANAGER_PATH, MANAGER, "EnableUnitFiles",
-				   &said, NULL, "asbb", 1, GRIDD_UNIT, 0, 0);
+				   &said, NULL, "asbb", 1, PATHS_GRIDD_UNIT, 0, 0);
 
 	if (r < 0)
-		return fail(err, r, &said, "enabling " GRIDD_UNIT);
+		return fail(err, r, &said, "enabling " PATHS_GRIDD_UNIT);
 	return call_manager(bus, "Reload", "making systemd read its units again", err);
 }
 
 static int fail_missing(struct error *err)
 {
-	(void)error_set(err, ERROR_INSTALL, GRIDD_UNIT " is not there");
+	(void)error_set(err, ERROR_INSTALL, PATHS_GRIDD_UNIT " is not there");
 	return error_hint(err,
 			  "the driver's installer leaves it out where systemctl is not "
 			  "on its PATH: install the driver again");
@@ -242,15 +243,15 @@ static int queue_restart(sd_bus *bus, struct job *job, struct error *err)
 
 	/* A daemon that failed too often may otherwise not start again for a while. */
 	(void)sd_bus_call_method(bus, SERVICE, MANAGER_PATH, MANAGER, "ResetFailedUnit",
-				 NULL, NULL, "s", GRIDD_UNIT);
+				 NULL, NULL, "s", PATHS_GRIDD_UNIT);
 	r = sd_bus_call_method(bus, SERVICE, MANAGER_PATH, MANAGER, "RestartUnit", &said,
-			       &reply, "ss", GRIDD_UNIT, "replace");
+			       &reply, "ss", PATHS_GRIDD_UNIT, "replace");
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "o", &path);
 	if (r < 0 && sd_bus_error_has_name(&said, SERVICE ".NoSuchUnit"))
 		return fail_missing(err);
 	if (r < 0)
-		return fail(err, r, &said, "restarting " GRIDD_UNIT);
+		return fail(err, r, &said, "restarting " PATHS_GRIDD_UNIT);
 
 	(void)text_copy(job->path, sizeof(job->path), path);
 	return 0;
@@ -283,12 +284,12 @@ static int wait_for_job(sd_bus *bus, const struct job *job, unsigned timeout_s,
 		int r = sd_bus_process(bus, NULL);
 
 		if (r < 0)
-			return error_set_errno(err, -r, "waiting for " GRIDD_UNIT);
+			return error_set_errno(err, -r, "waiting for " PATHS_GRIDD_UNIT);
 		if (r > 0)
 			continue;
 		if (left <= 0) {
 			(void)error_set(err, ERROR_UNLICENSED,
-					GRIDD_UNIT " did not start within %u s",
+					PATHS_GRIDD_UNIT " did not start within %u s",
 					timeout_s);
 			return error_hint(err, "see what it waits for: systemctl status "
 					       "nvidia-gridd");
@@ -312,11 +313,11 @@ static int fail_job(sd_bus *bus, const struct job *job, struct error *err)
 	    sd_bus_get_property_string(bus, SERVICE, path, SERVICE ".Service", "Result",
 				       NULL, &result) < 0 ||
 	    strcmp(result, "success") == 0)
-		(void)error_set(err, ERROR_UNLICENSED, GRIDD_UNIT " did not start: %s",
-				job->result);
+		(void)error_set(err, ERROR_UNLICENSED,
+				PATHS_GRIDD_UNIT " did not start: %s", job->result);
 	else
 		(void)error_set(err, ERROR_UNLICENSED,
-				GRIDD_UNIT " did not start: %s (%s)", job->result,
+				PATHS_GRIDD_UNIT " did not start: %s (%s)", job->result,
 				result);
 	text_sanitize(err->text);
 	return error_hint(err, "see its log: journalctl -u nvidia-gridd");

@@ -13,8 +13,6 @@
 #include "base/root.h"
 #include "base/run.h"
 
-#define GRIDD_UNIT "nvidia-gridd.service"
-
 struct gridd_state {
 	bool exists; /* the unit is loaded from a file */
 	bool enabled;

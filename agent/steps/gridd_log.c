@@ -5,10 +5,11 @@
 #include <systemd/sd-journal.h>
 
 #include "base/macro.h"
+#include "model/paths.h"
 
 #define IDENTIFIER "SYSLOG_IDENTIFIER=nvidia-gridd"
 #define ROOT "_UID=0"
-#define UNIT "_SYSTEMD_UNIT=nvidia-gridd.service"
+#define UNIT "_SYSTEMD_UNIT=" PATHS_GRIDD_UNIT
 #define ENTRIES_MAX 2000 /* the newest ones; a daemon that runs for months logs more */
 
 /*

@@ -5,6 +5,7 @@
 #include "steps/gridd.h"
 
 #include "base/run.h"
+#include "model/paths.h"
 
 #define ASK_S 30
 #define STOP_S 120
@@ -13,8 +14,8 @@ int gridd_stop(struct runner *runner, const struct root *root, bool *ret_changed
 	       struct error *err)
 {
 	char program[128];
-	const char *ask[] = { program, "--quiet", "is-active", GRIDD_UNIT, NULL };
-	const char *stop[] = { program, "stop", GRIDD_UNIT, NULL };
+	const char *ask[] = { program, "--quiet", "is-active", PATHS_GRIDD_UNIT, NULL };
+	const char *stop[] = { program, "stop", PATHS_GRIDD_UNIT, NULL };
 	struct run run = { .argv = ask, .timeout_s = ASK_S };
 	cleanup(run_result_done) struct run_result result = { 0 };
 	struct stat st;
@@ -33,7 +34,7 @@ int gridd_stop(struct runner *runner, const struct root *root, bool *ret_changed
 
 	run = (struct run){ .argv = stop, .timeout_s = STOP_S };
 	if (run_checked(runner, root, &run, err) < 0)
-		return error_prefix(err, "stopping " GRIDD_UNIT);
+		return error_prefix(err, "stopping " PATHS_GRIDD_UNIT);
 	*ret_changed = true;
 	return 0;
 }

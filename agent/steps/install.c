@@ -9,10 +9,7 @@
 #include "base/manager.h"
 #include "base/room.h"
 #include "base/text.h"
-
-#define GRIDD_UNIT "nvidia-gridd.service"
-#define UNIT_DIR "/usr/lib/systemd/system"
-#define WANTS_DIR "/etc/systemd/system/multi-user.target.wants"
+#include "model/paths.h"
 
 /*
  * As NVIDIA's packages have it. Without /var/lib/nvidia the daemon does not start.
@@ -37,9 +34,9 @@ static const char gridd_unit[] =
 static bool has_unit(const struct root *root)
 {
 	static const char *const places[] = {
-		"/etc/systemd/system/" GRIDD_UNIT,
-		UNIT_DIR "/" GRIDD_UNIT,
-		"/lib/systemd/system/" GRIDD_UNIT,
+		"/etc/systemd/system/" PATHS_GRIDD_UNIT,
+		PATHS_UNITS "/" PATHS_GRIDD_UNIT,
+		"/lib/systemd/system/" PATHS_GRIDD_UNIT,
 	};
 	struct stat st;
 
@@ -53,14 +50,15 @@ static bool has_unit(const struct root *root)
 /* What `systemctl enable` would do; it also works in an image, where no systemd runs. */
 static int enable_unit(const struct root *root, struct error *err)
 {
-	if (root_mkdir(root, WANTS_DIR, 0755, err) < 0)
+	if (root_mkdir(root, PATHS_WANTS, 0755, err) < 0)
 		return -1;
 	cleanup_fd int dir =
-		root_open_at(root, WANTS_DIR, O_RDONLY | O_DIRECTORY, 0, err);
+		root_open_at(root, PATHS_WANTS, O_RDONLY | O_DIRECTORY, 0, err);
 	if (dir < 0)
 		return -1;
-	if (symlinkat(UNIT_DIR "/" GRIDD_UNIT, dir, GRIDD_UNIT) < 0 && errno != EEXIST)
-		return error_set_errno(err, errno, "enabling " GRIDD_UNIT);
+	if (symlinkat(PATHS_UNITS "/" PATHS_GRIDD_UNIT, dir, PATHS_GRIDD_UNIT) < 0 &&
+	    errno != EEXIST)
+		return error_set_errno(err, errno, "enabling " PATHS_GRIDD_UNIT);
 	return 0;
 }
 
@@ -68,14 +66,14 @@ int install_gridd_unit(const struct root *root, bool *ret_changed, struct error 
 {
 	bool changed = false;
 
-	if (root_mkdir(root, "/var/lib/nvidia", 0755, err) < 0)
+	if (root_mkdir(root, PATHS_GRIDD_STATE, 0755, err) < 0)
 		return -1;
 	if (!has_unit(root)) {
 		/* Enabled first: what is killed here is taken up, a unit would not be. */
 		if (enable_unit(root, err) < 0 ||
-		    root_mkdir(root, UNIT_DIR, 0755, err) < 0)
+		    root_mkdir(root, PATHS_UNITS, 0755, err) < 0)
 			return -1;
-		if (file_write_atomic(root, UNIT_DIR "/" GRIDD_UNIT, gridd_unit,
+		if (file_write_atomic(root, PATHS_UNITS "/" PATHS_GRIDD_UNIT, gridd_unit,
 				      strlen(gridd_unit), 0644, err) < 0)
 			return -1;
 		changed = true;

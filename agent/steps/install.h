@@ -12,8 +12,6 @@
 #include "model/modules.h"
 #include "model/package.h"
 
-#define INSTALL_BLACKLIST "/etc/modprobe.d/vgpu-guest-agent.conf"
-
 /*
  * The package's own nvidia-installer without modules, with the options that it names
  * itself. Its log goes to `log_fd`; `log_path` is that file's name, for the hint.
@@ -22,8 +20,6 @@
 must_check int install_userspace(struct runner *runner, const struct root *root,
 				 const char *tree, const char *log_path, int log_fd,
 				 struct error *err);
-
-#define INSTALL_MODULES "updates/vgpu-guest-agent" /* below /lib/modules/REL */
 
 /*
  * Copies the modules there, removes what else is there, runs depmod REL and checks that
@@ -36,7 +32,7 @@ must_check int install_modules(struct runner *runner, const struct root *root,
 
 /*
  * What build_dkms() built, by "dkms install"; from then on DKMS builds for new kernels,
- * too. Removes INSTALL_MODULES of this kernel afterwards and checks that modprobe will
+ * too. Removes PATHS_MODULES of this kernel afterwards and checks that modprobe will
  * take this version. Nothing is done where all of it is so already.
  */
 struct install_dkms {
@@ -47,18 +43,9 @@ must_check int install_dkms(struct runner *runner, const struct root *root,
 			    const struct install_dkms *input, bool *ret_changed,
 			    struct error *err);
 
-/*
- * Between the files of this room: depmod for a kernel, synced; and a field of the module
- * nvidia that modprobe would take for it, "" where there is none, of
- * INSTALL_FIELD_MAX bytes.
- */
-#define INSTALL_FIELD_MAX 256
+/* Between the files of this room: depmod for a kernel, synced. */
 must_check int install_modules_index(struct runner *runner, const struct root *root,
 				     const char *release, struct error *err);
-must_check int install_modules_ask(struct runner *runner, const struct root *root,
-				   const char *release, const char *field,
-				   char *ret_value, struct error *err);
-
 /*
  * nouveau, nova_core and nova_drm must not bind at the next boot. Where an initramfs of
  * the system would still load nouveau, it is made anew.

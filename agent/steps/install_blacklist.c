@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
 
 #define INITRAMFS_S 900
 #define LISTING_MAX (16u << 20)
@@ -57,7 +58,7 @@ static int has_nouveau(struct runner *runner, const struct root *root,
 	if (run_command(runner, root, &run, &result, err) < 0)
 		return -1;
 	*ret_has = strstr(result.output, "/nouveau.ko") &&
-		   !strstr(result.output, &INSTALL_BLACKLIST[1]);
+		   !strstr(result.output, &PATHS_BLACKLIST[1]);
 	return 0;
 }
 
@@ -133,8 +134,8 @@ int install_blacklist(struct runner *runner, const struct root *root, int log_fd
 	bool changed = false;
 
 	if (root_mkdir(root, "/etc/modprobe.d", 0755, err) < 0 ||
-	    file_update(root, INSTALL_BLACKLIST, span_of(blacklist), 0644, &changed,
-			err) < 0 ||
+	    file_update(root, PATHS_BLACKLIST, span_of(blacklist), 0644, &changed, err) <
+		    0 ||
 	    root_list(root, "/boot", NAMES_MAX, &names, err) < 0)
 		return -1;
 

@@ -11,6 +11,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/dkms.h"
+#include "model/paths.h"
+#include "steps/module_chosen.h"
 
 #define INSTALL_S 3600 /* it builds where something has taken the registration away */
 #define STATUS_S 120
@@ -30,7 +32,7 @@ static int make_live(const struct root *root, const char *version, struct error 
 	char path[128];
 	size_t size;
 
-	(void)text_format(path, sizeof(path), DKMS_SOURCES "%s/dkms.conf", version);
+	(void)text_format(path, sizeof(path), PATHS_DKMS_SOURCES "%s/dkms.conf", version);
 	if (file_read(root, path, CONF_MAX, &conf, &size, err) < 0)
 		return -1;
 	if (strstr(conf, DKMS_LIVE))
@@ -95,7 +97,7 @@ static int remove_ours(const struct root *root, const struct place *place,
 {
 	char kept[192];
 
-	(void)text_format(kept, sizeof(kept), DKMS_REGISTRY "/original_module/%s",
+	(void)text_format(kept, sizeof(kept), PATHS_DKMS_REGISTRY "/original_module/%s",
 			  place->release);
 	if (root_remove_tree(root, kept, err) < 0)
 		return -1;
@@ -106,13 +108,13 @@ static int remove_ours(const struct root *root, const struct place *place,
 static int check_chosen(struct runner *runner, const struct root *root,
 			const struct place *place, struct error *err)
 {
-	char value[INSTALL_FIELD_MAX];
+	char value[MODULE_CHOSEN_MAX];
 
-	if (install_modules_ask(runner, root, place->release, "version", value, err) < 0)
+	if (module_chosen(runner, root, place->release, "version", value, err) < 0)
 		return -1;
 	if (strcmp(value, place->version) == 0)
 		return 0;
-	if (install_modules_ask(runner, root, place->release, "filename", value, err) < 0)
+	if (module_chosen(runner, root, place->release, "filename", value, err) < 0)
 		return -1;
 	(void)error_set(err, ERROR_INSTALL, "modprobe would load %s for kernel %s",
 			value[0] ? value : "no nvidia module", place->release);
@@ -142,7 +144,7 @@ int install_dkms(struct runner *runner, const struct root *root,
 	if (!run_find(root, "dkms", place.program, sizeof(place.program)))
 		return error_set(err, ERROR_PREREQUISITES, "dkms is not installed");
 	(void)text_format(place.ours, sizeof(place.ours), "/lib/modules/%s/%s",
-			  input->release, INSTALL_MODULES);
+			  input->release, PATHS_MODULES);
 	if (make_live(root, input->version, err) < 0)
 		return -1;
 	if (is_done(runner, root, &place)) {

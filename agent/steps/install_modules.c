@@ -10,22 +10,16 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
+#include "steps/module_chosen.h"
 
 #define DEPMOD_S 300
-#define MODINFO_S 60
 #define NAMES_MAX 256
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
 
 static bool is_built(const struct build_result *build, const char *name)
 {
 	for (size_t i = 0; i < build->count; i++) {
-		if (strcmp(base_name(build->modules[i]), name) == 0)
+		if (strcmp(text_base_name(build->modules[i]), name) == 0)
 			return true;
 	}
 	return false;
@@ -38,10 +32,10 @@ static int copy_modules(const struct root *root, const struct build_result *buil
 	for (size_t i = 0; i < build->count; i++) {
 		char to[384];
 
-		if ((strcmp(base_name(build->modules[i]), "nvidia.ko") == 0) != main)
+		if ((strcmp(text_base_name(build->modules[i]), "nvidia.ko") == 0) != main)
 			continue;
 		if (!text_format(to, sizeof(to), "%s/%s", dir,
-				 base_name(build->modules[i])))
+				 text_base_name(build->modules[i])))
 			return error_set(err, ERROR_INTERNAL, "%s is too long", dir);
 		if (file_same(root, build->modules[i], to))
 			continue;
@@ -73,29 +67,6 @@ static int remove_others(const struct root *root, const struct build_result *bui
 	return 0;
 }
 
-int install_modules_ask(struct runner *runner, const struct root *root,
-			const char *release, const char *field, char *ret_value,
-			struct error *err)
-{
-	cleanup(run_result_done) struct run_result result = { 0 };
-	char program[128];
-	const char *argv[] = { program, "-k", release, "-F", field, "nvidia", NULL };
-	struct run run = { .argv = argv, .timeout_s = MODINFO_S, .output_limit = 4096 };
-	struct span rest, line = { "", 0 };
-
-	if (!run_find(root, "modinfo", program, sizeof(program)))
-		return error_set(err, ERROR_PREREQUISITES, "modinfo is not installed");
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return -1;
-
-	ret_value[0] = '\0';
-	rest = (struct span){ .at = result.output, .len = result.size };
-	if (result.status == 0 && result.signal == 0 && span_next_line(&rest, &line))
-		(void)span_copy(span_trim(line), ret_value, INSTALL_FIELD_MAX);
-	text_sanitize(ret_value);
-	return 0;
-}
-
 int install_modules_index(struct runner *runner, const struct root *root,
 			  const char *release, struct error *err)
 {
@@ -123,7 +94,7 @@ int install_modules_index(struct runner *runner, const struct root *root,
 /* Of several modules of one name depmod's own rules choose: it must be ours. */
 static int check_chosen(const char *release, const char *path, struct error *err)
 {
-	if (text_ends(path, "/" INSTALL_MODULES "/nvidia.ko"))
+	if (text_ends(path, "/" PATHS_MODULES "/nvidia.ko"))
 		return 0;
 	(void)error_set(err, ERROR_INSTALL, "modprobe would load %s for kernel %s",
 			path[0] ? path : "no nvidia module", release);
@@ -135,19 +106,18 @@ int install_modules(struct runner *runner, const struct root *root,
 		    const struct kernel *kernel, const struct build_result *build,
 		    bool *ret_changed, struct error *err)
 {
-	char dir[256], chosen[INSTALL_FIELD_MAX] = "";
+	char dir[256], chosen[MODULE_CHOSEN_MAX] = "";
 	bool changed = false;
 	struct error why = ERROR_INIT;
 
 	(void)text_format(dir, sizeof(dir), "/lib/modules/%s/%s", kernel->release,
-			  INSTALL_MODULES);
+			  PATHS_MODULES);
 	/* The next run goes by the version of nvidia.ko: that comes last. */
 	if (root_mkdir(root, dir, 0755, err) < 0 ||
 	    remove_others(root, build, dir, &changed, err) < 0 ||
 	    copy_modules(root, build, false, dir, &changed, err) < 0 ||
 	    copy_modules(root, build, true, dir, &changed, err) < 0 ||
-	    install_modules_ask(runner, root, kernel->release, "filename", chosen, err) <
-		    0)
+	    module_chosen(runner, root, kernel->release, "filename", chosen, err) < 0)
 		return -1;
 	/* The index may lack what an interrupted run has copied. */
 	if (!changed && check_chosen(kernel->release, chosen, &why) == 0) {
@@ -156,8 +126,7 @@ int install_modules(struct runner *runner, const struct root *root,
 	}
 
 	if (install_modules_index(runner, root, kernel->release, err) < 0 ||
-	    install_modules_ask(runner, root, kernel->release, "filename", chosen, err) <
-		    0 ||
+	    module_chosen(runner, root, kernel->release, "filename", chosen, err) < 0 ||
 	    check_chosen(kernel->release, chosen, err) < 0)
 		return -1;
 	*ret_changed = true;

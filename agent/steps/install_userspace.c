@@ -12,17 +12,17 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/installer_log.h"
+#include "model/paths.h"
 
 /* Of its own, because the installer unpacks things there and executes them. */
-#define TEMP "/var/cache/vgpu-guest-agent/.tmp"
-#define LOG TEMP "/nvidia-installer.log"
+#define LOG PATHS_INSTALLER "/nvidia-installer.log"
 #define LOG_MAX (4u << 20)
 #define HELP_MAX (1u << 20)
 #define ASK_S 60
 #define INSTALL_S 1800
 #define OPTIONS_MAX 20
 
-static const char *const env[] = { "TMPDIR=" TEMP, NULL };
+static const char *const env[] = { "TMPDIR=" PATHS_INSTALLER, NULL };
 
 /*
  * Without these the installer would compile and unload modules, or end because of what
@@ -97,7 +97,7 @@ static int choose_options(struct runner *runner, const struct root *root,
 			options_add(options, wanted[i]);
 	}
 	options_add(options, "--log-file-name=" LOG);
-	options_add(options, "--tmpdir=" TEMP);
+	options_add(options, "--tmpdir=" PATHS_INSTALLER);
 	return 0;
 }
 
@@ -202,11 +202,11 @@ int install_userspace(struct runner *runner, const struct root *root, const char
 	struct error later = ERROR_INIT;
 	int result;
 
-	if (root_remove_tree(root, TEMP, err) < 0 ||
-	    root_mkdir(root, TEMP, 0700, err) < 0)
+	if (root_remove_tree(root, PATHS_INSTALLER, err) < 0 ||
+	    root_mkdir(root, PATHS_INSTALLER, 0700, err) < 0)
 		return -1;
 	result = install(runner, root, tree, log_path, log_fd, err);
-	if (root_remove_tree(root, TEMP, &later) < 0 && result == 0) {
+	if (root_remove_tree(root, PATHS_INSTALLER, &later) < 0 && result == 0) {
 		*err = later;
 		return -1;
 	}

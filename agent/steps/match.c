@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/url.h"
 
 /* A path is opened here; anything else is for the worker to understand. */
 static int add_catalog(struct json *request, const char *catalog, const struct root *root,
@@ -28,9 +29,10 @@ static int add_catalog(struct json *request, const char *catalog, const struct r
 	return 0;
 }
 
-static int ask(const struct settings_driver *settings, const struct transport *transport,
-	       const struct root *root, const struct channel *channel,
-	       struct json **ret_answer, struct error *err)
+static int ask_for_listing(const struct settings_driver *settings,
+			   const struct transport *transport, const struct root *root,
+			   const struct channel *channel, struct json **ret_answer,
+			   struct error *err)
 {
 	int fds[TRANSPORT_FDS_MAX + 1];
 	size_t count = transport->fd_count;
@@ -62,13 +64,13 @@ int match_list(const struct settings_driver *settings, const struct transport *t
 	cleanup_json struct json *answer = NULL;
 	char shown[SETTINGS_URL_MAX];
 
-	(void)settings_redact(settings->repository, shown, sizeof(shown));
+	(void)url_redact(settings->repository, shown, sizeof(shown));
 	if (!text_starts(settings->repository, "http://") &&
 	    !text_starts(settings->repository, "https://"))
 		return error_set(err, ERROR_USAGE,
 				 "driver.repository must be an http:// or https:// URL");
 
-	if (ask(settings, transport, root, channel, &answer, err) < 0 ||
+	if (ask_for_listing(settings, transport, root, channel, &answer, err) < 0 ||
 	    repository_from_json(answer, ret_repository, err) < 0)
 		return error_prefix(err, "listing %.200s", shown);
 	return 0;

@@ -37,9 +37,10 @@ static struct json *list_files(const struct metadata_drive *drive)
 	return take_ptr(files);
 }
 
-static int ask(const struct settings_metadata *settings,
-	       const struct metadata_drive *drive, const struct channel *channel,
-	       struct json **ret_answer, struct error *err)
+static int ask_the_service(const struct settings_metadata *settings,
+			   const struct metadata_drive *drive,
+			   const struct channel *channel, struct json **ret_answer,
+			   struct error *err)
 {
 	struct channel patient = *channel;
 	unsigned needed = (unsigned)settings->timeout + SILENCE_MARGIN_S;
@@ -156,7 +157,7 @@ static int read_sources(const struct settings_metadata *settings, const struct r
 		return 0;
 	}
 
-	if (ask(settings, &drive, channel, &answer, err) < 0)
+	if (ask_the_service(settings, &drive, channel, &answer, err) < 0)
 		return error_prefix(err, "reading the metadata");
 	return take_answer(answer, metadata, err);
 }

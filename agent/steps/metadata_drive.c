@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "model/paths.h"
 
-#define MOUNT_POINT "/run/vgpu-guest-agent/config-drive"
 #define MOUNTS_MAX (4u << 20)
 #define OUTPUT_MAX 4096
 #define TIMEOUT_S 30
@@ -31,13 +31,10 @@ static bool find_by_label(const struct root *root, char device[static PLACE_MAX]
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
 		struct error ignored = ERROR_INIT;
 		char target[PLACE_MAX];
-		const char *slash;
 
 		if (root_readlink(root, links[i], target, sizeof(target), &ignored) < 0)
 			continue;
-		slash = strrchr(target, '/');
-		return text_format(device, PLACE_MAX, "/dev/%s",
-				   slash ? slash + 1 : target);
+		return text_format(device, PLACE_MAX, "/dev/%s", text_base_name(target));
 	}
 
 	return false;
@@ -164,11 +161,11 @@ static int run_tool(struct runner *runner, const struct root *root, const char *
 
 static int unmount(struct runner *runner, const struct root *root, struct error *err)
 {
-	const char *argv[] = { "umount", "--lazy", MOUNT_POINT, NULL };
+	const char *argv[] = { "umount", "--lazy", PATHS_DRIVE, NULL };
 
 	if (run_tool(runner, root, argv, err) < 0)
 		return -1;
-	return root_unlink(root, MOUNT_POINT, err);
+	return root_unlink(root, PATHS_DRIVE, err);
 }
 
 /*
@@ -180,13 +177,13 @@ static int open_unmounted(struct runner *runner, const struct root *root,
 			  struct error *err)
 {
 	const char *mount[] = { "mount", "-o",        "ro,nosuid,nodev,noexec",
-				device,  MOUNT_POINT, NULL };
+				device,  PATHS_DRIVE, NULL };
 
-	if (root_mkdir(root, MOUNT_POINT, 0755, err) < 0 ||
+	if (root_mkdir(root, PATHS_DRIVE, 0755, err) < 0 ||
 	    run_tool(runner, root, mount, err) < 0)
 		return -1;
 
-	open_files(root, MOUNT_POINT, drive);
+	open_files(root, PATHS_DRIVE, drive);
 	return unmount(runner, root, err);
 }
 
@@ -200,7 +197,7 @@ static int open_device(struct runner *runner, const struct root *root, const cha
 
 	open_files(root, place, drive);
 	/* Ours, of a run that was killed in between. */
-	return strcmp(place, MOUNT_POINT) == 0 ? unmount(runner, root, err) : 0;
+	return strcmp(place, PATHS_DRIVE) == 0 ? unmount(runner, root, err) : 0;
 }
 
 int metadata_drive_open(struct runner *runner, const struct root *root,

@@ -37,7 +37,7 @@ bool nvml_child_is_up(const struct nvml_child *child)
 }
 
 /* Nothing of ours but the channel: neither files nor signals that somebody waits for. */
-static int settle(int fd, pid_t parent)
+static int isolate_child(int fd, pid_t parent)
 {
 	struct sigaction action = { .sa_handler = SIG_DFL };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -118,7 +118,7 @@ int nvml_child_start(const char *library, struct nvml_child *ret_child, struct e
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0) {
-		if (settle(theirs, parent) == 0)
+		if (isolate_child(theirs, parent) == 0)
 			serve(library);
 		_exit(0);
 	}

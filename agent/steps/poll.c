@@ -99,9 +99,9 @@ static unsigned call_timeout(unsigned wait_s)
 }
 
 /* One look; a GPU that the driver does not show is as bad as none. */
-static int look(struct runner *runner, const struct root *root,
-		const struct poll_wait *wait, struct license_report *report,
-		struct error *err)
+static int poll_all_gpus(struct runner *runner, const struct root *root,
+			 const struct poll_wait *wait, struct license_report *report,
+			 struct error *err)
 {
 	if (poll_smi(runner, root, call_timeout(wait->wait_s), report, err) < 0)
 		return -1;
@@ -152,7 +152,7 @@ int poll_until_licensed(struct runner *runner, const struct root *root,
 
 	for (;;) {
 		struct error now = ERROR_INIT;
-		bool seen = look(runner, root, wait, report, &now) == 0;
+		bool seen = poll_all_gpus(runner, root, wait, report, &now) == 0;
 		double passed = clock_monotonic() - begin;
 		double left = wait->wait_s - passed;
 
@@ -160,7 +160,7 @@ int poll_until_licensed(struct runner *runner, const struct root *root,
 			*ret_report = *report;
 			if (wait->each)
 				wait->each(wait->context, report, passed);
-			if (license_all_held(report, wait->feature_type))
+			if (license_all_held(report, wait->expected, wait->feature_type))
 				return 0;
 		}
 

@@ -11,77 +11,27 @@
 #include "model/symvers.h"
 
 #define TOOL_S 120
-#define FIELDS_MAX (64u << 10)
-#define SYMVERS_MAX (8u << 20)
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-int prebuilt_fields(struct runner *runner, const struct root *root,
-		    const struct build_result *built, const char *field,
-		    struct run_result *ret_result, struct error *err)
-{
-	const char *argv[BUILD_MODULES_MAX + 4] = { NULL, "-F", field };
-	struct run run = { .argv = argv,
-			   .timeout_s = TOOL_S,
-			   .output_limit = FIELDS_MAX };
-	char program[128], how[64];
-
-	argv[0] = run_find(root, "modinfo", program, sizeof(program));
-	if (!argv[0])
-		return error_set(err, ERROR_PREREQUISITES, "modinfo is not installed");
-	for (size_t i = 0; i < built->count; i++)
-		argv[i + 3] = built->modules[i];
-	if (run_command(runner, root, &run, ret_result, err) < 0)
-		return -1;
-	if (ret_result->status == 0 && ret_result->signal == 0)
-		return 0;
-	return error_set(err, ERROR_INTEGRITY, "the modules cannot be read: modinfo: %s",
-			 run_describe(ret_result, &run, how, sizeof(how)));
-}
-
-int prebuilt_dump(struct runner *runner, const struct root *root, const char *module,
-		  struct run_result *ret_result, struct error *err)
-{
-	char program[128];
-	const char *argv[] = { program, "--dump-modversions", module, NULL };
-	struct run run = { .argv = argv,
-			   .timeout_s = TOOL_S,
-			   .output_limit = SYMVERS_MAX };
-
-	if (!run_find(root, "modprobe", program, sizeof(program)))
-		return error_set(err, ERROR_PREREQUISITES, "modprobe is not installed");
-	if (run_command(runner, root, &run, ret_result, err) < 0)
-		return -1;
-	/* Of a module that has none it says so. */
-	if (ret_result->status != 0 || ret_result->signal)
-		ret_result->size = 0;
-	return 0;
-}
-
-int prebuilt_symvers(struct runner *runner, const struct root *root,
+int prebuilt_symvers(const struct module_file_library *library, const struct root *root,
 		     const struct build_result *built, struct symvers *symvers,
 		     struct error *err)
 {
 	for (size_t i = 0; i < built->count; i++) {
-		cleanup(run_result_done) struct run_result result = { 0 };
+		cleanup_free char *text = NULL;
 
-		if (prebuilt_dump(runner, root, built->modules[i], &result, err) < 0)
+		if (module_file_versions(library, root, built->modules[i], &text, err) <
+		    0)
 			return -1;
-		if (symvers_read((struct span){ result.output, result.size }, symvers,
-				 err) < 0)
-			return error_prefix(err, "%s", base_name(built->modules[i]));
+		if (symvers_read(span_of(text), symvers, err) < 0)
+			return error_prefix(err, "%s", text_base_name(built->modules[i]));
 	}
 	return 0;
 }
 
 /* Its SHA-256, by the worker: the agent itself has no library for it. */
-static int hash_symvers(const struct prebuilt_input *input, char *ret_sha256, size_t size,
-			struct error *err)
+static int hash_symvers(const struct prebuilt_input *input,
+			const struct module_file_library *library, char *ret_sha256,
+			size_t size, struct error *err)
 {
 	cleanup(symvers_done) struct symvers symvers = SYMVERS_INIT;
 	cleanup_json struct json *request =
@@ -91,7 +41,7 @@ static int hash_symvers(const struct prebuilt_input *input, char *ret_sha256, si
 	cleanup_fd int fd = -1;
 	const char *sha256;
 
-	if (prebuilt_symvers(input->runner, input->root, input->built, &symvers, err) < 0)
+	if (prebuilt_symvers(library, input->root, input->built, &symvers, err) < 0)
 		return -1;
 	ret_sha256[0] = '\0';
 	if (symvers.count == 0)
@@ -109,15 +59,6 @@ static int hash_symvers(const struct prebuilt_input *input, char *ret_sha256, si
 	return 0;
 }
 
-static void copy_line(const struct run_result *result, char *ret_text, size_t size)
-{
-	struct span rest = { result->output, result->size }, line = { "", 0 };
-
-	(void)span_next_line(&rest, &line);
-	(void)span_copy(span_trim(line), ret_text, size);
-	text_sanitize(ret_text);
-}
-
 /* "gcc-12 (Debian 12.2.0-14) 12.2.0", the compiler's own first line. */
 static int ask_compiler(const struct prebuilt_input *input, char *ret_text, size_t size,
 			struct error *err)
@@ -125,10 +66,14 @@ static int ask_compiler(const struct prebuilt_input *input, char *ret_text, size
 	cleanup(run_result_done) struct run_result result = { 0 };
 	const char *argv[] = { input->compiler, "--version", NULL };
 	struct run run = { .argv = argv, .timeout_s = TOOL_S, .output_limit = 4096 };
+	struct span rest, line = { "", 0 };
 
 	if (run_command(input->runner, input->root, &run, &result, err) < 0)
 		return -1;
-	copy_line(&result, ret_text, size);
+	rest = (struct span){ result.output, result.size };
+	(void)span_next_line(&rest, &line);
+	(void)span_copy(span_trim(line), ret_text, size);
+	text_sanitize(ret_text);
 	return ret_text[0] ? 0
 			   : error_set(err, ERROR_BUILD, "%s does not say its version",
 				       input->compiler);
@@ -137,15 +82,15 @@ static int ask_compiler(const struct prebuilt_input *input, char *ret_text, size
 static int describe(const struct prebuilt_input *input, struct prebuilt *prebuilt,
 		    struct error *err)
 {
-	cleanup(run_result_done) struct run_result result = { 0 };
+	cleanup_module_file struct module_file_library *library = NULL;
 
-	if (prebuilt_fields(input->runner, input->root, input->built, "vermagic", &result,
-			    err) < 0)
+	if (module_file_open(&library, err) < 0 ||
+	    module_file_field(library, input->root, input->built->modules[0], "vermagic",
+			      prebuilt->vermagic, sizeof(prebuilt->vermagic), err) < 0 ||
+	    ask_compiler(input, prebuilt->compiler, sizeof(prebuilt->compiler), err) < 0)
 		return -1;
-	copy_line(&result, prebuilt->vermagic, sizeof(prebuilt->vermagic));
-	if (ask_compiler(input, prebuilt->compiler, sizeof(prebuilt->compiler), err) < 0)
-		return -1;
-	return hash_symvers(input, prebuilt->symbols, sizeof(prebuilt->symbols), err);
+	return hash_symvers(input, library, prebuilt->symbols, sizeof(prebuilt->symbols),
+			    err);
 }
 
 /* The descriptors of one call to the worker. */
@@ -176,8 +121,9 @@ static int add_modules(const struct prebuilt_input *input, struct json *list,
 
 		if (fd < 0)
 			return -1;
-		if (json_append(list, json_build("{s:s, s:i}", "name", base_name(path),
-						 "input", files_add(files, fd))) < 0)
+		if (json_append(list,
+				json_build("{s:s, s:i}", "name", text_base_name(path),
+					   "input", files_add(files, fd))) < 0)
 			return error_set_errno(err, ENOMEM, "packing the modules");
 	}
 	return 0;

@@ -13,6 +13,7 @@
 #include "model/modules.h"
 #include "model/prebuilt.h"
 #include "model/symvers.h"
+#include "steps/module_file.h"
 
 /* The modules of one kernel, to be packed. */
 struct prebuilt_input {
@@ -50,28 +51,17 @@ must_check int prebuilt_unpack(const struct channel *channel, const struct root 
  * other symbol versions than its own modules and, where there are headers, its
  * Module.symvers name. ERROR_INTEGRITY, with the reason, on any doubt.
  */
-must_check int prebuilt_check(struct runner *runner, const struct root *root,
-			      const char *release, const struct build_result *built,
-			      struct error *err);
+must_check int prebuilt_check(const struct root *root, const char *release,
+			      const struct build_result *built, struct error *err);
 
 /*
  * Whether a kernel under Secure Boot will load them: each is signed as `signed_by` says,
  * and the kernel lists that certificate in /proc/keys. ERROR_SECURE_BOOT.
  */
-must_check int prebuilt_check_signed(struct runner *runner, const struct root *root,
-				     const char *signed_by,
+must_check int prebuilt_check_signed(const struct root *root, const char *signed_by,
 				     const struct build_result *built, struct error *err);
 
-/*
- * Between the files of this room: a field of each module, one a line, by modinfo; the
- * symbol versions of one module as modprobe prints them, none: empty; and those of all.
- */
-must_check int prebuilt_fields(struct runner *runner, const struct root *root,
-			       const struct build_result *built, const char *field,
-			       struct run_result *ret_result, struct error *err);
-must_check int prebuilt_dump(struct runner *runner, const struct root *root,
-			     const char *module, struct run_result *ret_result,
-			     struct error *err);
-must_check int prebuilt_symvers(struct runner *runner, const struct root *root,
-				const struct build_result *built, struct symvers *symvers,
-				struct error *err);
+/* Between the files of this room: the symbol versions of all these modules. */
+must_check int prebuilt_symvers(const struct module_file_library *library,
+				const struct root *root, const struct build_result *built,
+				struct symvers *symvers, struct error *err);

@@ -12,7 +12,9 @@
 
 #define LIST_MAX (8u << 20) /* modules.dep and Module.symvers have about 1 MiB */
 #define KEYS_MAX (1u << 20)
-#define SAMPLE_MAX 400 /* of the kernel's own modules: some 2 ms each */
+#define SAMPLE_MAX                                                               \
+	400 /* of the kernel's own modules: some 0.05 ms each where they are not \
+	       compressed */
 
 /* The modules that came with the kernel, as paths in modules.dep's order. */
 struct own {
@@ -59,40 +61,41 @@ static int list_own(const struct root *root, const char *release, struct own *ow
 			 "kernel %s has no modules of its own to compare with", release);
 }
 
-/* Every line of the output the same one, and as many as there are modules. */
-static bool all_say(const struct run_result *result, size_t count, struct span wanted)
+/* Whether each module has this very value in the field. */
+static int check_field(const struct module_file_library *library, const struct root *root,
+		       const struct build_result *built, const char *field,
+		       const char *wanted, bool *ret_same, struct error *err)
 {
-	struct span rest = { result->output, result->size }, line;
-	size_t same = 0;
+	*ret_same = wanted[0] != '\0';
+	for (size_t i = 0; i < built->count && *ret_same; i++) {
+		char value[PREBUILT_TEXT_MAX];
 
-	while (span_next_line(&rest, &line)) {
-		line = span_trim(line);
-		if (line.len != wanted.len || memcmp(line.at, wanted.at, line.len) != 0)
-			return false;
-		same++;
+		if (module_file_field(library, root, built->modules[i], field, value,
+				      sizeof(value), err) < 0)
+			return -1;
+		*ret_same = strcmp(value, wanted) == 0;
 	}
-	return same == count && wanted.len > 0;
+	return 0;
 }
 
-static int check_vermagic(struct runner *runner, const struct root *root,
-			  const char *release, const struct own *own,
-			  const struct build_result *built, struct error *err)
+static int check_vermagic(const struct module_file_library *library,
+			  const struct root *root, const char *release,
+			  const struct own *own, const struct build_result *built,
+			  struct error *err)
 {
-	cleanup(run_result_done) struct run_result theirs = { 0 }, ours = { 0 };
-	struct span rest = { own->text, own->size }, wanted, more;
-	struct build_result first = { .count = 1 };
+	struct span rest = { own->text, own->size };
+	char path[256], wanted[PREBUILT_TEXT_MAX];
+	bool same;
 
-	if (!next_own(&rest, release, first.modules[0], sizeof(first.modules[0])) ||
-	    prebuilt_fields(runner, root, &first, "vermagic", &ours, err) < 0 ||
-	    prebuilt_fields(runner, root, built, "vermagic", &theirs, err) < 0)
+	if (!next_own(&rest, release, path, sizeof(path)) ||
+	    module_file_field(library, root, path, "vermagic", wanted, sizeof(wanted),
+			      err) < 0 ||
+	    check_field(library, root, built, "vermagic", wanted, &same, err) < 0)
 		return -1;
-	(void)span_split((struct span){ ours.output, ours.size }, '\n', &wanted, &more);
-	wanted = span_trim(wanted);
-	if (all_say(&theirs, built->count, wanted))
-		return 0;
-	return error_set(err, ERROR_INTEGRITY,
-			 "their vermagic is not \"%.*s\", as the kernel wants it",
-			 (int)wanted.len, wanted.at);
+	return same ? 0
+		    : error_set(err, ERROR_INTEGRITY,
+				"their vermagic is not \"%s\", as the kernel wants it",
+				wanted);
 }
 
 static int contradicts(const char *name, struct error *err)
@@ -122,23 +125,23 @@ static int confirm_by_headers(const struct root *root, const char *release,
 }
 
 /* A sample of them, spread over all of the kernel's subsystems. */
-static int confirm_by_own(struct runner *runner, const struct root *root,
-			  const char *release, const struct own *own,
-			  struct symvers *needed, struct error *err)
+static int confirm_by_own(const struct module_file_library *library,
+			  const struct root *root, const char *release,
+			  const struct own *own, struct symvers *needed,
+			  struct error *err)
 {
 	struct span rest = { own->text, own->size };
 	size_t step = own->count / SAMPLE_MAX + 1;
 	char path[256], name[SYMVERS_NAME_MAX];
 
 	for (size_t i = 0; next_own(&rest, release, path, sizeof(path)); i++) {
-		cleanup(run_result_done) struct run_result result = { 0 };
+		cleanup_free char *text = NULL;
 
 		if (i % step != 0)
 			continue;
-		if (prebuilt_dump(runner, root, path, &result, err) < 0)
+		if (module_file_versions(library, root, path, &text, err) < 0)
 			return -1;
-		if (!symvers_confirm(needed, (struct span){ result.output, result.size },
-				     name))
+		if (!symvers_confirm(needed, span_of(text), name))
 			return contradicts(name, err);
 	}
 	return 0;
@@ -149,7 +152,7 @@ static int confirm_by_own(struct runner *runner, const struct root *root,
  * uses some is used by no module of the kernel's, so nobody but the headers can say it.
  * What begins with "nv" the driver's modules have of each other.
  */
-static int judge(const struct symvers *needed, bool complete, struct error *err)
+static int judge_symbols(const struct symvers *needed, bool complete, struct error *err)
 {
 	const struct symvers_symbol *layout =
 		symvers_find(needed, span_of("module_layout"));
@@ -178,20 +181,22 @@ static int judge(const struct symvers *needed, bool complete, struct error *err)
 	return 0;
 }
 
-int prebuilt_check(struct runner *runner, const struct root *root, const char *release,
+int prebuilt_check(const struct root *root, const char *release,
 		   const struct build_result *built, struct error *err)
 {
+	cleanup_module_file struct module_file_library *library = NULL;
 	cleanup(symvers_done) struct symvers needed = SYMVERS_INIT;
 	cleanup(own_done) struct own own = { .text = NULL };
 	bool complete = false;
 
-	if (list_own(root, release, &own, err) < 0 ||
-	    check_vermagic(runner, root, release, &own, built, err) < 0 ||
-	    prebuilt_symvers(runner, root, built, &needed, err) < 0 ||
+	if (module_file_open(&library, err) < 0 ||
+	    list_own(root, release, &own, err) < 0 ||
+	    check_vermagic(library, root, release, &own, built, err) < 0 ||
+	    prebuilt_symvers(library, root, built, &needed, err) < 0 ||
 	    confirm_by_headers(root, release, &needed, &complete, err) < 0 ||
-	    confirm_by_own(runner, root, release, &own, &needed, err) < 0)
+	    confirm_by_own(library, root, release, &own, &needed, err) < 0)
 		return -1;
-	return judge(&needed, complete, err);
+	return judge_symbols(&needed, complete, err);
 }
 
 /* "1f030000 I------ 1 perm 1f030000 0 0 asymmetri NAME: X509.rsa 0a1b2c3d []" */
@@ -215,20 +220,23 @@ static bool kernel_knows(const struct root *root, const char *signed_by)
 	return false;
 }
 
-int prebuilt_check_signed(struct runner *runner, const struct root *root,
-			  const char *signed_by, const struct build_result *built,
-			  struct error *err)
+int prebuilt_check_signed(const struct root *root, const char *signed_by,
+			  const struct build_result *built, struct error *err)
 {
-	cleanup(run_result_done) struct run_result signers = { 0 };
+	cleanup_module_file struct module_file_library *library = NULL;
 	const char *colon = strrchr(signed_by, ':');
+	char signer[PREBUILT_TEXT_MAX];
+	bool same;
 
 	if (!colon)
 		return error_set(err, ERROR_SECURE_BOOT,
 				 "Secure Boot is on and they are not signed");
-	if (prebuilt_fields(runner, root, built, "signer", &signers, err) < 0)
+	(void)text_format(signer, sizeof(signer), "%.*s", (int)(colon - signed_by),
+			  signed_by);
+	if (module_file_open(&library, err) < 0 ||
+	    check_field(library, root, built, "signer", signer, &same, err) < 0)
 		return -1;
-	if (!all_say(&signers, built->count,
-		     (struct span){ signed_by, (size_t)(colon - signed_by) }))
+	if (!same)
 		return error_set(err, ERROR_SECURE_BOOT,
 				 "they are not signed by %.150s, as their manifest says",
 				 signed_by);

@@ -30,8 +30,9 @@ static void close_all(int (*fds)[BUILD_MODULES_MAX + 1])
 	}
 }
 
-static int ask(const struct channel *channel, const struct root *root, int archive,
-	       const char *dir, struct json **ret_answer, struct error *err)
+static int unpack_into_slots(const struct channel *channel, const struct root *root,
+			     int archive, const char *dir, struct json **ret_answer,
+			     struct error *err)
 {
 	cleanup(close_all) int fds[BUILD_MODULES_MAX + 1] = { -1, -1, -1, -1, -1,
 							      -1, -1, -1, -1 };
@@ -95,7 +96,7 @@ int prebuilt_unpack(const struct channel *channel, const struct root *root, int 
 
 	if (root_remove_tree(root, dir, err) < 0 ||
 	    root_mkdir(root, dir, 0700, err) < 0 ||
-	    ask(channel, root, archive, dir, &answer, err) < 0)
+	    unpack_into_slots(channel, root, archive, dir, &answer, err) < 0)
 		return -1;
 	if (!prebuilt_from_json(json_get(answer, "manifest"), &content.manifest))
 		return error_set(err, ERROR_INTEGRITY,

@@ -38,8 +38,8 @@ static enum probe_outcome read_outcome(const struct json *server, char *detail,
 }
 
 /* The first server that answers, else the last one that does not. */
-static void ask(const struct json *check, bool date, const struct channel *channel,
-		struct probe_server *server)
+static void ask_servers(const struct json *check, bool date,
+			const struct channel *channel, struct probe_server *server)
 {
 	const struct json *servers = json_get(check, "servers");
 	struct channel patient = *channel;
@@ -77,7 +77,7 @@ enum probe_outcome probe_license_servers(const struct json *check,
 {
 	struct probe_server server = { .outcome = PROBE_UNKNOWN };
 
-	ask(check, false, channel, &server);
+	ask_servers(check, false, channel, &server);
 	(void)text_copy(ret_detail, size, server.detail);
 	return server.outcome;
 }
@@ -86,5 +86,5 @@ void probe_license_clock(const struct json *check, const struct channel *channel
 			 struct probe_server *ret_server)
 {
 	*ret_server = (struct probe_server){ .outcome = PROBE_UNKNOWN };
-	ask(check, true, channel, ret_server);
+	ask_servers(check, true, channel, ret_server);
 }

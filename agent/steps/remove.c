@@ -7,16 +7,10 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "model/token.h"
 
-#define UNIT "/usr/lib/systemd/system/nvidia-gridd.service"
-#define UNIT_LINK "/etc/systemd/system/multi-user.target.wants/nvidia-gridd.service"
 #define UNIT_MARK "# Written by vgpu-guest-agent"
-#define BLACKLIST "/etc/modprobe.d/vgpu-guest-agent.conf"
-#define SOURCES "/usr/src/vgpu-guest-agent"
-#define MODULES "updates/vgpu-guest-agent"
-#define CONF "/etc/nvidia/gridd.conf"
-#define BACKUP "/var/lib/vgpu-guest-agent/backup"
 #define DEPMOD_S 300
 #define SYSTEMCTL_S 60
 #define UNLOAD_S 120
@@ -89,7 +83,7 @@ int remove_modules(struct runner *runner, const struct root *root, bool *ret_cha
 		bool changed = false;
 		char path[512];
 
-		if (!text_format(path, sizeof(path), "/lib/modules/%s/" MODULES,
+		if (!text_format(path, sizeof(path), "/lib/modules/%s/" PATHS_MODULES,
 				 *release) ||
 		    remove_if_there(root, path, &changed, err) < 0)
 			return -1;
@@ -107,7 +101,7 @@ static bool is_our_unit(const struct root *root)
 	cleanup_free char *text = NULL;
 	size_t size;
 
-	return file_read(root, UNIT, UNIT_MAX, &text, &size, &ignored) == 0 &&
+	return file_read(root, PATHS_UNIT_FILE, UNIT_MAX, &text, &size, &ignored) == 0 &&
 	       text_starts(text, UNIT_MARK);
 }
 
@@ -129,7 +123,7 @@ static int reload_systemd(struct runner *runner, const struct root *root,
 int remove_sources(const struct root *root, bool *ret_changed, struct error *err)
 {
 	*ret_changed = false;
-	return remove_if_there(root, SOURCES, ret_changed, err);
+	return remove_if_there(root, PATHS_SOURCES, ret_changed, err);
 }
 
 int remove_files(struct runner *runner, const struct root *root, bool *ret_changed,
@@ -139,16 +133,17 @@ int remove_files(struct runner *runner, const struct root *root, bool *ret_chang
 	struct stat st;
 
 	/* The link first: without the unit nobody would know that it is ours. */
-	if (is_our_unit(root) && (remove_if_there(root, UNIT_LINK, &unit, err) < 0 ||
-				  remove_if_there(root, UNIT, &unit, err) < 0))
+	if (is_our_unit(root) &&
+	    (remove_if_there(root, PATHS_UNIT_LINK, &unit, err) < 0 ||
+	     remove_if_there(root, PATHS_UNIT_FILE, &unit, err) < 0))
 		return -1;
 	/* What the driver's uninstaller leaves behind of an enabled unit of its own. */
-	if (!root_stat(root, UNIT, &st) &&
+	if (!root_stat(root, PATHS_UNIT_FILE, &st) &&
 	    !root_stat(root, "/lib/systemd/system/nvidia-gridd.service", &st) &&
-	    remove_if_there(root, UNIT_LINK, &unit, err) < 0)
+	    remove_if_there(root, PATHS_UNIT_LINK, &unit, err) < 0)
 		return -1;
-	if (remove_if_there(root, BLACKLIST, &changed, err) < 0 ||
-	    remove_if_there(root, SOURCES, &changed, err) < 0)
+	if (remove_if_there(root, PATHS_BLACKLIST, &changed, err) < 0 ||
+	    remove_if_there(root, PATHS_SOURCES, &changed, err) < 0)
 		return -1;
 	*ret_changed = changed || unit;
 	return unit ? reload_systemd(runner, root, err) : 0;
@@ -161,16 +156,17 @@ int remove_configuration(const struct root *root, bool written, bool *ret_change
 	struct stat st;
 
 	/* The backup goes with the state: without it this would be taken for ours. */
-	if (root_stat(root, BACKUP "/gridd.conf", &st)) {
-		changed = !file_same(root, BACKUP "/gridd.conf", CONF);
-		if (changed && (root_mkdir(root, "/etc/nvidia", 0755, err) < 0 ||
-				file_copy(root, BACKUP "/gridd.conf", CONF, err) < 0))
+	if (root_stat(root, PATHS_BACKUP_CONF, &st)) {
+		changed = !file_same(root, PATHS_BACKUP_CONF, PATHS_GRIDD_CONF);
+		if (changed &&
+		    (root_mkdir(root, PATHS_NVIDIA, 0755, err) < 0 ||
+		     file_copy(root, PATHS_BACKUP_CONF, PATHS_GRIDD_CONF, err) < 0))
 			return -1;
 		*ret_what = "gridd.conf as it was before";
 		*ret_changed = changed;
 		return 0;
 	}
-	if (written && remove_if_there(root, CONF, &changed, err) < 0)
+	if (written && remove_if_there(root, PATHS_GRIDD_CONF, &changed, err) < 0)
 		return -1;
 	*ret_what = changed ? "gridd.conf removed" : "nothing of ours in gridd.conf";
 	*ret_changed = changed;
@@ -181,7 +177,7 @@ static int bring_back(const struct root *root, bool *changed, struct error *err)
 {
 	cleanup_strv char **names = NULL;
 
-	if (root_list(root, BACKUP "/tokens", NAMES_MAX, &names, err) < 0)
+	if (root_list(root, PATHS_TOKEN_BACKUP, NAMES_MAX, &names, err) < 0)
 		return -1;
 	for (char **name = names; *name; name++) {
 		char from[512], to[512];
@@ -192,8 +188,8 @@ static int bring_back(const struct root *root, bool *changed, struct error *err)
 		    strcmp(*name, "rejected.tok") == 0 ||
 		    strcmp(*name, "licensed.tok") == 0 || !text_ends(*name, ".tok"))
 			continue;
-		if (!text_format(from, sizeof(from), BACKUP "/tokens/%s", *name) ||
-		    !text_format(to, sizeof(to), TOKEN_DIR "/%s", *name))
+		if (!text_format(from, sizeof(from), PATHS_TOKEN_BACKUP "/%s", *name) ||
+		    !text_format(to, sizeof(to), PATHS_TOKENS "/%s", *name))
 			continue;
 		if (file_copy(root, from, to, err) < 0 ||
 		    root_unlink(root, from, err) < 0)
@@ -207,7 +203,7 @@ int remove_token(const struct root *root, bool *ret_changed, struct error *err)
 {
 	bool changed = false;
 
-	if (remove_if_there(root, TOKEN_PATH, &changed, err) < 0 ||
+	if (remove_if_there(root, PATHS_TOKEN, &changed, err) < 0 ||
 	    bring_back(root, &changed, err) < 0)
 		return -1;
 	*ret_changed = changed;

@@ -9,12 +9,11 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/dkms.h"
+#include "model/paths.h"
 #include "model/version.h"
 
 #define SOURCES_DIR "/usr/src"
 #define SOURCES_NAME "nvidia-"
-#define FRESH SOURCES_DIR "/.vgpu-guest-agent-dkms"
-#define SIGNING "/etc/dkms/framework.conf.d/vgpu-guest-agent.conf"
 #define REMOVE_S 1800
 #define NAMES_MAX 4096
 #define CONF_MAX (64u << 10)
@@ -40,7 +39,7 @@ static int unregister(struct runner *runner, const struct root *root, const char
 	struct run run = { .argv = argv, .timeout_s = REMOVE_S, .log_fd = log_fd };
 	struct stat st;
 
-	(void)text_format(entry, sizeof(entry), DKMS_REGISTRY "/%s", version);
+	(void)text_format(entry, sizeof(entry), PATHS_DKMS_REGISTRY "/%s", version);
 	(void)text_format(source, sizeof(source), "%s/source", entry);
 	if (!root_stat(root, entry, &st))
 		return 0;
@@ -72,7 +71,7 @@ static int remove_version(struct runner *runner, const struct root *root,
 {
 	char sources[128];
 
-	if (!text_format(sources, sizeof(sources), DKMS_SOURCES "%s", version) ||
+	if (!text_format(sources, sizeof(sources), PATHS_DKMS_SOURCES "%s", version) ||
 	    !is_ours(root, sources))
 		return 0;
 	if (unregister(runner, root, version, log_fd, err) < 0 ||
@@ -98,8 +97,8 @@ int remove_dkms(struct runner *runner, const struct root *root, const char *keep
 		    remove_version(runner, root, version.at, log_fd, &changed, err) < 0)
 			return -1;
 	}
-	if (root_remove_tree(root, FRESH, err) < 0 ||
-	    (!keep[0] && root_unlink(root, SIGNING, err) < 0))
+	if (root_remove_tree(root, PATHS_DKMS_NEW, err) < 0 ||
+	    (!keep[0] && root_unlink(root, PATHS_DKMS_SIGNING, err) < 0))
 		return -1;
 	*ret_changed = changed;
 	return 0;

@@ -8,6 +8,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
+#include "model/paths.h"
 
 #define UNINSTALL_S 1800
 #define ASK_S 60
@@ -32,8 +33,7 @@ static int ask_owner(struct runner *runner, const struct root *root,
 	name = span_trim(name);
 	if (result.status != 0 || result.signal || name.len == 0 ||
 	    !span_copy(name, ret_name, PACKAGE_NAME_SIZE) || ret_name[0] == '-')
-		return error_set(err, ERROR_INSTALL,
-				 "finding the package of /usr/bin/nvidia-smi");
+		return error_set(err, ERROR_INSTALL, "finding the package of " PATHS_SMI);
 	return 0;
 }
 
@@ -56,8 +56,7 @@ static int run_remover(struct runner *runner, const struct root *root,
 static int remove_deb(struct runner *runner, const struct root *root, int log_fd,
 		      struct error *err)
 {
-	static const char *const ask[] = { "/usr/bin/dpkg-query", "-S",
-					   "/usr/bin/nvidia-smi", NULL };
+	static const char *const ask[] = { "/usr/bin/dpkg-query", "-S", PATHS_SMI, NULL };
 	char name[PACKAGE_NAME_SIZE];
 	const char *argv[] = { "/usr/bin/apt-get", "-y", "-o", "DPkg::Lock::Timeout=600",
 			       "remove",           name, NULL };
@@ -71,8 +70,8 @@ static int remove_rpm(struct runner *runner, const struct root *root, int log_fd
 		      struct error *err)
 {
 	static const char *const ask[] = {
-		"/usr/bin/rpm",        "-q", "--qf", "%{NAME}\n", "--whatprovides",
-		"/usr/bin/nvidia-smi", NULL
+		"/usr/bin/rpm",   "-q",      "--qf", "%{NAME}\n",
+		"--whatprovides", PATHS_SMI, NULL
 	};
 	char name[PACKAGE_NAME_SIZE];
 	const char *argv[] = { "/usr/bin/dnf", "-y", "remove", name, NULL };

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "model/token.h"
 
 #define NAMES_MAX 1000
@@ -70,8 +71,8 @@ int seal_learn(const struct root *root, const char *token_file,
 	       struct seal_secrets *ret_secrets, struct error *err)
 {
 	ret_secrets->count = 0;
-	if (learn_folder(root, TOKEN_DIR, ret_secrets, err) < 0 ||
-	    learn_folder(root, SEAL_TOKEN_BACKUP, ret_secrets, err) < 0)
+	if (learn_folder(root, PATHS_TOKENS, ret_secrets, err) < 0 ||
+	    learn_folder(root, PATHS_TOKEN_BACKUP, ret_secrets, err) < 0)
 		return -1;
 	return token_file[0] ? learn_file(root, token_file, ret_secrets, err) : 0;
 }
@@ -109,8 +110,8 @@ int seal_tokens(const struct root *root, const char *token_file, bool *ret_chang
 
 	if (named && root_unlink(root, token_file, err) < 0)
 		return -1;
-	if (seal_empty(root, TOKEN_DIR, &installed, err) < 0 ||
-	    seal_empty(root, SEAL_TOKEN_BACKUP, &kept, err) < 0)
+	if (seal_empty(root, PATHS_TOKENS, &installed, err) < 0 ||
+	    seal_empty(root, PATHS_TOKEN_BACKUP, &kept, err) < 0)
 		return -1;
 	*ret_changed = named || installed || kept;
 	return 0;

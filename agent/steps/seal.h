@@ -8,9 +8,6 @@
 
 #include "base/root.h"
 
-#define SEAL_TRUSTED_STORE "/var/lib/nvidia/GridLicensing"
-#define SEAL_TOKEN_BACKUP "/var/lib/vgpu-guest-agent/backup/tokens"
-
 /* Pieces of the tokens that are known here, to find copies by. */
 #define SEAL_PIECE_SIZE 64
 #define SEAL_PIECES_MAX 32

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/paths.h"
 #include "model/token.h"
 
 #define FILE_MAX ((off_t)64 << 20) /* no token is copied into more */
@@ -22,9 +23,9 @@ static const char *const folders[] = { "/etc", "/var", "/root", "/home",
 
 /* What no token ever comes into, and is large. */
 static const char *const passed_over[] = {
-	"/var/lib/dpkg",  "/var/lib/rpm",    "/var/lib/apt",    "/var/cache/apt",
-	"/var/cache/dnf", "/var/lib/dnf",    "/var/lib/docker", "/var/log/journal",
-	TOKEN_DIR,        SEAL_TOKEN_BACKUP,
+	"/var/lib/dpkg",  "/var/lib/rpm",     "/var/lib/apt",    "/var/cache/apt",
+	"/var/cache/dnf", "/var/lib/dnf",     "/var/lib/docker", "/var/log/journal",
+	PATHS_TOKENS,     PATHS_TOKEN_BACKUP,
 };
 
 struct search {

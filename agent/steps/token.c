@@ -8,11 +8,10 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
 
-#define STATE_DIR "/var/lib/vgpu-guest-agent"
-#define BACKUP_DIR STATE_DIR "/backup/tokens"
-#define REJECTED BACKUP_DIR "/rejected.tok"
-#define LICENSED BACKUP_DIR "/licensed.tok"
+#define REJECTED PATHS_TOKEN_BACKUP "/rejected.tok"
+#define LICENSED PATHS_TOKEN_BACKUP "/licensed.tok"
 #define FILES_MAX 1000 /* in the folder, and kept of one name */
 #define PATH_SIZE 512
 
@@ -98,14 +97,14 @@ static int content_read(struct content *content, int fd, struct error *err)
 static int find_room(const struct root *root, const char *path, char ret_path[PATH_SIZE],
 		     struct error *err)
 {
-	const char *name = strrchr(path, '/') + 1;
+	const char *name = text_base_name(path);
 	struct stat st;
 
 	for (int i = 0; i < FILES_MAX; i++) {
-		bool fits =
-			i == 0 ? text_format(ret_path, PATH_SIZE, BACKUP_DIR "/%s", name)
-			       : text_format(ret_path, PATH_SIZE, BACKUP_DIR "/%s.%d",
-					     name, i);
+		bool fits = i == 0 ? text_format(ret_path, PATH_SIZE,
+						 PATHS_TOKEN_BACKUP "/%s", name)
+				   : text_format(ret_path, PATH_SIZE,
+						 PATHS_TOKEN_BACKUP "/%s.%d", name, i);
 
 		if (!fits)
 			return error_set_errno(err, ENAMETOOLONG, "keeping %s", path);
@@ -114,16 +113,16 @@ static int find_room(const struct root *root, const char *path, char ret_path[PA
 	}
 
 	return error_set(err, ERROR_INTERNAL, "%s holds too many files named %s",
-			 BACKUP_DIR, name);
+			 PATHS_TOKEN_BACKUP, name);
 }
 
 /* A copy in the state folder, which may be on another file system. */
-static int keep(const struct root *root, const char *path, struct error *err)
+static int copy_to_backup(const struct root *root, const char *path, struct error *err)
 {
 	char target[PATH_SIZE];
 
-	if (root_mkdir(root, STATE_DIR, 0755, err) < 0 ||
-	    root_mkdir(root, BACKUP_DIR, 0700, err) < 0 ||
+	if (root_mkdir(root, PATHS_STATE, 0755, err) < 0 ||
+	    root_mkdir(root, PATHS_TOKEN_BACKUP, 0700, err) < 0 ||
 	    find_room(root, path, target, err) < 0)
 		return -1;
 	return file_copy(root, path, target, err);
@@ -139,7 +138,7 @@ static bool open_candidate(const struct root *root, const char *name,
 	struct error ignored = ERROR_INIT;
 	cleanup_fd int fd = -1;
 
-	if (name[0] == '.' || !text_format(path, PATH_SIZE, TOKEN_DIR "/%s", name))
+	if (name[0] == '.' || !text_format(path, PATH_SIZE, PATHS_TOKENS "/%s", name))
 		return false;
 	fd = root_open_at(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &ignored);
 	if (fd < 0 || fstat(fd, ret_stat) < 0 || !S_ISREG(ret_stat->st_mode))
@@ -155,7 +154,7 @@ static int clear_folder(const struct root *root, bool *ret_moved, struct error *
 	cleanup_strv char **names = NULL;
 
 	*ret_moved = false;
-	if (root_list(root, TOKEN_DIR, FILES_MAX, &names, err) < 0)
+	if (root_list(root, PATHS_TOKENS, FILES_MAX, &names, err) < 0)
 		return -1;
 
 	for (char **name = names; *name; name++) {
@@ -164,9 +163,10 @@ static int clear_folder(const struct root *root, bool *ret_moved, struct error *
 		struct stat st;
 
 		if (!open_candidate(root, *name, path, &fd, &st) ||
-		    strcmp(path, TOKEN_PATH) == 0)
+		    strcmp(path, PATHS_TOKEN) == 0)
 			continue;
-		if (keep(root, path, err) < 0 || root_unlink(root, path, err) < 0)
+		if (copy_to_backup(root, path, err) < 0 ||
+		    root_unlink(root, path, err) < 0)
 			return -1;
 		*ret_moved = true;
 	}
@@ -174,13 +174,14 @@ static int clear_folder(const struct root *root, bool *ret_moved, struct error *
 	return 0;
 }
 
-/* Whether TOKEN_PATH holds other bytes, which are to be kept before they are replaced. */
+/* Whether PATHS_TOKEN holds other bytes, which are to be kept before they are replaced.
+ */
 static bool holds_another(const struct root *root, const struct content *content)
 {
 	cleanup(content_done) struct content old = { 0 };
 	struct error err = ERROR_INIT;
 
-	if (file_read(root, TOKEN_PATH, TOKEN_SIZE_MAX, &old.text, &old.size, &err) < 0)
+	if (file_read(root, PATHS_TOKEN, TOKEN_SIZE_MAX, &old.text, &old.size, &err) < 0)
 		return err.errnum != ENOENT;
 	return !content_same(&old, content);
 }
@@ -192,11 +193,11 @@ int token_install(int fd, unsigned mode, const struct root *root, bool *ret_chan
 	bool replaced = false, moved = false;
 
 	if (content_read(&content, fd, err) < 0 ||
-	    root_mkdir(root, TOKEN_DIR, 0755, err) < 0)
+	    root_mkdir(root, PATHS_TOKENS, 0755, err) < 0)
 		return -1;
-	if (holds_another(root, &content) && keep(root, TOKEN_PATH, err) < 0)
+	if (holds_another(root, &content) && copy_to_backup(root, PATHS_TOKEN, err) < 0)
 		return -1;
-	if (file_update(root, TOKEN_PATH, (struct span){ content.text, content.size },
+	if (file_update(root, PATHS_TOKEN, (struct span){ content.text, content.size },
 			mode & 07777, &replaced, err) < 0)
 		return -1;
 	if (clear_folder(root, &moved, err) < 0)
@@ -210,12 +211,12 @@ int token_forget_older(const struct root *root, struct error *err)
 {
 	cleanup_strv char **names = NULL;
 
-	if (root_list(root, BACKUP_DIR, FILES_MAX, &names, err) < 0)
+	if (root_list(root, PATHS_TOKEN_BACKUP, FILES_MAX, &names, err) < 0)
 		return -1;
 	for (char **name = names; *name; name++) {
 		char path[PATH_SIZE];
 
-		if (!text_format(path, sizeof(path), BACKUP_DIR "/%s", *name) ||
+		if (!text_format(path, sizeof(path), PATHS_TOKEN_BACKUP "/%s", *name) ||
 		    strcmp(path, REJECTED) == 0)
 			continue;
 		if (root_unlink(root, path, err) < 0)
@@ -239,7 +240,7 @@ int token_open_installed(const struct root *root, int *ret_fd, size_t *ret_count
 	struct stat newest_stat = { 0 };
 	size_t count = 0;
 
-	if (root_list(root, TOKEN_DIR, FILES_MAX, &names, err) < 0)
+	if (root_list(root, PATHS_TOKENS, FILES_MAX, &names, err) < 0)
 		return -1;
 
 	for (char **name = names; *name; name++) {
@@ -276,8 +277,8 @@ static int keep_as(const struct root *root, const char *path, int fd, struct err
 	cleanup(content_done) struct content content = { 0 };
 
 	if (content_read(&content, fd, err) < 0 ||
-	    root_mkdir(root, STATE_DIR, 0755, err) < 0 ||
-	    root_mkdir(root, BACKUP_DIR, 0700, err) < 0)
+	    root_mkdir(root, PATHS_STATE, 0755, err) < 0 ||
+	    root_mkdir(root, PATHS_TOKEN_BACKUP, 0700, err) < 0)
 		return -1;
 	return file_write_atomic(root, path, content.text, content.size, 0600, err);
 }

@@ -19,9 +19,9 @@ must_check int token_memory(const char *text, size_t size, int *ret_fd,
 			    struct error *err);
 
 /*
- * Installs exactly the descriptor's bytes as TOKEN_PATH with `mode`, alone in its folder:
- * others move to /var/lib/vgpu-guest-agent/backup/tokens/. ERROR_TOKEN for one that is
- * damaged: the installed one stays. `ret_changed` also for a changed mode.
+ * Installs exactly the descriptor's bytes as PATHS_TOKEN with `mode`, alone in its
+ * folder: others move to /var/lib/vgpu-guest-agent/backup/tokens/. ERROR_TOKEN for one
+ * that is damaged: the installed one stays. `ret_changed` also for a changed mode.
  */
 must_check int token_install(int fd, unsigned mode, const struct root *root,
 			     bool *ret_changed, struct error *err);

@@ -159,8 +159,8 @@ static void name_part(struct toolchain *toolchain, const char *what)
 }
 
 /* Fills the toolchain; a set of enum part says what is not there. */
-static unsigned look(const struct root *root, const struct kernel *kernel, bool dkms,
-		     struct toolchain *ret_toolchain)
+static unsigned find_parts(const struct root *root, const struct kernel *kernel,
+			   bool dkms, struct toolchain *ret_toolchain)
 {
 	struct toolchain found = { .missing = "" };
 	char words[128];
@@ -207,7 +207,7 @@ int toolchain_find(const struct root *root, const struct kernel *kernel, bool dk
 	if (!kernel_release_valid(span_of(kernel->release)))
 		return error_set(err, ERROR_USAGE, "a kernel cannot be called so");
 	read_kernel(root, &now);
-	(void)look(root, &now, dkms, ret_toolchain);
+	(void)find_parts(root, &now, dkms, ret_toolchain);
 	return 0;
 }
 
@@ -318,7 +318,7 @@ int toolchain_install(const struct toolchain_system *system, struct kernel *kern
 	unsigned missing;
 
 	read_kernel(system->root, kernel);
-	missing = look(system->root, kernel, system->dkms, &toolchain);
+	missing = find_parts(system->root, kernel, system->dkms, &toolchain);
 	/* A second round for the compiler that only the headers name. */
 	for (int round = 0; round < 2 && missing; round++) {
 		if (family == KERNEL_FAMILY_OTHER)
@@ -330,7 +330,7 @@ int toolchain_install(const struct toolchain_system *system, struct kernel *kern
 			return err->hint[0] ? -1 : hint(kernel, family, missing, err);
 		}
 		read_kernel(system->root, kernel);
-		missing = look(system->root, kernel, system->dkms, &toolchain);
+		missing = find_parts(system->root, kernel, system->dkms, &toolchain);
 	}
 	if (missing) {
 		(void)error_set(err, ERROR_PREREQUISITES, "not installed: %s",

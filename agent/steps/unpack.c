@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "base/room.h"
 #include "base/text.h"
+#include "model/paths.h"
 
-#define CACHE "/var/cache/vgpu-guest-agent"
-#define MEMBER_NEW CACHE "/.member"
+#define MEMBER_NEW PATHS_CACHE "/.member"
 #define MEMBER_MAX (8ull << 30) /* where the archive does not say */
 #define TOOL_S 60
 
@@ -159,12 +159,10 @@ static int ask_worker(const struct unpack_input *input,
 		return -1;
 
 	sha256 = string_or_empty(answer, "sha256");
-	if (strlen(sha256) != PACKAGE_SHA256_SIZE - 1 ||
-	    strspn(sha256, "0123456789abcdef") != PACKAGE_SHA256_SIZE - 1)
+	if (!package_sha256(span_of(sha256), ret_sha256))
 		return error_set(err, ERROR_INTERNAL,
 				 "the worker names no checksum of %s",
 				 content->member.name);
-	memcpy(ret_sha256, sha256, PACKAGE_SHA256_SIZE);
 	return 0;
 }
 
@@ -180,7 +178,7 @@ static int write_member(const struct unpack_input *input,
 		return -1;
 	if (fsync(fd) < 0)
 		return error_set_errno(err, errno, "unpacking %s", content->member.name);
-	if (!text_format(ret_path, size, CACHE "/%s.%s", sha256,
+	if (!text_format(ret_path, size, PATHS_CACHE "/%s.%s", sha256,
 			 package_kind_name(content->member.kind)))
 		return error_set_errno(err, ENAMETOOLONG, "naming %s",
 				       content->member.name);
@@ -193,8 +191,8 @@ int unpack_member(const struct unpack_input *input, const struct unpack_content 
 	struct error ignored = ERROR_INIT;
 	int result;
 
-	if (root_mkdir(input->root, CACHE, 0700, err) < 0 ||
-	    room_check(input->root, CACHE, content->member.size, err) < 0 ||
+	if (root_mkdir(input->root, PATHS_CACHE, 0700, err) < 0 ||
+	    room_check(input->root, PATHS_CACHE, content->member.size, err) < 0 ||
 	    root_unlink(input->root, MEMBER_NEW, err) < 0)
 		return -1;
 
@@ -206,5 +204,5 @@ int unpack_member(const struct unpack_input *input, const struct unpack_content 
 
 int unpack_discard(const struct root *root, struct error *err)
 {
-	return root_remove_tree(root, UNPACK_DIR, err);
+	return root_remove_tree(root, PATHS_TREE, err);
 }

@@ -48,12 +48,11 @@ must_check int unpack_member(const struct unpack_input *input,
 			     size_t size, struct error *err);
 
 /*
- * `sh FILE --extract-only --target DIR` into UNPACK_DIR, where a stale tree is removed
+ * `sh FILE --extract-only --target DIR` into PATHS_TREE, where a stale tree is removed
  * first: it is there whole or not at all. ERROR_PREREQUISITES, before anything is
  * changed, where there is no room or where programs cannot be executed. The package's
  * own checksums are not asked: the agent has just verified the whole file.
  */
-#define UNPACK_DIR "/var/cache/vgpu-guest-agent/tree"
 must_check int unpack_run(const char *path, const struct root *root,
 			  struct runner *runner, int log_fd, struct error *err);
 

@@ -10,8 +10,8 @@
 #include "base/file.h"
 #include "base/room.h"
 #include "base/text.h"
+#include "model/paths.h"
 
-#define CACHE "/var/cache/vgpu-guest-agent"
 #define EXTRACT_S 1800
 #define PROBE_S 30
 
@@ -150,5 +150,5 @@ int unpack_run_in(const char *cache, const char *path, const struct root *root,
 int unpack_run(const char *path, const struct root *root, struct runner *runner,
 	       int log_fd, struct error *err)
 {
-	return unpack_run_in(CACHE, path, root, runner, log_fd, err);
+	return unpack_run_in(PATHS_CACHE, path, root, runner, log_fd, err);
 }

@@ -132,8 +132,8 @@ int bundle_check_local(const struct bundle_member *member, const unsigned char *
 }
 
 /* `ret_start`: where the data begin. */
-static int check(const struct bundle *bundle, const struct bundle_member *member,
-		 uint64_t *ret_start, struct error *err)
+static int check_member(const struct bundle *bundle, const struct bundle_member *member,
+			uint64_t *ret_start, struct error *err)
 {
 	unsigned char head[BUNDLE_LOCAL_SIZE + BUNDLE_NAME_MAX] = { 0 };
 	const char *why = why_not(member);
@@ -156,7 +156,7 @@ int bundle_check(const struct bundle *bundle, const struct bundle_member *member
 {
 	uint64_t start;
 
-	return check(bundle, member, &start, err);
+	return check_member(bundle, member, &start, err);
 }
 
 typedef void report(uint64_t done, uint64_t total);
@@ -195,7 +195,7 @@ int bundle_extract(const struct bundle *bundle, const struct bundle_member *memb
 	char name[BUNDLE_NAME_MAX + 1];
 	uint64_t start = 0;
 
-	if (check(bundle, member, &start, err) < 0)
+	if (check_member(bundle, member, &start, err) < 0)
 		return -1;
 	if (member->size > max_size)
 		return bundle_file_refuse(member->name, "is larger than it may be", err);

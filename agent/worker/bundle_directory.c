@@ -27,7 +27,7 @@ struct end {
 	uint64_t offset;
 };
 
-static int refuse(struct error *err, const char *why)
+static int refuse_directory(struct error *err, const char *why)
 {
 	return error_set(err, ERROR_INTEGRITY, "%s", why);
 }
@@ -66,7 +66,7 @@ static int find_end64(struct bundle_source *source, uint64_t locator, uint64_t c
 			return 0;
 		}
 	}
-	return refuse(err, "its zip64 record is damaged");
+	return refuse_directory(err, "its zip64 record is damaged");
 }
 
 /* A value of the short record is the one of zip64 or says that it is there. */
@@ -84,17 +84,18 @@ static int read_end64(struct bundle_source *source, uint64_t locator_position,
 	unsigned char record[END64_SIZE];
 
 	if (u32(locator + 4) != 0 || u32(locator + 16) > 1)
-		return refuse(err, "it has several parts");
+		return refuse_directory(err, "it has several parts");
 	if (find_end64(source, locator_position, u64(locator + 8), record, &end->position,
 		       err) < 0)
 		return -1;
 	if (u32(record + 16) != 0 || u32(record + 20) != 0 ||
 	    u64(record + 24) != u64(record + 32))
-		return refuse(err, "it has several parts");
+		return refuse_directory(err, "it has several parts");
 	if (!widen(&end->count, UINT16_MAX, u64(record + 32)) ||
 	    !widen(&end->size, UINT32_MAX, u64(record + 40)) ||
 	    !widen(&end->offset, UINT32_MAX, u64(record + 48)))
-		return refuse(err, "its zip64 record contradicts its end record");
+		return refuse_directory(err,
+					"its zip64 record contradicts its end record");
 	return 0;
 }
 
@@ -106,7 +107,7 @@ static int read_end(struct bundle_source *source, struct end *ret_end, struct er
 	const unsigned char *record, *locator;
 
 	if (file_size < END_SIZE)
-		return refuse(err, "it is too short for a zip archive");
+		return refuse_directory(err, "it is too short for a zip archive");
 	if (size > file_size)
 		size = (size_t)file_size;
 	tail = malloc(size);
@@ -117,8 +118,9 @@ static int read_end(struct bundle_source *source, struct end *ret_end, struct er
 
 	record = find_end(tail, size);
 	if (!record)
-		return refuse(err, "it does not end like a zip archive: cut off, or "
-				   "something follows");
+		return refuse_directory(err,
+					"it does not end like a zip archive: cut off, or "
+					"something follows");
 	*ret_end = (struct end){
 		.position = file_size - size + (size_t)(record - tail),
 		.count = u16(record + 10),
@@ -128,7 +130,7 @@ static int read_end(struct bundle_source *source, struct end *ret_end, struct er
 	if (u16(record + 8) != u16(record + 10) ||
 	    (u16(record + 4) != 0 && u16(record + 4) != UINT16_MAX) ||
 	    (u16(record + 6) != 0 && u16(record + 6) != UINT16_MAX))
-		return refuse(err, "it has several parts");
+		return refuse_directory(err, "it has several parts");
 
 	if (record - tail < LOCATOR_SIZE)
 		return 0;
@@ -209,12 +211,12 @@ static int read_member(struct span *rest, struct bundle_member *ret_member,
 	const char *why;
 
 	if (rest->len < CENTRAL_SIZE || u32(at) != BUNDLE_FILE_CENTRAL)
-		return refuse(err, "its directory is damaged");
+		return refuse_directory(err, "its directory is damaged");
 	name_size = u16(at + 28);
 	extra_size = u16(at + 30);
 	size = CENTRAL_SIZE + name_size + extra_size + u16(at + 32);
 	if (size > rest->len)
-		return refuse(err, "its directory is damaged");
+		return refuse_directory(err, "its directory is damaged");
 
 	*ret_member = (struct bundle_member){
 		.name = { rest->at + CENTRAL_SIZE, name_size },
@@ -310,7 +312,7 @@ static int read_members(struct bundle *bundle, const struct end *end, struct err
 		member->offset += begin;
 	}
 	if (rest.len > 0)
-		return refuse(err, "its directory is damaged");
+		return refuse_directory(err, "its directory is damaged");
 	return 0;
 }
 
@@ -322,10 +324,10 @@ int bundle_directory_read(struct bundle *bundle, struct error *err)
 		return -1;
 
 	if (end.size > BUNDLE_DIRECTORY_MAX || end.count > BUNDLE_MEMBERS_MAX)
-		return refuse(err, "its directory is larger than any bundle's");
+		return refuse_directory(err, "its directory is larger than any bundle's");
 	/* What lies before the archive (a self-extractor) is the difference. */
 	if (end.size > end.position || end.offset > end.position - end.size)
-		return refuse(err, "its end record points outside of it");
+		return refuse_directory(err, "its end record points outside of it");
 
 	bundle->directory = malloc((size_t)end.size + 1);
 	bundle->members = calloc((size_t)end.count + 1, sizeof(*bundle->members));

@@ -7,7 +7,7 @@
 
 #define EXTRA_LIKELY 64 /* bytes: time stamps, owner, zip64 */
 
-static int refuse(const struct bundle_part *part, struct error *err)
+static int refuse_part(const struct bundle_part *part, struct error *err)
 {
 	char name[BUNDLE_NAME_MAX + 1];
 
@@ -68,7 +68,7 @@ static int part_write(struct sink *sink, const void *data, size_t size, struct e
 
 	n = before(part, part->header + part->member.compressed_size, size);
 	if (n > 0 && sink_write(&part->inflate.sink, next, n, err) < 0)
-		return refuse(part, err);
+		return refuse_part(part, err);
 	part->position += size; /* a descriptor that may follow says nothing new */
 	return 0;
 }
@@ -93,7 +93,7 @@ int bundle_part_resume(struct bundle_part *part, size_t header,
 		       struct error *err)
 {
 	if (inflate_resume(&part->inflate, point, window.at, window.len, err) < 0)
-		return refuse(part, err);
+		return refuse_part(part, err);
 	part->header = header;
 	part->position = header + point->in;
 	return 0;
@@ -128,6 +128,6 @@ int bundle_part_end(struct bundle_part *part, struct error *err)
 	if (part->header == 0)
 		return bundle_file_refuse(part->member.name, "has no local header", err);
 	if (inflate_end(&part->inflate, part->member.crc, err) < 0)
-		return refuse(part, err);
+		return refuse_part(part, err);
 	return 0;
 }

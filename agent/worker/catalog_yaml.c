@@ -12,13 +12,13 @@ struct reader {
 	size_t nodes;
 };
 
-static int refuse(const yaml_mark_t *mark, const char *why, struct error *err)
+static int refuse_at_mark(const yaml_mark_t *mark, const char *why, struct error *err)
 {
 	return error_set(err, ERROR_INTEGRITY, "line %zu: %s", mark->line + 1, why);
 }
 
 /* The next event, which the caller deletes. */
-static int next(struct reader *reader, yaml_event_t *ret_event, struct error *err)
+static int next_event(struct reader *reader, yaml_event_t *ret_event, struct error *err)
 {
 	const yaml_parser_t *parser = &reader->parser;
 
@@ -26,9 +26,9 @@ static int next(struct reader *reader, yaml_event_t *ret_event, struct error *er
 		return 0;
 	if (parser->error == YAML_MEMORY_ERROR)
 		return error_set_errno(err, ENOMEM, "reading the catalog");
-	return refuse(parser->error == YAML_READER_ERROR ? &parser->mark
-							 : &parser->problem_mark,
-		      parser->problem ? parser->problem : "it is no YAML", err);
+	return refuse_at_mark(parser->error == YAML_READER_ERROR ? &parser->mark
+								 : &parser->problem_mark,
+			      parser->problem ? parser->problem : "it is no YAML", err);
 }
 
 static bool is_null(const yaml_event_t *event, struct span text)
@@ -56,7 +56,7 @@ static int read_scalar(const yaml_event_t *event, struct json **ret_json,
 			     event->data.scalar.length };
 
 	if (!is_clean(text))
-		return refuse(&event->start_mark, "a control character", err);
+		return refuse_at_mark(&event->start_mark, "a control character", err);
 
 	*ret_json = is_null(event, text) ? json_build("n") : json_text(text.at, text.len);
 	if (!*ret_json)
@@ -74,13 +74,13 @@ static int read_items(struct reader *reader, unsigned depth, struct json *array,
 		cleanup(yaml_event_delete) yaml_event_t event = { 0 };
 		struct json *item = NULL;
 
-		if (next(reader, &event, err) < 0)
+		if (next_event(reader, &event, err) < 0)
 			return -1;
 		if (event.type == YAML_SEQUENCE_END_EVENT)
 			return 0;
 		if (count == CATALOG_YAML_LIST_MAX)
-			return refuse(&event.start_mark,
-				      "a list longer than any catalog's", err);
+			return refuse_at_mark(&event.start_mark,
+					      "a list longer than any catalog's", err);
 		if (read_value(reader, &event, depth + 1, &item, err) < 0)
 			return -1;
 		if (json_append(array, item) < 0)
@@ -102,8 +102,8 @@ static int read_member(struct reader *reader, const yaml_event_t *key, unsigned 
 	const char *text;
 
 	if (key->type != YAML_SCALAR_EVENT)
-		return refuse(&key->start_mark, "a key that is no text", err);
-	if (read_scalar(key, &name, err) < 0 || next(reader, &event, err) < 0 ||
+		return refuse_at_mark(&key->start_mark, "a key that is no text", err);
+	if (read_scalar(key, &name, err) < 0 || next_event(reader, &event, err) < 0 ||
 	    read_value(reader, &event, depth + 1, &value, err) < 0)
 		return -1;
 
@@ -119,7 +119,7 @@ static int read_members(struct reader *reader, unsigned depth, struct json *obje
 	for (;;) {
 		cleanup(yaml_event_delete) yaml_event_t event = { 0 };
 
-		if (next(reader, &event, err) < 0)
+		if (next_event(reader, &event, err) < 0)
 			return -1;
 		if (event.type == YAML_MAPPING_END_EVENT)
 			return 0;
@@ -135,12 +135,13 @@ static int read_value(struct reader *reader, const yaml_event_t *event, unsigned
 	int result;
 
 	if (++reader->nodes > CATALOG_YAML_NODES_MAX)
-		return refuse(&event->start_mark, "more values than any catalog has",
-			      err);
+		return refuse_at_mark(&event->start_mark,
+				      "more values than any catalog has", err);
 	if (depth > CATALOG_YAML_DEPTH_MAX)
-		return refuse(&event->start_mark, "nested deeper than any catalog", err);
+		return refuse_at_mark(&event->start_mark,
+				      "nested deeper than any catalog", err);
 	if (event->type == YAML_ALIAS_EVENT)
-		return refuse(&event->start_mark, "an alias", err);
+		return refuse_at_mark(&event->start_mark, "an alias", err);
 	if (event->type == YAML_SCALAR_EVENT)
 		return read_scalar(event, ret_json, err);
 
@@ -152,7 +153,8 @@ static int read_value(struct reader *reader, const yaml_event_t *event, unsigned
 	else if (event->type == YAML_MAPPING_START_EVENT)
 		result = read_members(reader, depth, value, err);
 	else
-		result = refuse(&event->start_mark, "no value where one belongs", err);
+		result = refuse_at_mark(&event->start_mark, "no value where one belongs",
+					err);
 	if (result < 0)
 		return -1;
 
@@ -165,9 +167,9 @@ static int expect(struct reader *reader, yaml_event_type_t type, const char *why
 {
 	cleanup(yaml_event_delete) yaml_event_t event = { 0 };
 
-	if (next(reader, &event, err) < 0)
+	if (next_event(reader, &event, err) < 0)
 		return -1;
-	return event.type == type ? 0 : refuse(&event.start_mark, why, err);
+	return event.type == type ? 0 : refuse_at_mark(&event.start_mark, why, err);
 }
 
 static int read_stream(struct reader *reader, struct json **ret_json, struct error *err)
@@ -177,10 +179,10 @@ static int read_stream(struct reader *reader, struct json **ret_json, struct err
 
 	if (expect(reader, YAML_STREAM_START_EVENT, "it is no YAML", err) < 0 ||
 	    expect(reader, YAML_DOCUMENT_START_EVENT, "it is empty", err) < 0 ||
-	    next(reader, &event, err) < 0)
+	    next_event(reader, &event, err) < 0)
 		return -1;
 	if (event.type != YAML_MAPPING_START_EVENT)
-		return refuse(&event.start_mark, "it is no catalog", err);
+		return refuse_at_mark(&event.start_mark, "it is no catalog", err);
 	if (read_value(reader, &event, 0, &catalog, err) < 0 ||
 	    expect(reader, YAML_DOCUMENT_END_EVENT, "something follows the catalog",
 		   err) < 0 ||

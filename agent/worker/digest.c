@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 
+#include "base/text.h"
 #include "worker/progress.h"
 
 #define PIECE ((size_t)1 << 20)
@@ -51,7 +52,6 @@ int digest_begin(struct digest *digest, struct sink *next, struct error *err)
 int digest_end(struct digest *digest, char ret_hex[static DIGEST_TEXT_SIZE],
 	       struct error *err)
 {
-	static const char digits[] = "0123456789abcdef";
 	unsigned char bytes[EVP_MAX_MD_SIZE];
 	unsigned size = 0;
 
@@ -59,11 +59,7 @@ int digest_end(struct digest *digest, char ret_hex[static DIGEST_TEXT_SIZE],
 	    size != (DIGEST_TEXT_SIZE - 1) / 2)
 		return error_set(err, ERROR_INTERNAL, "computing SHA-256");
 
-	for (size_t i = 0; i < size; i++) {
-		ret_hex[2 * i] = digits[bytes[i] >> 4];
-		ret_hex[2 * i + 1] = digits[bytes[i] & 15];
-	}
-	ret_hex[DIGEST_TEXT_SIZE - 1] = '\0';
+	text_hex(bytes, size, ret_hex);
 	return 0;
 }
 

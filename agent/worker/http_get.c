@@ -201,7 +201,8 @@ static int refuse_part(struct http_hop *hop, struct error *err)
 }
 
 /* 0: all is there; 1: ask again at once; -1: failed, by `hop->class`. */
-static int judge(struct transfer *transfer, struct http_hop *hop, struct error *err)
+static int judge_response(struct transfer *transfer, struct http_hop *hop,
+			  struct error *err)
 {
 	const struct http_request *request = transfer->request;
 	uint64_t end = request->end ? request->end : request->total;
@@ -283,7 +284,7 @@ static int attempt(struct transfer *transfer, struct http_hop *hop, struct error
 		transfer->attempts++;
 		if (follow(transfer, hop, err) < 0)
 			return -1;
-		result = judge(transfer, hop, err);
+		result = judge_response(transfer, hop, err);
 	} while (result > 0); /* at most twice: without a range nothing is unfit */
 
 	return result;

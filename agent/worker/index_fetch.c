@@ -18,8 +18,9 @@
 #define SIGNATURE_MAX 8192 /* bytes of base64: an RSA key of 16384 bits needs 2732 */
 #define KEYS_MAX (1u << 20)
 
-static int get(const struct index_place *place, const char *name, size_t limit,
-	       struct sink *sink, struct http_answer *ret_answer, struct error *err)
+static int get_from_repository(const struct index_place *place, const char *name,
+			       size_t limit, struct sink *sink,
+			       struct http_answer *ret_answer, struct error *err)
 {
 	char url[URL_MAX];
 	struct http_request request = {
@@ -57,7 +58,8 @@ static int check_signature(const struct index_place *place, struct span index,
 	if (file_read_fd(place->keys, KEYS_MAX, &pem, &pem_size, err) < 0)
 		return error_prefix(err, "driver.index_key");
 	sink_memory_begin(&memory, SIGNATURE_MAX);
-	if (get(place, SIGNATURE_FILE, SIGNATURE_MAX, &memory.sink, &answer, err) < 0) {
+	if (get_from_repository(place, SIGNATURE_FILE, SIGNATURE_MAX, &memory.sink,
+				&answer, err) < 0) {
 		if (err->errnum != ENOENT)
 			return -1;
 		(void)error_set(err, ERROR_INTEGRITY, INDEX_FILE " is not signed");
@@ -134,7 +136,8 @@ static int read_index(const struct index_place *place, struct json *warnings,
 
 	sink_memory_begin(&memory, INDEX_SIZE_MAX);
 	if (digest_begin(&digest, &memory.sink, err) < 0 ||
-	    get(place, INDEX_FILE, INDEX_SIZE_MAX, &digest.sink, &answer, err) < 0 ||
+	    get_from_repository(place, INDEX_FILE, INDEX_SIZE_MAX, &digest.sink, &answer,
+				err) < 0 ||
 	    digest_end(&digest, actual, err) < 0)
 		return -1;
 	if (place->keys >= 0 && check_signature(place, bytes_of(&memory), err) < 0)

@@ -35,8 +35,8 @@ static int pump(int fd, struct sink *sink, uint64_t total, struct error *err)
 	}
 }
 
-static int check(const struct json *request, const struct digest *digest,
-		 const char *sha256, struct error *err)
+static int check_digest(const struct json *request, const struct digest *digest,
+			const char *sha256, struct error *err)
 {
 	const char *expected = json_get_string(request, "sha256");
 	int64_t size = json_get_int(request, "size", 0);
@@ -81,7 +81,7 @@ int job_copy(const struct json *request, struct json **ret_result, struct error 
 
 	if (copy(request, &file, &digest, sha256, err) < 0)
 		return -1;
-	if (check(request, &digest, sha256, err) < 0) {
+	if (check_digest(request, &digest, sha256, err) < 0) {
 		/* What is wrong is not left for anybody to take. */
 		if (file.buffer && ftruncate(file.fd, 0) < 0)
 			return error_set_errno(err, errno, "dropping the bad copy");

@@ -26,7 +26,8 @@ struct fetch {
 };
 
 /* How much of the partial file is worth to be hashed again and continued. */
-static int look(const struct fetch *fetch, uint64_t *ret_have, struct error *err)
+static int count_resumable(const struct fetch *fetch, uint64_t *ret_have,
+			   struct error *err)
 {
 	struct stat st;
 
@@ -67,7 +68,7 @@ static int pass(struct fetch *fetch, struct error *err)
 	cleanup(digest_done) struct digest digest = { .context = NULL };
 	uint64_t have;
 
-	if (look(fetch, &have, err) < 0)
+	if (count_resumable(fetch, &have, err) < 0)
 		return -1;
 	if (sink_file_begin(&file, fetch->output, have, err) < 0)
 		return -1;
@@ -93,7 +94,7 @@ static int pass(struct fetch *fetch, struct error *err)
 	return digest_end(&digest, fetch->found, err);
 }
 
-static int check(const struct fetch *fetch, struct error *err)
+static int check_size_and_hash(const struct fetch *fetch, struct error *err)
 {
 	char shown[256];
 
@@ -123,7 +124,7 @@ static int discard(const struct fetch *fetch, struct error *err)
 static int fetch_verified(struct fetch *fetch, struct error *err)
 {
 	for (int tries = 1;; tries++) {
-		if (pass(fetch, err) == 0 && check(fetch, err) == 0)
+		if (pass(fetch, err) == 0 && check_size_and_hash(fetch, err) == 0)
 			return 0;
 		if (err->code != ERROR_INTEGRITY)
 			return -1;

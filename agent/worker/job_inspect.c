@@ -50,7 +50,7 @@ static enum package_kind recognize(struct span head, struct span name,
 	return package_kind_of(name) == PACKAGE_BUNDLE ? PACKAGE_BUNDLE : PACKAGE_NONE;
 }
 
-static int refuse(struct span head, const char *name, struct error *err)
+static int refuse_content(struct span head, const char *name, struct error *err)
 {
 	(void)error_set(err, ERROR_INTEGRITY,
 			"%s is neither a bundle nor a .run, .deb or .rpm package", name);
@@ -102,7 +102,7 @@ int job_inspect(const struct json *request, struct json **ret_result, struct err
 
 	kind = recognize((struct span){ head, size }, span_of(name), &runfile);
 	if (kind == PACKAGE_NONE)
-		return refuse((struct span){ head, size }, name, err);
+		return refuse_content((struct span){ head, size }, name, err);
 	if (kind == PACKAGE_BUNDLE && list_members(fd, members, err) < 0)
 		return error_prefix(err, "%s", name);
 

@@ -49,7 +49,7 @@ static void listing_done(struct listing *listing)
 	json_free(listing->warnings);
 }
 
-static void warn(struct listing *listing, const char *message)
+static void add_warning(struct listing *listing, const char *message)
 {
 	if (json_append(listing->warnings, json_text(message, strlen(message))) < 0)
 		listing->failed = true;
@@ -65,7 +65,7 @@ static void note_bad(struct listing *listing, size_t line, const char *why)
 	}
 	(void)text_format(message, sizeof(message), "%s line %zu %s: skipped",
 			  listing->document, line, why);
-	warn(listing, message);
+	add_warning(listing, message);
 }
 
 /* What a text takes in JSON; control bytes are not in it. */
@@ -115,7 +115,7 @@ static void take_entry(void *context, const struct manifest_entry *entry, size_t
 }
 
 /* Forgets what was read; also for a transfer that begins anew. */
-static int begin(struct listing *listing, struct error *err)
+static int begin_listing(struct listing *listing, struct error *err)
 {
 	listing_done(listing);
 	listing->files = json_build("[]");
@@ -145,7 +145,7 @@ static int feed(struct sink *sink, const void *data, size_t size, struct error *
 
 static int restart(struct sink *sink, struct error *err)
 {
-	return begin((struct listing *)(void *)sink, err);
+	return begin_listing((struct listing *)(void *)sink, err);
 }
 
 /* Says what was left out, after the last entry. */
@@ -157,13 +157,13 @@ static int finish(struct listing *listing, struct error *err)
 		(void)text_format(message, sizeof(message),
 				  "%s: %zu more bad lines skipped", listing->document,
 				  listing->bad);
-		warn(listing, message);
+		add_warning(listing, message);
 	}
 	if (listing->more > 0) {
 		(void)text_format(message, sizeof(message),
 				  "%s: %zu more files than can be looked at",
 				  listing->document, listing->more);
-		warn(listing, message);
+		add_warning(listing, message);
 	}
 	if (listing->failed)
 		return error_set_errno(err, ENOMEM, "reading the repository");
@@ -192,7 +192,8 @@ static int read_manifest(const struct json *request, struct http *http,
 
 	listing->document = MANIFEST;
 	listing->sink = (struct sink){ .write = feed, .restart = restart };
-	if (make_url(request, MANIFEST, url, err) < 0 || begin(listing, err) < 0 ||
+	if (make_url(request, MANIFEST, url, err) < 0 ||
+	    begin_listing(listing, err) < 0 ||
 	    http_get(http, &get, &listing->sink, &answer, err) < 0)
 		return -1;
 	if (!manifest_end(&listing->reader))
@@ -211,7 +212,7 @@ static int read_page(const struct json *request, struct http *http,
 	char url[URL_MAX];
 
 	listing->document = PAGE;
-	if (make_url(request, "", url, err) < 0 || begin(listing, err) < 0)
+	if (make_url(request, "", url, err) < 0 || begin_listing(listing, err) < 0)
 		return -1;
 	if (http_get_text(http, url, PAGE_MAX, &html, err) < 0) {
 		if (err->errnum == ENOENT)
@@ -282,7 +283,7 @@ static int read_own_catalog(const struct json *request, struct http *http,
 	}
 
 	(void)text_format(message, sizeof(message), CATALOG " is not used: %s", why.text);
-	warn(listing, message);
+	add_warning(listing, message);
 	*ret_catalog = NULL;
 	return listing->failed ? error_set_errno(err, ENOMEM, "reading the catalog") : 0;
 }
@@ -290,8 +291,9 @@ static int read_own_catalog(const struct json *request, struct http *http,
 /* Where the index must be signed nothing else of the server's has a say. */
 static int skip_own_catalog(struct listing *listing, struct error *err)
 {
-	warn(listing, CATALOG " is not used: driver.index_key is set, and nobody signed "
-			      "it; driver.catalog can name it");
+	add_warning(listing,
+		    CATALOG " is not used: driver.index_key is set, and nobody signed "
+			    "it; driver.catalog can name it");
 	return listing->failed ? error_set_errno(err, ENOMEM, "reading the catalog") : 0;
 }
 
@@ -355,7 +357,8 @@ static int read_files(const struct json *request, struct http *http,
 		return -1;
 
 	listing->source = "index";
-	if (begin(listing, err) < 0 || read_index(request, http, listing, index, err) < 0)
+	if (begin_listing(listing, err) < 0 ||
+	    read_index(request, http, listing, index, err) < 0)
 		return -1;
 	if (!index->json)
 		*err = none;

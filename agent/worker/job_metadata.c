@@ -41,8 +41,9 @@ static int note_failure(struct service *service, struct vendordata *data,
 }
 
 /* Adds what was read, and wipes it: there may be a token in it. */
-static int add(struct vendordata *data, const char *source, char *text, size_t size,
-	       enum vendordata_verdict *ret_verdict, struct error *err)
+static int add_document(struct vendordata *data, const char *source, char *text,
+			size_t size, enum vendordata_verdict *ret_verdict,
+			struct error *err)
 {
 	int result = vendordata_add(data, source, text_ends(source, DYNAMIC),
 				    (struct span){ text ? text : "", size }, ret_verdict,
@@ -54,8 +55,9 @@ static int add(struct vendordata *data, const char *source, char *text, size_t s
 }
 
 /* One document; -1 only when memory is out. */
-static int ask(struct service *service, const char *document, struct vendordata *data,
-	       enum vendordata_verdict *ret_verdict, struct error *err)
+static int get_document(struct service *service, const char *document,
+			struct vendordata *data, enum vendordata_verdict *ret_verdict,
+			struct error *err)
 {
 	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 	cleanup_free char *url = text_print("%s" FOLDER "%s", service->url, document);
@@ -83,7 +85,7 @@ static int ask(struct service *service, const char *document, struct vendordata 
 		return 0;
 	}
 	service->answered = true;
-	return add(data, source, memory.data, memory.size, ret_verdict, err);
+	return add_document(data, source, memory.data, memory.size, ret_verdict, err);
 }
 
 /* Asks for the dynamic document until its service has said something or time is up. */
@@ -93,7 +95,7 @@ static int ask_patiently(struct service *service, struct vendordata *data,
 	double pause = 1;
 
 	for (;;) {
-		if (ask(service, DYNAMIC, data, ret_verdict, err) < 0)
+		if (get_document(service, DYNAMIC, data, ret_verdict, err) < 0)
 			return -1;
 		if (*ret_verdict != VENDORDATA_EMPTY ||
 		    clock_monotonic() + pause >= service->deadline)
@@ -126,7 +128,7 @@ static int read_service(const struct json *request, struct vendordata *data,
 
 	if (ask_patiently(&service, data, &dynamic, err) < 0)
 		return -1;
-	if (!service.gone && ask(&service, PLAIN, data, &plain, err) < 0)
+	if (!service.gone && get_document(&service, PLAIN, data, &plain, err) < 0)
 		return -1;
 
 	*ret_state = service.answered ? "answered" : "absent";
@@ -152,7 +154,7 @@ static int read_document(const struct json *document, const char *name,
 	(void)text_format(source, sizeof(source), DRIVE "%s", name);
 	(void)lseek(fd, 0, SEEK_SET); /* where the caller has read it before */
 	if (file_read_fd(fd, VENDORDATA_SIZE_MAX, &text, &size, &why) == 0)
-		return add(data, source, text, size, &verdict, err);
+		return add_document(data, source, text, size, &verdict, err);
 	if (vendordata_warn(data, source, why.text) < 0)
 		return error_set_errno(err, ENOMEM, "reading the metadata");
 	return 0;

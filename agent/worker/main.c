@@ -52,7 +52,7 @@ static int harden(struct error *err)
 	return 0;
 }
 
-static int work(struct json **ret_result, struct error *err)
+static int run_job(struct json **ret_result, struct error *err)
 {
 	cleanup_json struct json *request = NULL;
 	const struct job *job;
@@ -80,7 +80,7 @@ int main(void)
 	}
 
 	progress_open(CHANNEL_FD);
-	if (harden(&err) < 0 || work(&result, &err) < 0)
+	if (harden(&err) < 0 || run_job(&result, &err) < 0)
 		sent = channel_send_error(CHANNEL_FD, &err, &lost);
 	else
 		sent = channel_send(CHANNEL_FD, "result", result, &lost);

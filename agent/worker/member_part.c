@@ -144,7 +144,7 @@ static int note_write(struct sink *sink, const void *data, size_t size, struct e
 	return 0;
 }
 
-static int begin(struct attempt *attempt, struct error *err)
+static int begin_part(struct attempt *attempt, struct error *err)
 {
 	struct member_take *take = attempt->take;
 	struct bundle_member *member = &attempt->member;
@@ -209,7 +209,7 @@ static int finish(struct attempt *attempt, struct error *err)
 }
 
 /* What came is worth to be continued by the next run. */
-static void keep(struct attempt *attempt)
+static void keep_for_next_run(struct attempt *attempt)
 {
 	struct error lost = ERROR_INIT;
 
@@ -230,13 +230,13 @@ static int try(struct attempt *attempt, struct error *err)
 		member_of_entry(attempt);
 	else if (find_member(attempt, err) < 0)
 		return -1;
-	if (check_entry(attempt, err) < 0 || begin(attempt, err) < 0)
+	if (check_entry(attempt, err) < 0 || begin_part(attempt, err) < 0)
 		return -1;
 	result = receive(attempt, err);
 	if (result == 0)
 		return finish(attempt, err);
 	if (err->code == ERROR_NETWORK && err->errnum != ERANGE)
-		keep(attempt);
+		keep_for_next_run(attempt);
 	return -1;
 }
 

@@ -32,7 +32,7 @@ static void attempt_done(struct attempt *attempt)
 	sink_file_done(&attempt->file);
 }
 
-static int begin(struct attempt *attempt, struct error *err)
+static int begin_whole(struct attempt *attempt, struct error *err)
 {
 	struct member_take *take = attempt->take;
 	struct digest *digest = &attempt->digest;
@@ -104,7 +104,7 @@ static int try(struct attempt *attempt, struct error *err)
 {
 	char shown[256];
 
-	if (begin(attempt, err) < 0 || receive(attempt, err) < 0)
+	if (begin_whole(attempt, err) < 0 || receive(attempt, err) < 0)
 		return -1;
 	if (finish(attempt, err) < 0)
 		return error_prefix(err, "%s",

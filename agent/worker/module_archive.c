@@ -57,7 +57,7 @@ static bool name_is_valid(const char *name)
 		       length - strlen(".ko");
 }
 
-static struct module_file *find(struct module_archive *archive, const char *name)
+static struct module_file *find_module(struct module_archive *archive, const char *name)
 {
 	for (size_t i = 0; i < archive->count; i++) {
 		if (strcmp(archive->files[i].name, name) == 0)
@@ -85,7 +85,7 @@ static int begin_module(struct reading *reading, const char *name, uint64_t size
 	struct module_file *file = &archive->files[archive->count];
 	bool wanted = archive->count < reading->output_count;
 
-	if (!name_is_valid(name) || find(archive, name))
+	if (!name_is_valid(name) || find_module(archive, name))
 		return error_set(err, ERROR_INTEGRITY, "it has a module \"%s\" too many",
 				 name);
 	if (archive->count == BUILD_MODULES_MAX || (reading->output_count > 0 && !wanted))
@@ -149,14 +149,14 @@ static int check_manifest(struct module_archive *archive, struct error *err)
 
 	if (!archive->manifest)
 		return error_set(err, ERROR_INTEGRITY, "it has no " MANIFEST);
-	if (json_count(modules) != archive->count || !find(archive, "nvidia.ko"))
+	if (json_count(modules) != archive->count || !find_module(archive, "nvidia.ko"))
 		return error_set(err, ERROR_INTEGRITY,
 				 "its modules are not those of its " MANIFEST);
 
 	for (size_t i = 0; i < archive->count; i++) {
 		const char *name = json_get_string(json_at(modules, i), "name");
 		const char *sha256 = json_get_string(json_at(modules, i), "sha256");
-		const struct module_file *file = name ? find(archive, name) : NULL;
+		const struct module_file *file = name ? find_module(archive, name) : NULL;
 
 		for (size_t before = 0; file && before < i; before++) {
 			if (strcmp(json_get_string(json_at(modules, before), "name"),

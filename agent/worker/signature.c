@@ -82,8 +82,8 @@ static bool begin_verify(EVP_MD_CTX *context, EVP_PKEY *key)
 	       EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_AUTO) == 1;
 }
 
-static enum signature_verdict judge(EVP_PKEY *key, struct span text,
-				    const unsigned char *signature, size_t size)
+static enum signature_verdict verify_with_key(EVP_PKEY *key, struct span text,
+					      const unsigned char *signature, size_t size)
 {
 	cleanup(context_cleanup) EVP_MD_CTX *context = EVP_MD_CTX_new();
 
@@ -113,7 +113,7 @@ enum signature_verdict signature_by_any(struct span pem, struct span text,
 
 		if (!key)
 			break;
-		said = judge(key, text, signature, size);
+		said = verify_with_key(key, text, signature, size);
 		if (said != SIGNATURE_UNKNOWN)
 			verdict = said;
 	}
@@ -162,8 +162,7 @@ bool signature_certificate_name(struct span certificate, char *ret_name, size_t 
 	length = ASN1_STRING_length(id);
 	if (length <= 0 || (size_t)length > (sizeof(hex) - 1) / 2)
 		return false;
-	for (int i = 0; i < length; i++)
-		(void)text_format(hex + 2 * (size_t)i, 3, "%02x", bytes[i]);
+	text_hex(bytes, (size_t)length, hex);
 	text_sanitize(name);
 	return text_format(ret_name, size, "%s: %s", name, hex);
 }

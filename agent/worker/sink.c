@@ -67,7 +67,7 @@ static int file_flush(struct sink_file *file, struct error *err)
 }
 
 /* Into the buffer, as much as there is room. */
-static size_t keep(struct sink_file *file, const char *data, size_t size)
+static size_t fill_buffer(struct sink_file *file, const char *data, size_t size)
 {
 	size_t n = PIECE - file->used < size ? PIECE - file->used : size;
 
@@ -91,7 +91,7 @@ static int file_write(struct sink *sink, const void *data, size_t size, struct e
 			file->size += PIECE;
 			pace(file);
 		} else {
-			n = keep(file, next, size);
+			n = fill_buffer(file, next, size);
 			if (file->used == PIECE && file_flush(file, err) < 0)
 				return -1;
 		}

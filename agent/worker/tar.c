@@ -128,8 +128,8 @@ static int take_bytes(struct tar *tar, const unsigned char *data, size_t size,
 }
 
 /* What the archive is at: a member's bytes, what fills its last block, or a header. */
-static int take(struct tar *tar, const unsigned char *data, size_t size,
-		size_t *ret_taken, struct error *err)
+static int take_piece(struct tar *tar, const unsigned char *data, size_t size,
+		      size_t *ret_taken, struct error *err)
 {
 	size_t room = TAR_BLOCK - tar->used;
 
@@ -156,7 +156,7 @@ static int write_tar(struct sink *sink, const void *data, size_t size, struct er
 	while (size > 0) {
 		size_t taken = 0;
 
-		if (take(tar, next, size, &taken, err) < 0)
+		if (take_piece(tar, next, size, &taken, err) < 0)
 			return -1;
 		next += taken;
 		size -= taken;

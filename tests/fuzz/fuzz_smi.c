@@ -18,6 +18,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return err.text[0] ? 0 : (abort(), 0);
 	if (report.count == 0 || report.count > LICENSE_GPUS_MAX)
 		abort();
-	json_free(license_report_json(&report, 2, NULL, 0));
+	json_free(license_report_json(&report, report.count, 2, NULL, 0));
 	return 0;
 }

@@ -20,7 +20,7 @@ check() { # folder, pattern of the project headers its files may include
 
 check base 'base/'
 check model 'base/(macro|error|span|text|json)\.h|model/'
-check steps 'base/|model/'
+check steps 'base/|model/|steps/module_(file|chosen)\.h' # questions that several steps ask
 check worker 'base/|model/|worker/'
 check core 'base/|model/|steps/|core/'
 check driver 'base/|model/|steps/|core/|driver/'
@@ -45,5 +45,6 @@ door 'jansson' 'base/json\.c'
 door 'systemd/sd-bus' 'steps/gridd\.c'
 door 'systemd/sd-journal' '(core/journal|steps/gridd_log)\.c'
 door 'systemd/sd-daemon' 'commands/monitor\.c'
-door 'dlfcn\.h' 'steps/(nvml|cuda)\.c'
+door 'libkmod' 'steps/module_file\.c'
+door 'dlfcn\.h' 'steps/(nvml|cuda_api|module_file)\.c'
 exit $status

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/announce.h"
 
 #include <string.h>
@@ -44,8 +45,8 @@ static void a_license_is_a_status_a_file_and_a_target(void **state)
 	script_init(&script, answers, NULL);
 	assert_int_equal(announce(sysroot, &script, true, &err), 0);
 
-	sysroot_assert_text(sysroot, ANNOUNCE_STATUS, "{\"schema\":1,\"licensed\":true}");
-	assert_true(root_stat(&sysroot->root, ANNOUNCE_STATUS, &st));
+	sysroot_assert_text(sysroot, PATHS_STATUS, "{\"schema\":1,\"licensed\":true}");
+	assert_true(root_stat(&sysroot->root, PATHS_STATUS, &st));
 	assert_int_equal(st.st_mode & 07777, 0644);
 	assert_true(announce_is_licensed(&sysroot->root));
 	assert_int_equal(script_count(&script, "--no-block start " ANNOUNCE_TARGET), 1);
@@ -78,8 +79,7 @@ static void a_lost_license_takes_file_and_target_back(void **state)
 	assert_int_equal(announce(sysroot, &script, false, &err), 0);
 	assert_int_equal(announce(sysroot, &script, false, &err), 0);
 
-	sysroot_assert_text(sysroot, ANNOUNCE_STATUS,
-			    "{\"schema\":1,\"licensed\":false}");
+	sysroot_assert_text(sysroot, PATHS_STATUS, "{\"schema\":1,\"licensed\":false}");
 	assert_false(announce_is_licensed(&sysroot->root));
 	assert_int_equal(script_count(&script, "stop " ANNOUNCE_TARGET), 1);
 }
@@ -95,7 +95,7 @@ static void nothing_leaves_no_file(void **state)
 	assert_int_equal(announce_nothing(&script.runner, &sysroot->root, &err), 0);
 	assert_int_equal(announce_nothing(&script.runner, &sysroot->root, &err), 0);
 
-	sysroot_assert_entries(sysroot, ANNOUNCE_DIR, 0);
+	sysroot_assert_entries(sysroot, PATHS_RUN, 0);
 	assert_int_equal(script_count(&script, "stop " ANNOUNCE_TARGET), 1);
 }
 
@@ -159,7 +159,7 @@ static void another_time_alone_is_nothing_new(void **state)
 	assert_true(announce_only_files(sysroot, "1", true));
 	assert_false(announce_only_files(sysroot, "2", true));
 
-	sysroot_assert_text(sysroot, ANNOUNCE_STATUS,
+	sysroot_assert_text(sysroot, PATHS_STATUS,
 			    "{\"schema\":1,\"timestamp\":\"1\",\"licensed\":true}");
 	assert_true(announce_is_licensed(&sysroot->root));
 }
@@ -171,7 +171,7 @@ static void a_change_is_written_with_its_time(void **state)
 	(void)announce_only_files(sysroot, "1", true);
 	assert_true(announce_only_files(sysroot, "2", false));
 
-	sysroot_assert_text(sysroot, ANNOUNCE_STATUS,
+	sysroot_assert_text(sysroot, PATHS_STATUS,
 			    "{\"schema\":1,\"timestamp\":\"2\",\"licensed\":false}");
 	assert_false(announce_is_licensed(&sysroot->root));
 }
@@ -181,7 +181,7 @@ static void a_damaged_status_is_written_again(void **state)
 	const struct sysroot *sysroot = *state;
 
 	(void)announce_only_files(sysroot, "1", true);
-	sysroot_write(sysroot, ANNOUNCE_STATUS, "{\"schema\":1,\"licen");
+	sysroot_write(sysroot, PATHS_STATUS, "{\"schema\":1,\"licen");
 
 	assert_true(announce_only_files(sysroot, "2", true));
 }
@@ -192,9 +192,9 @@ static void a_change_of_the_driver_is_marked_while_it_lasts(void **state)
 	struct stat st;
 
 	announce_change(&sysroot->root, true);
-	assert_true(root_stat(&sysroot->root, ANNOUNCE_CHANGING, &st));
+	assert_true(root_stat(&sysroot->root, PATHS_CHANGING, &st));
 	announce_change(&sysroot->root, false);
-	assert_false(root_stat(&sysroot->root, ANNOUNCE_CHANGING, &st));
+	assert_false(root_stat(&sysroot->root, PATHS_CHANGING, &st));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)

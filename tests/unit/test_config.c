@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/config.h"
+#include "model/paths.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -35,7 +36,7 @@ static int setup(void **state)
 {
 	options = (struct options){ .config = NULL };
 	(void)sysroot_setup(state);
-	sysroot_mkdir(*state, CONFIG_DIR);
+	sysroot_mkdir(*state, PATHS_CONFIG_DIR);
 	return 0;
 }
 
@@ -55,11 +56,12 @@ static void the_last_file_by_name_wins_and_the_command_line_over_it(void **state
 	const struct sysroot *sysroot = *state;
 	struct error err = ERROR_INIT;
 
-	sysroot_write(sysroot, CONFIG_FILE, URL_A);
-	sysroot_write(sysroot, CONFIG_DIR "/10-a.conf", URL_B);
-	sysroot_write(sysroot, CONFIG_DIR "/20-b.conf",
+	sysroot_write(sysroot, PATHS_CONFIG, URL_A);
+	sysroot_write(sysroot, PATHS_CONFIG_DIR "/10-a.conf", URL_B);
+	sysroot_write(sysroot, PATHS_CONFIG_DIR "/20-b.conf",
 		      "license: { feature_type = 2; };\n");
-	sysroot_write(sysroot, CONFIG_DIR "/30-c.conf.dpkg-old", "no configuration");
+	sysroot_write(sysroot, PATHS_CONFIG_DIR "/30-c.conf.dpkg-old",
+		      "no configuration");
 	assert_int_equal(read_files(*state, &err), 0);
 	assert_int_equal(assemble(&err), 0);
 	assert_string_equal(settings.driver.version, "535.129.03");
@@ -75,12 +77,12 @@ static void a_file_that_others_may_write_is_refused(void **state)
 	const struct sysroot *sysroot = *state;
 	struct error err = ERROR_INIT;
 
-	sysroot_write(sysroot, CONFIG_FILE, URL_A);
-	allow(sysroot, CONFIG_FILE, 0664);
+	sysroot_write(sysroot, PATHS_CONFIG, URL_A);
+	allow(sysroot, PATHS_CONFIG, 0664);
 
 	assert_int_equal(read_files(*state, &err), -1);
 	assert_int_equal(err.code, ERROR_USAGE);
-	assert_non_null(strstr(err.text, CONFIG_FILE));
+	assert_non_null(strstr(err.text, PATHS_CONFIG));
 	assert_non_null(strstr(err.hint, "chmod"));
 }
 
@@ -89,12 +91,12 @@ static void a_typo_names_file_line_and_the_nearest_key(void **state)
 	const struct sysroot *sysroot = *state;
 	struct error err = ERROR_INIT;
 
-	sysroot_write(sysroot, CONFIG_DIR "/50-x.conf",
+	sysroot_write(sysroot, PATHS_CONFIG_DIR "/50-x.conf",
 		      "# first line\ndriver: { repositry = \"https://x/\"; };\n");
 
 	assert_int_equal(read_files(*state, &err), -1);
 	assert_int_equal(err.code, ERROR_USAGE);
-	assert_non_null(strstr(err.text, CONFIG_DIR "/50-x.conf:2"));
+	assert_non_null(strstr(err.text, PATHS_CONFIG_DIR "/50-x.conf:2"));
 	assert_true(strstr(err.text, "driver.repository") ||
 		    strstr(err.hint, "driver.repository"));
 }

@@ -1,5 +1,6 @@
 /* wrap: write fsync fchmod renameat */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/configure.h"
 
 #include <limits.h>
@@ -11,7 +12,7 @@
 #include "support/cmocka.h"
 #include "support/sysroot.h"
 
-#define TEMPLATE CONFIGURE_PATH ".template"
+#define TEMPLATE PATHS_GRIDD_CONF ".template"
 #define STATE "/var/lib/vgpu-guest-agent"
 #define BACKUP STATE "/backup/gridd.conf"
 
@@ -57,18 +58,18 @@ static mode_t mode_of(const struct sysroot *sysroot, const char *path)
 
 static void the_existing_file_is_edited_and_kept(void **state)
 {
-	sysroot_write(*state, CONFIGURE_PATH, "# ours\nFeatureType=0\nX=y");
+	sysroot_write(*state, PATHS_GRIDD_CONF, "# ours\nFeatureType=0\nX=y");
 	sysroot_write(*state, TEMPLATE, "never read\n");
 
 	must_configure(*state);
 
 	assert_true(result.changed);
 	assert_string_equal(result.detail, "FeatureType 0 -> 1");
-	sysroot_assert_text(*state, CONFIGURE_PATH, "# ours\nFeatureType=1\nX=y");
+	sysroot_assert_text(*state, PATHS_GRIDD_CONF, "# ours\nFeatureType=1\nX=y");
 	sysroot_assert_text(*state, BACKUP, "# ours\nFeatureType=0\nX=y");
 	assert_int_equal(mode_of(*state, STATE), S_IFDIR | 0755);
 	assert_int_equal(mode_of(*state, STATE "/backup"), S_IFDIR | 0700);
-	assert_int_equal(mode_of(*state, CONFIGURE_PATH), S_IFREG | 0644);
+	assert_int_equal(mode_of(*state, PATHS_GRIDD_CONF), S_IFREG | 0644);
 }
 
 static void the_second_time_nothing_changes(void **state)
@@ -76,24 +77,24 @@ static void the_second_time_nothing_changes(void **state)
 	struct stat before, after;
 	const struct sysroot *sysroot = *state;
 
-	sysroot_write(*state, CONFIGURE_PATH, "FeatureType=0\n");
+	sysroot_write(*state, PATHS_GRIDD_CONF, "FeatureType=0\n");
 	must_configure(*state);
-	assert_true(root_stat(&sysroot->root, CONFIGURE_PATH, &before));
+	assert_true(root_stat(&sysroot->root, PATHS_GRIDD_CONF, &before));
 
 	must_configure(*state);
 
 	assert_false(result.changed);
 	assert_string_equal(result.detail, "");
-	assert_true(root_stat(&sysroot->root, CONFIGURE_PATH, &after));
+	assert_true(root_stat(&sysroot->root, PATHS_GRIDD_CONF, &after));
 	assert_int_equal(after.st_ino, before.st_ino);
 	sysroot_assert_text(*state, BACKUP, "FeatureType=0\n");
 }
 
 static void the_original_is_kept_through_later_changes(void **state)
 {
-	sysroot_write(*state, CONFIGURE_PATH, "FeatureType=0\n");
+	sysroot_write(*state, PATHS_GRIDD_CONF, "FeatureType=0\n");
 	must_configure(*state);
-	sysroot_write(*state, CONFIGURE_PATH, "FeatureType=2\n");
+	sysroot_write(*state, PATHS_GRIDD_CONF, "FeatureType=2\n");
 
 	must_configure(*state);
 
@@ -108,9 +109,9 @@ static void without_a_file_the_template_is_the_beginning(void **state)
 
 	/* gridd never reads the template, so the same text is still a change. */
 	assert_true(result.changed);
-	sysroot_assert_text(*state, CONFIGURE_PATH, "# template\nFeatureType=1\n");
+	sysroot_assert_text(*state, PATHS_GRIDD_CONF, "# template\nFeatureType=1\n");
 	sysroot_assert_text(*state, TEMPLATE, "# template\nFeatureType=1\n");
-	assert_int_equal(mode_of(*state, CONFIGURE_PATH), S_IFREG | 0644);
+	assert_int_equal(mode_of(*state, PATHS_GRIDD_CONF), S_IFREG | 0644);
 }
 
 static void without_anything_the_folder_and_the_file_are_made(void **state)
@@ -123,43 +124,43 @@ static void without_anything_the_folder_and_the_file_are_made(void **state)
 	must_configure(*state);
 
 	assert_string_equal(result.detail, "FeatureType (not set) -> 1");
-	sysroot_assert_text(*state, CONFIGURE_PATH, "FeatureType=1\n");
+	sysroot_assert_text(*state, PATHS_GRIDD_CONF, "FeatureType=1\n");
 }
 
 static void a_symbolic_link_is_replaced_by_a_file(void **state)
 {
 	sysroot_mkdir(*state, "/usr/share/nvidia");
 	sysroot_write(*state, "/usr/share/nvidia/gridd.conf", "FeatureType=0\n");
-	make_link(*state, "/usr/share/nvidia/gridd.conf", CONFIGURE_PATH);
+	make_link(*state, "/usr/share/nvidia/gridd.conf", PATHS_GRIDD_CONF);
 
 	must_configure(*state);
 
-	assert_int_equal(mode_of(*state, CONFIGURE_PATH), S_IFREG | 0644);
-	sysroot_assert_text(*state, CONFIGURE_PATH, "FeatureType=1\n");
+	assert_int_equal(mode_of(*state, PATHS_GRIDD_CONF), S_IFREG | 0644);
+	sysroot_assert_text(*state, PATHS_GRIDD_CONF, "FeatureType=1\n");
 	sysroot_assert_text(*state, "/usr/share/nvidia/gridd.conf", "FeatureType=0\n");
 }
 
 static void a_dangling_link_is_replaced_too(void **state)
 {
-	make_link(*state, "/usr/share/nvidia/none", CONFIGURE_PATH);
+	make_link(*state, "/usr/share/nvidia/none", PATHS_GRIDD_CONF);
 	sysroot_write(*state, TEMPLATE, "A=b\n");
 
 	must_configure(*state);
 
-	sysroot_assert_text(*state, CONFIGURE_PATH, "A=b\nFeatureType=1\n");
+	sysroot_assert_text(*state, PATHS_GRIDD_CONF, "A=b\nFeatureType=1\n");
 }
 
 static void dry_tells_and_writes_nothing(void **state)
 {
 	struct error err = ERROR_INIT;
 
-	sysroot_write(*state, CONFIGURE_PATH, "FeatureType=0\n");
+	sysroot_write(*state, PATHS_GRIDD_CONF, "FeatureType=0\n");
 
 	assert_int_equal(configure(*state, &settings, true, &err), 0);
 
 	assert_true(result.changed);
 	assert_string_equal(result.detail, "FeatureType 0 -> 1");
-	sysroot_assert_text(*state, CONFIGURE_PATH, "FeatureType=0\n");
+	sysroot_assert_text(*state, PATHS_GRIDD_CONF, "FeatureType=0\n");
 	sysroot_assert_entries(*state, "/", 1);
 }
 
@@ -169,18 +170,19 @@ static void a_strict_mode_is_kept_and_others_may_not_write(void **state)
 	const struct sysroot *sysroot = *state;
 	char full[PATH_MAX];
 
-	(void)snprintf(full, sizeof(full), "%s%s", sysroot->dir, CONFIGURE_PATH);
+	(void)snprintf(full, sizeof(full), "%s%s", sysroot->dir, PATHS_GRIDD_CONF);
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
-		sysroot_write(*state, CONFIGURE_PATH, "FeatureType=0\n");
+		sysroot_write(*state, PATHS_GRIDD_CONF, "FeatureType=0\n");
 		assert_int_equal(chmod(full, modes[i][0]), 0);
 		must_configure(*state);
-		assert_int_equal(mode_of(*state, CONFIGURE_PATH), S_IFREG | modes[i][1]);
+		assert_int_equal(mode_of(*state, PATHS_GRIDD_CONF),
+				 S_IFREG | modes[i][1]);
 	}
 }
 
 static void a_token_folder_elsewhere_is_brought_back(void **state)
 {
-	sysroot_write(*state, CONFIGURE_PATH,
+	sysroot_write(*state, PATHS_GRIDD_CONF,
 		      "FeatureType=1\nClientConfigTokenPath=/opt/tokens\n");
 
 	must_configure(*state);
@@ -188,7 +190,7 @@ static void a_token_folder_elsewhere_is_brought_back(void **state)
 	assert_string_equal(result.detail, "ClientConfigTokenPath /opt/tokens -> "
 					   "/etc/nvidia/ClientConfigToken/");
 	sysroot_assert_text(
-		*state, CONFIGURE_PATH,
+		*state, PATHS_GRIDD_CONF,
 		"FeatureType=1\nClientConfigTokenPath=/etc/nvidia/ClientConfigToken/\n");
 }
 
@@ -200,7 +202,7 @@ static void our_token_folder_stays_as_it_is_written(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		sysroot_write(*state, CONFIGURE_PATH, texts[i]);
+		sysroot_write(*state, PATHS_GRIDD_CONF, texts[i]);
 		must_configure(*state);
 		assert_false(result.changed);
 	}
@@ -208,13 +210,13 @@ static void our_token_folder_stays_as_it_is_written(void **state)
 
 static void one_of_several_folders_elsewhere_is_enough(void **state)
 {
-	sysroot_write(*state, CONFIGURE_PATH,
+	sysroot_write(*state, PATHS_GRIDD_CONF,
 		      "FeatureType=1\nClientConfigTokenPath=/opt/tokens\n"
 		      "ClientConfigTokenPath=/etc/nvidia/ClientConfigToken\n");
 
 	must_configure(*state);
 
-	sysroot_assert_text(*state, CONFIGURE_PATH,
+	sysroot_assert_text(*state, PATHS_GRIDD_CONF,
 			    "FeatureType=1\n"
 			    "ClientConfigTokenPath=/etc/nvidia/ClientConfigToken\n"
 			    "ClientConfigTokenPath=/etc/nvidia/ClientConfigToken\n");
@@ -229,12 +231,12 @@ static void further_options_are_set_by_their_names(void **state)
 	};
 	struct error err = ERROR_INIT;
 
-	sysroot_write(*state, CONFIGURE_PATH, "FeatureType=0\n#EnableUI=TRUE\n");
+	sysroot_write(*state, PATHS_GRIDD_CONF, "FeatureType=0\n#EnableUI=TRUE\n");
 
 	assert_int_equal(configure(*state, &more, false, &err), 0);
 
 	sysroot_assert_text(
-		*state, CONFIGURE_PATH,
+		*state, PATHS_GRIDD_CONF,
 		"FeatureType=4\n#EnableUI=TRUE\nEnableUI=FALSE\nIgnoreSP=TRUE\n");
 }
 
@@ -243,13 +245,13 @@ static void a_damaged_file_is_named_and_kept(void **state)
 	const struct sysroot *sysroot = *state;
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(
-		file_write_atomic(&sysroot->root, CONFIGURE_PATH, "A\0B", 3, 0644, &err),
-		0);
+	assert_int_equal(file_write_atomic(&sysroot->root, PATHS_GRIDD_CONF, "A\0B", 3,
+					   0644, &err),
+			 0);
 
 	assert_int_equal(configure(*state, &settings, false, &err), -1);
 	assert_int_equal(err.code, ERROR_USAGE);
-	assert_non_null(strstr(err.text, CONFIGURE_PATH ": "));
+	assert_non_null(strstr(err.text, PATHS_GRIDD_CONF ": "));
 }
 
 /* Break it at every system call: old or new, and the original is never lost. */
@@ -260,7 +262,7 @@ static void no_fault_leaves_a_torn_file(void **state)
 	do {
 		struct error err = ERROR_INIT;
 
-		sysroot_write(*state, CONFIGURE_PATH, "FeatureType=0\n");
+		sysroot_write(*state, PATHS_GRIDD_CONF, "FeatureType=0\n");
 		fault_arm(++nth);
 		failed = configure(*state, &settings, false, &err);
 		assert_int_equal(failed, fault_fired() ? -1 : 0);
@@ -268,9 +270,9 @@ static void no_fault_leaves_a_torn_file(void **state)
 
 		if (failed < 0 && (!strstr(err.text, "is in place") ||
 				   strstr(err.text, "keeping the old")))
-			sysroot_assert_text(*state, CONFIGURE_PATH, "FeatureType=0\n");
+			sysroot_assert_text(*state, PATHS_GRIDD_CONF, "FeatureType=0\n");
 		else
-			sysroot_assert_text(*state, CONFIGURE_PATH, "FeatureType=1\n");
+			sysroot_assert_text(*state, PATHS_GRIDD_CONF, "FeatureType=1\n");
 		sysroot_assert_entries(*state, "/etc/nvidia", 1);
 	} while (failed < 0);
 

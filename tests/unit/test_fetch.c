@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/fetch.h"
 
 #include <fcntl.h>
@@ -85,8 +86,8 @@ static void a_warning_is_enough_where_the_operator_says_so(void **state)
  */
 #define HASH "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define OTHER "cb8379ac2098aa165029e3938a51da0bcecfc008fd6795f401178647f96c5b34"
-#define CACHED FETCH_CACHE "/" HASH ".run"
-#define PARTIAL_FILE FETCH_CACHE "/" HASH ".partial"
+#define CACHED PATHS_CACHE "/" HASH ".run"
+#define PARTIAL_FILE PATHS_CACHE "/" HASH ".partial"
 #define GOOD(hash) "{\"result\":{\"sha256\":\"" hash "\",\"size\":3,"
 #define VERIFIED "\"bytes_transferred\":3,\"verified\":true}}"
 #define UNVERIFIED "\"bytes_transferred\":3,\"verified\":false}}"
@@ -147,7 +148,7 @@ static int scene_fetch(struct scene *scene)
 
 static void scene_cache(struct scene *scene, const char *path, const char *text)
 {
-	sysroot_mkdir(scene->sysroot, FETCH_CACHE);
+	sysroot_mkdir(scene->sysroot, PATHS_CACHE);
 	sysroot_write(scene->sysroot, path, text);
 }
 
@@ -189,7 +190,7 @@ static void a_download_gets_its_name_when_it_is_whole(void **state)
 	assert_false(exists(&scene, PARTIAL_FILE));
 	assert_true(root_stat(&scene.sysroot->root, CACHED, &st));
 	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_true(root_stat(&scene.sysroot->root, FETCH_CACHE, &st));
+	assert_true(root_stat(&scene.sysroot->root, PATHS_CACHE, &st));
 	assert_int_equal(st.st_mode & 07777, 0700);
 	scene_end(&scene);
 }
@@ -205,7 +206,7 @@ static void what_is_no_bundle_is_fetched_as_it_is(void **state)
 
 	assert_int_equal(scene_fetch(&scene), 0);
 
-	assert_taken(&scene, FETCH_CACHE "/" HASH ".zip", "fetch\n");
+	assert_taken(&scene, PATHS_CACHE "/" HASH ".zip", "fetch\n");
 	scene_end(&scene);
 }
 
@@ -282,7 +283,7 @@ static void a_failed_download_leaves_what_can_be_continued(void **state)
 
 		assert_int_equal(exists(&scene, PARTIAL_FILE), cases[i].kept);
 		assert_false(exists(&scene, CACHED));
-		sysroot_assert_entries(scene.sysroot, FETCH_CACHE, cases[i].kept);
+		sysroot_assert_entries(scene.sysroot, PATHS_CACHE, cases[i].kept);
 		if (cases[i].kept)
 			root_discard(&scene.sysroot->root, PARTIAL_FILE);
 		scene_end(&scene);
@@ -295,11 +296,11 @@ static void without_a_hash_the_found_one_is_the_name(void **state)
 
 	scene_begin(&scene, *state, "", GOOD(OTHER) VERIFIED);
 	package.sha256[0] = '\0';
-	scene_cache(&scene, FETCH_CACHE "/unnamed.partial", "left over and longer");
+	scene_cache(&scene, PATHS_CACHE "/unnamed.partial", "left over and longer");
 
 	assert_int_equal(scene_fetch(&scene), 0);
 
-	assert_taken(&scene, FETCH_CACHE "/" OTHER ".run", "fetch\n");
+	assert_taken(&scene, PATHS_CACHE "/" OTHER ".run", "fetch\n");
 	assert_int_equal(scene.result.integrity, FETCH_TLS);
 	scene_end(&scene);
 }
@@ -315,7 +316,7 @@ static void nothing_is_kept_when_nothing_vouches_in_the_end(void **state)
 	assert_int_equal(scene_fetch(&scene), -1);
 
 	assert_int_equal(scene.err.code, ERROR_INTEGRITY);
-	sysroot_assert_entries(scene.sysroot, FETCH_CACHE, 0);
+	sysroot_assert_entries(scene.sysroot, PATHS_CACHE, 0);
 	scene_end(&scene);
 }
 
@@ -344,7 +345,7 @@ static void no_room_is_said_before_the_download(void **state)
 	assert_int_equal(scene_fetch(&scene), -1);
 
 	assert_int_equal(scene.err.code, ERROR_PREREQUISITES);
-	assert_non_null(strstr(scene.err.text, FETCH_CACHE));
+	assert_non_null(strstr(scene.err.text, PATHS_CACHE));
 	assert_false(exists(&scene, "/jobs"));
 	scene_end(&scene);
 }
@@ -367,7 +368,7 @@ static void a_local_file_is_copied_and_a_local_bundle_only_hashed(void **state)
 	scene.input.url = "file:///b.zip";
 	assert_int_equal(scene_fetch(&scene), 0);
 	assert_taken(&scene, "", "copy\ncopy\n");
-	sysroot_assert_entries(scene.sysroot, FETCH_CACHE, 1);
+	sysroot_assert_entries(scene.sysroot, PATHS_CACHE, 1);
 	scene_end(&scene);
 }
 
@@ -396,16 +397,16 @@ static void pruning_keeps_one(void **state)
 	const struct sysroot *sysroot = *state;
 	struct error err = ERROR_INIT;
 
-	sysroot_mkdir(sysroot, FETCH_CACHE);
+	sysroot_mkdir(sysroot, PATHS_CACHE);
 	sysroot_write(sysroot, CACHED, "abc");
 	sysroot_write(sysroot, PARTIAL_FILE, "ab");
 
 	assert_int_equal(fetch_prune(&sysroot->root, CACHED, &err), 0);
 	sysroot_assert_text(sysroot, CACHED, "abc");
-	sysroot_assert_entries(sysroot, FETCH_CACHE, 1);
+	sysroot_assert_entries(sysroot, PATHS_CACHE, 1);
 
 	assert_int_equal(fetch_prune(&sysroot->root, NULL, &err), 0);
-	sysroot_assert_entries(sysroot, FETCH_CACHE, 0);
+	sysroot_assert_entries(sysroot, PATHS_CACHE, 0);
 }
 
 #define sysroot_test(f) \

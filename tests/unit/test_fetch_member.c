@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/fetch_member.h"
 
 #include <string.h>
@@ -16,10 +17,10 @@
  */
 #define HASH "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define SUM "cb8379ac2098aa165029e3938a51da0bcecfc008fd6795f401178647f96c5b34"
-#define CACHED FETCH_CACHE "/" HASH ".run"
-#define NOTE FETCH_CACHE "/member.json"
-#define PARTIAL FETCH_CACHE "/member.partial"
-#define OF_ENTRY FETCH_CACHE "/" HASH
+#define CACHED PATHS_CACHE "/" HASH ".run"
+#define NOTE PATHS_CACHE "/member.json"
+#define PARTIAL PATHS_CACHE "/member.partial"
+#define OF_ENTRY PATHS_CACHE "/" HASH
 #define RUN "Guest_Drivers/NVIDIA-Linux-x86_64-525.105.17-grid.run"
 
 #define COPY "{\"result\":{\"sha256\":\"" HASH "\",\"size\":3}}"
@@ -171,7 +172,7 @@ static void the_member_gets_its_name_and_no_bundle_lies_anywhere(void **state)
 	assert_int_equal(scene.result.integrity, FETCH_MANIFEST_TLS);
 	assert_int_equal(scene.result.bytes_transferred, 7);
 	assert_string_equal(scene.result.why, "no ranges");
-	sysroot_assert_entries(scene.sysroot, FETCH_CACHE, 2); /* and its note */
+	sysroot_assert_entries(scene.sysroot, PATHS_CACHE, 2); /* and its note */
 	scene_end(&scene);
 }
 
@@ -279,7 +280,7 @@ static void nothing_is_kept_when_nothing_vouches_in_the_end(void **state)
 		assert_int_equal(scene_fetch(&scene), -1);
 
 		assert_int_equal(scene.err.code, ERROR_INTEGRITY);
-		sysroot_assert_entries(scene.sysroot, FETCH_CACHE, 0);
+		sysroot_assert_entries(scene.sysroot, PATHS_CACHE, 0);
 		scene_end(&scene);
 	}
 }
@@ -301,7 +302,7 @@ static void a_member_that_nobody_wished_for_is_refused(void **state)
 		assert_int_equal(scene_fetch(&scene), -1);
 
 		assert_int_equal(scene.err.code, ERROR_INTEGRITY);
-		sysroot_assert_entries(scene.sysroot, FETCH_CACHE, 0);
+		sysroot_assert_entries(scene.sysroot, PATHS_CACHE, 0);
 		scene_end(&scene);
 	}
 }
@@ -314,7 +315,7 @@ static void a_bundle_that_cannot_stream_is_fetched_whole(void **state)
 
 	assert_int_equal(scene_fetch(&scene), 0);
 
-	assert_string_equal(scene.result.path, FETCH_CACHE "/" HASH ".zip");
+	assert_string_equal(scene.result.path, PATHS_CACHE "/" HASH ".zip");
 	assert_string_equal(scene.result.member.name, "");
 	assert_int_equal(scene.result.bytes_transferred, 7 + 9);
 	sysroot_assert_text(scene.sysroot, "/jobs", "member\nfetch\n");
@@ -366,7 +367,7 @@ static void what_is_bad_or_cannot_be_resumed_is_dropped(void **state)
 
 		assert_int_equal(scene_fetch(&scene), -1);
 
-		sysroot_assert_entries(scene.sysroot, FETCH_CACHE, 0);
+		sysroot_assert_entries(scene.sysroot, PATHS_CACHE, 0);
 		scene_end(&scene);
 	}
 }
@@ -384,7 +385,7 @@ static void no_room_is_said_before_the_download(void **state)
 
 	assert_int_equal(scene.err.code, ERROR_PREREQUISITES);
 	assert_false(exists(&scene, "/jobs"));
-	sysroot_assert_entries(scene.sysroot, FETCH_CACHE, 0);
+	sysroot_assert_entries(scene.sysroot, PATHS_CACHE, 0);
 	scene_end(&scene);
 }
 

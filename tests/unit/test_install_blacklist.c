@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/install.h"
 
 #include <string.h>
@@ -55,7 +56,7 @@ static void the_file_is_written_once(void **state)
 	assert_int_equal(blacklist(*state, &script, &changed, &err), 0);
 	assert_false(changed);
 
-	sysroot_assert_text(*state, INSTALL_BLACKLIST,
+	sysroot_assert_text(*state, PATHS_BLACKLIST,
 			    "# Written by vgpu-guest-agent: these drivers would take the "
 			    "GPU from NVIDIA's.\n"
 			    "blacklist nouveau\nblacklist nova_core\nblacklist nova_drm\n"

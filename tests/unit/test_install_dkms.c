@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/install.h"
 
 #include <string.h>
@@ -12,9 +13,9 @@
 
 #define REL "6.1.0-37-cloud-amd64"
 #define VERSION "550.90.07"
-#define CONF DKMS_SOURCES VERSION "/dkms.conf"
+#define CONF PATHS_DKMS_SOURCES VERSION "/dkms.conf"
 #define OURS "/lib/modules/" REL "/updates/vgpu-guest-agent"
-#define ORIGINAL DKMS_REGISTRY "/original_module/" REL
+#define ORIGINAL PATHS_DKMS_REGISTRY "/original_module/" REL
 #define DKMS "/usr/sbin/dkms "
 #define OF " -m nvidia -v " VERSION " -k " REL
 #define INSTALLED "nvidia/" VERSION ", " REL ", x86_64: installed\n"
@@ -49,7 +50,7 @@ static int setup(void **state)
 	add_program(*state, "/usr/sbin/dkms");
 	add_program(*state, "/usr/sbin/depmod");
 	add_program(*state, "/usr/sbin/modinfo");
-	sysroot_mkdir(*state, DKMS_SOURCES VERSION);
+	sysroot_mkdir(*state, PATHS_DKMS_SOURCES VERSION);
 	sysroot_write(*state, CONF, "# ours\n");
 	sysroot_mkdir(*state, "/lib/modules/" REL);
 	return 0;

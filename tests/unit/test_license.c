@@ -142,7 +142,7 @@ static void who_needs_a_license_and_who_has_one(void **state)
 		assert_int_equal(license_needed(gpu, gpus[i].feature_type),
 				 gpus[i].needed);
 		assert_int_equal(license_held(gpu), gpus[i].held);
-		assert_int_equal(license_all_held(&report, gpus[i].feature_type),
+		assert_int_equal(license_all_held(&report, 1, gpus[i].feature_type),
 				 !gpus[i].needed || gpus[i].held);
 	}
 }
@@ -157,18 +157,72 @@ static void one_unlicensed_vgpu_of_two_is_not_licensed(void **state)
 
 	(void)state;
 
-	assert_false(license_all_held(&report, 1));
+	assert_false(license_all_held(&report, 2, 1));
 	report.gpus[1] = gpu_of("None", "", NULL);
-	assert_true(license_all_held(&report, 1));
-	report.count = 0;
-	assert_true(license_all_held(&report, 1));
+	assert_true(license_all_held(&report, 2, 1));
+}
+
+static void a_gpu_that_the_driver_does_not_show_is_not_licensed(void **state)
+{
+	static const struct {
+		size_t shown, there;
+		bool held;
+	} cases[] = { { 1, 1, true },
+		      { 1, 2, false },
+		      { 0, 1, false },
+		      { 0, 0, false },
+		      { 2, 1, true } };
+	const struct license_gpu licensed = gpu_of("VGPU", VWS, "Licensed");
+
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct license_report report = { .count = cases[i].shown,
+						 .gpus = { licensed, licensed } };
+		cleanup_json struct json *json =
+			license_report_json(&report, cases[i].there, 1, NULL, 0);
+
+		assert_int_equal(license_all_held(&report, cases[i].there, 1),
+				 cases[i].held);
+		assert_int_equal(json_get_bool(json, "licensed", !cases[i].held),
+				 cases[i].held);
+	}
+	assert_false(license_all_held(NULL, 0, 1));
+}
+
+static void before_the_driver_answers_the_bus_tells_who_needs_a_license(void **state)
+{
+	static const struct {
+		enum gpu_kind kind;
+		int feature_type;
+		bool offline, needed;
+	} cases[] = {
+		{ GPU_VGPU, 1, false, true },
+		{ GPU_VGPU, 0, false, true },
+		{ GPU_PASSTHROUGH, 0, false, false },
+		{ GPU_PASSTHROUGH, 1, false, false },
+		{ GPU_PASSTHROUGH, 2, false, true },
+		{ GPU_PASSTHROUGH, 4, false, true },
+		{ GPU_PASSTHROUGH, 1, true, true },
+	};
+
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct gpu_list list = { .count = 1,
+					 .gpus = { { .kind = cases[i].kind } } };
+
+		assert_int_equal(
+			license_is_needed(&list, cases[i].feature_type, cases[i].offline),
+			cases[i].needed);
+	}
 }
 
 static char *print_report(const struct license_report *report,
 			  const struct license_reason *reason)
 {
 	cleanup_json struct json *json =
-		license_report_json(report, 1, reason, 1795382600);
+		license_report_json(report, 1, 1, reason, 1795382600);
 
 	assert_non_null(json);
 	return json_print(json);
@@ -234,7 +288,8 @@ static void states_and_kinds_have_the_contracts_words(void **state)
 			.count = 1,
 			.gpus = { gpu_of("VGPU", VWS, words[i].status) },
 		};
-		cleanup_json struct json *json = license_report_json(&report, 1, NULL, 0);
+		cleanup_json struct json *json =
+			license_report_json(&report, 1, 1, NULL, 0);
 		const struct json *gpu = json_at(json_get(json, "gpus"), 0);
 		const struct json *feature = json_at(json_get(gpu, "features"), 0);
 		const char *kind = json_get_string(feature, "expiry_kind");
@@ -265,6 +320,9 @@ int main(void)
 		cmocka_unit_test(status_is_read_word_by_word),
 		cmocka_unit_test(who_needs_a_license_and_who_has_one),
 		cmocka_unit_test(one_unlicensed_vgpu_of_two_is_not_licensed),
+		cmocka_unit_test(a_gpu_that_the_driver_does_not_show_is_not_licensed),
+		cmocka_unit_test(
+			before_the_driver_answers_the_bus_tells_who_needs_a_license),
 		cmocka_unit_test(report_is_the_contracts_object),
 		cmocka_unit_test(states_and_kinds_have_the_contracts_words),
 		cmocka_unit_test(nothing_read_is_not_licensed),

@@ -147,6 +147,30 @@ static void kinds_have_names(void **state)
 	assert_int_equal(package_kind_of(span_of("renamed.tar")), PACKAGE_NONE);
 }
 
+static void a_hash_is_64_digits_of_either_case(void **state)
+{
+	static const char hash[] =
+		"0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789ABCDEF";
+	static const char *const others[] = {
+		"",
+		"0123456789abcdef",
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeg",
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0",
+		" 123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+	};
+	char sha256[PACKAGE_SHA256_SIZE] = "untouched";
+
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		assert_false(package_sha256(span_of(others[i]), sha256));
+	assert_string_equal(sha256, "untouched");
+	assert_true(package_sha256(span_of(hash), sha256));
+	assert_string_equal(
+		sha256,
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +178,7 @@ int main(void)
 		cmocka_unit_test(everything_else_is_passed_over_with_a_reason),
 		cmocka_unit_test(a_name_that_does_not_fit_is_refused),
 		cmocka_unit_test(kinds_have_names),
+		cmocka_unit_test(a_hash_is_64_digits_of_either_case),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

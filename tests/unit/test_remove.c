@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/remove.h"
 
 #include <string.h>
@@ -21,8 +22,8 @@
 static int setup(void **state)
 {
 	static const char *const folders[] = {
-		"/etc/nvidia", TOKEN_DIR,  BACKUP "/tokens", UNIT_DIR,
-		WANTS,         "/usr/bin", "/usr/sbin",      "/etc/modprobe.d"
+		"/etc/nvidia", PATHS_TOKENS, BACKUP "/tokens", UNIT_DIR,
+		WANTS,         "/usr/bin",   "/usr/sbin",      "/etc/modprobe.d"
 	};
 
 	(void)sysroot_setup(state);
@@ -127,7 +128,7 @@ static void our_token_goes_and_others_come_back(void **state)
 	struct error err = ERROR_INIT;
 	bool changed;
 
-	sysroot_write(sysroot, TOKEN_PATH, "ours");
+	sysroot_write(sysroot, PATHS_TOKEN, "ours");
 	sysroot_write(sysroot, BACKUP "/tokens/client_configuration_token.tok", "old");
 	sysroot_write(sysroot, BACKUP "/tokens/rejected.tok", "tried in vain");
 	sysroot_write(sysroot, BACKUP "/tokens/theirs.tok", "theirs");
@@ -135,8 +136,8 @@ static void our_token_goes_and_others_come_back(void **state)
 
 	assert_int_equal(remove_token(&sysroot->root, &changed, &err), 0);
 	assert_true(changed);
-	sysroot_assert_entries(sysroot, TOKEN_DIR, 1);
-	sysroot_assert_text(sysroot, TOKEN_DIR "/theirs.tok", "theirs");
+	sysroot_assert_entries(sysroot, PATHS_TOKENS, 1);
+	sysroot_assert_text(sysroot, PATHS_TOKENS "/theirs.tok", "theirs");
 
 	assert_int_equal(remove_token(&sysroot->root, &changed, &err), 0);
 	assert_false(changed);

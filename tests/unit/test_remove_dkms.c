@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/remove.h"
 
 #include <string.h>
@@ -31,11 +32,11 @@ static void register_version(const struct sysroot *sysroot, const char *version,
 {
 	char path[256];
 
-	(void)snprintf(path, sizeof(path), DKMS_SOURCES "%s", version);
+	(void)snprintf(path, sizeof(path), PATHS_DKMS_SOURCES "%s", version);
 	sysroot_mkdir(sysroot, path);
-	(void)snprintf(path, sizeof(path), DKMS_SOURCES "%s/dkms.conf", version);
+	(void)snprintf(path, sizeof(path), PATHS_DKMS_SOURCES "%s/dkms.conf", version);
 	sysroot_write(sysroot, path, conf);
-	(void)snprintf(path, sizeof(path), DKMS_REGISTRY "/%s/source", version);
+	(void)snprintf(path, sizeof(path), PATHS_DKMS_REGISTRY "/%s/source", version);
 	sysroot_mkdir(sysroot, path);
 }
 
@@ -82,11 +83,11 @@ static void what_is_ours_goes_and_what_others_registered_stays(void **state)
 
 	assert_true(changed);
 	assert_int_equal(script_count(&script, "dkms remove"), 1);
-	assert_false(is_there(sysroot, DKMS_SOURCES "550.90.07"));
-	assert_false(is_there(sysroot, DKMS_REGISTRY "/550.90.07"));
+	assert_false(is_there(sysroot, PATHS_DKMS_SOURCES "550.90.07"));
+	assert_false(is_there(sysroot, PATHS_DKMS_REGISTRY "/550.90.07"));
 	assert_false(is_there(sysroot, SIGNING));
-	assert_true(is_there(sysroot, DKMS_SOURCES "535.1.1/dkms.conf"));
-	assert_true(is_there(sysroot, DKMS_REGISTRY "/535.1.1/source"));
+	assert_true(is_there(sysroot, PATHS_DKMS_SOURCES "535.1.1/dkms.conf"));
+	assert_true(is_there(sysroot, PATHS_DKMS_REGISTRY "/535.1.1/source"));
 }
 
 static void the_version_that_counts_stays(void **state)
@@ -102,7 +103,7 @@ static void the_version_that_counts_stays(void **state)
 	assert_int_equal(remove_it(sysroot, &script, "550.90.07", &changed, &err), 0);
 
 	assert_false(changed);
-	assert_true(is_there(sysroot, DKMS_SOURCES "550.90.07/dkms.conf"));
+	assert_true(is_there(sysroot, PATHS_DKMS_SOURCES "550.90.07/dkms.conf"));
 	assert_true(is_there(sysroot, SIGNING));
 }
 
@@ -115,13 +116,13 @@ static void what_is_not_registered_needs_no_dkms(void **state)
 	bool changed = false;
 
 	script_init(&script, none, NULL);
-	assert_int_equal(root_remove_tree(&sysroot->root, DKMS_REGISTRY, &err), 0);
+	assert_int_equal(root_remove_tree(&sysroot->root, PATHS_DKMS_REGISTRY, &err), 0);
 	assert_int_equal(root_unlink(&sysroot->root, "/usr/sbin/dkms", &err), 0);
 
 	assert_int_equal(remove_it(sysroot, &script, "", &changed, &err), 0);
 
 	assert_true(changed);
-	assert_false(is_there(sysroot, DKMS_SOURCES "550.90.07"));
+	assert_false(is_there(sysroot, PATHS_DKMS_SOURCES "550.90.07"));
 }
 
 /* Without its sources nobody would know any more whose the registration is. */
@@ -144,8 +145,8 @@ static void where_dkms_cannot_remove_the_sources_stay(void **state)
 			assert_int_equal(root_unlink(&sysroot->root, needed[i], &err), 0);
 		assert_int_equal(remove_it(sysroot, &script, "", &changed, &err), -1);
 		assert_int_equal(script_count(&script, "dkms remove"), needed[i][0] == 0);
-		assert_true(is_there(sysroot, DKMS_SOURCES "550.90.07/dkms.conf"));
-		assert_true(is_there(sysroot, DKMS_REGISTRY "/550.90.07/source"));
+		assert_true(is_there(sysroot, PATHS_DKMS_SOURCES "550.90.07/dkms.conf"));
+		assert_true(is_there(sysroot, PATHS_DKMS_REGISTRY "/550.90.07/source"));
 		add_program(sysroot, "/usr/sbin/dkms");
 	}
 }

@@ -206,6 +206,29 @@ static void what_only_people_read_is_capped(void **state)
 	assert_in_range(repository.warning_count, 1, 1999);
 }
 
+static void a_files_url_is_the_repositorys_and_its_encoded_name(void **state)
+{
+	static const struct {
+		const char *base, *name, *url;
+	} cases[] = {
+		{ "https://h/r", "a.run", "https://h/r/a.run" },
+		{ "https://h/r/", "16/a b.zip", "https://h/r/16/a%20b.zip" },
+		{ "file:///srv", "a?b#c%.run", "file:///srv/a%3Fb%23c%25.run" },
+		{ "https://h", "\303\274.run", "https://h/%C3%BC.run" },
+	};
+	char url[64];
+
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_true(repository_file_url(cases[i].base, cases[i].name, url,
+						sizeof(url)));
+		assert_string_equal(url, cases[i].url);
+	}
+	assert_false(repository_file_url("https://h", "12345", url, 14));
+	assert_false(repository_file_url("https://a.host", "x", url, 14));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +240,7 @@ int main(void)
 		cmocka_unit_test(what_a_signed_index_does_not_name_is_passed_over),
 		cmocka_unit_test(an_odd_answer_is_an_error),
 		cmocka_unit_test(what_only_people_read_is_capped),
+		cmocka_unit_test(a_files_url_is_the_repositorys_and_its_encoded_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

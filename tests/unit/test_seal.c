@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/seal.h"
 
 #include <string.h>
@@ -21,8 +22,8 @@ static struct seal_found found;
 static int setup(void **state)
 {
 	(void)sysroot_setup(state);
-	sysroot_mkdir(*state, TOKEN_DIR);
-	sysroot_mkdir(*state, SEAL_TOKEN_BACKUP);
+	sysroot_mkdir(*state, PATHS_TOKENS);
+	sysroot_mkdir(*state, PATHS_TOKEN_BACKUP);
 	sysroot_mkdir(*state, "/var/lib/cloud");
 	sysroot_mkdir(*state, "/root");
 	return 0;
@@ -50,7 +51,7 @@ static void a_copy_is_found_wherever_it_lies(void **state)
 					     "/etc/.hidden" };
 	const struct sysroot *sysroot = *state;
 
-	sysroot_write(sysroot, TOKEN_PATH, token);
+	sysroot_write(sysroot, PATHS_TOKEN, token);
 	learn(sysroot, "");
 	sysroot_mkdir(sysroot, "/tmp");
 	assert_int_equal(search(sysroot, ""), 0);
@@ -75,7 +76,7 @@ static void a_copy_across_two_reads_is_found(void **state)
 	cleanup_free char *text = malloc(2 * border);
 
 	assert_non_null(text);
-	sysroot_write(sysroot, TOKEN_PATH, token);
+	sysroot_write(sysroot, PATHS_TOKEN, token);
 	learn(sysroot, "");
 
 	for (size_t before = border - sizeof(token); before <= border; before += 7) {
@@ -91,7 +92,7 @@ static void tokens_that_are_kept_or_named_are_known_too(void **state)
 {
 	const struct sysroot *sysroot = *state;
 
-	sysroot_write(sysroot, SEAL_TOKEN_BACKUP "/old.tok", token);
+	sysroot_write(sysroot, PATHS_TOKEN_BACKUP "/old.tok", token);
 	learn(sysroot, "");
 	sysroot_write(sysroot, "/root/copy", token);
 	assert_int_equal(search(sysroot, ""), 1);
@@ -133,10 +134,10 @@ static void links_are_not_followed(void **state)
 	const struct sysroot *sysroot = *state;
 	char path[128];
 
-	sysroot_write(sysroot, TOKEN_PATH, token);
+	sysroot_write(sysroot, PATHS_TOKEN, token);
 	learn(sysroot, "");
 	(void)snprintf(path, sizeof(path), "%s/root/link", sysroot->dir);
-	assert_int_equal(symlink(TOKEN_PATH, path), 0);
+	assert_int_equal(symlink(PATHS_TOKEN, path), 0);
 	(void)snprintf(path, sizeof(path), "%s/root/loop", sysroot->dir);
 	assert_int_equal(symlink("..", path), 0);
 
@@ -149,16 +150,16 @@ static void every_token_goes_and_the_folders_stay(void **state)
 	struct error err = ERROR_INIT;
 	bool changed = false;
 
-	sysroot_write(sysroot, TOKEN_PATH, token);
-	sysroot_write(sysroot, TOKEN_DIR "/.half-written", token);
-	sysroot_write(sysroot, SEAL_TOKEN_BACKUP "/old.tok", token);
+	sysroot_write(sysroot, PATHS_TOKEN, token);
+	sysroot_write(sysroot, PATHS_TOKENS "/.half-written", token);
+	sysroot_write(sysroot, PATHS_TOKEN_BACKUP "/old.tok", token);
 	sysroot_write(sysroot, "/etc/named.tok", token);
 
 	assert_int_equal(seal_tokens(&sysroot->root, "/etc/named.tok", &changed, &err),
 			 0);
 	assert_true(changed);
-	sysroot_assert_entries(sysroot, TOKEN_DIR, 0);
-	sysroot_assert_entries(sysroot, SEAL_TOKEN_BACKUP, 0);
+	sysroot_assert_entries(sysroot, PATHS_TOKENS, 0);
+	sysroot_assert_entries(sysroot, PATHS_TOKEN_BACKUP, 0);
 	learn(sysroot, "/etc/named.tok");
 	assert_int_equal(secrets.count, 0);
 
@@ -170,7 +171,7 @@ static void every_token_goes_and_the_folders_stay(void **state)
 
 static void a_single_token_anywhere_is_a_change(void **state)
 {
-	static const char *const paths[] = { TOKEN_PATH, SEAL_TOKEN_BACKUP "/old.tok",
+	static const char *const paths[] = { PATHS_TOKEN, PATHS_TOKEN_BACKUP "/old.tok",
 					     "/etc/named.tok" };
 	const struct sysroot *sysroot = *state;
 
@@ -190,7 +191,7 @@ static void forgotten_secrets_are_gone(void **state)
 	static const struct seal_secrets none;
 	const struct sysroot *sysroot = *state;
 
-	sysroot_write(sysroot, TOKEN_PATH, token);
+	sysroot_write(sysroot, PATHS_TOKEN, token);
 	learn(sysroot, "");
 	assert_int_equal(secrets.count, 1);
 	seal_forget(&secrets);

@@ -421,31 +421,6 @@ static void origins_are_told_and_secrets_are_not(void **state)
 	assert_string_equal(json_get_string(item, "value"), "TRUE");
 }
 
-static void a_url_is_shown_without_its_secrets(void **state)
-{
-	static const struct {
-		const char *url, *shown;
-	} cases[] = {
-		{ "https://h/p", "https://h/p" },
-		{ "https://u:p@h:8080/a@b", "https://h:8080/a@b" },
-		{ "https://u:p@x@h/", "https://h/" },
-		{ "u:p@proxy:3128", "proxy:3128" },
-		{ "https://h?q=u@x", "https://h" },
-		{ "https://h/p#f", "https://h/p" },
-		{ "file:///a/b@c", "file:///a/b@c" },
-		{ "auto", "auto" },
-		{ "", "" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		char buffer[64];
-
-		assert_string_equal(settings_redact(cases[i].url, buffer, sizeof(buffer)),
-				    cases[i].shown);
-	}
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -466,7 +441,6 @@ int main(void)
 		TEST(a_mistyped_pin_in_the_metadata_is_an_error),
 		TEST(what_needs_a_partner_is_checked_at_the_end),
 		TEST(origins_are_told_and_secrets_are_not),
-		TEST(a_url_is_shown_without_its_secrets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "steps/build.h"
+#include "steps/build_tree.h"
 #include "steps/install.h"
 #include "steps/toolchain.h"
 #include "steps/unpack.h"
@@ -156,9 +158,9 @@ static bool is_there(const char *path)
 
 static void build(struct build_result *ret_built, struct error *err)
 {
-	const struct build_choice choice = { UNPACK_DIR, VERSION, "auto" };
+	const struct build_choice choice = { PATHS_TREE, VERSION, "auto" };
 	struct build_input input = {
-		.tree = UNPACK_DIR,
+		.tree = PATHS_TREE,
 		.version = VERSION,
 		.kernel = &kernel,
 		.toolchain = &toolchain,
@@ -167,8 +169,7 @@ static void build(struct build_result *ret_built, struct error *err)
 	check(build_flavour(&runner, &root, &choice, &input.open, err), err);
 	assert_false(input.open);
 	check(build_modules(&runner, &root, &input, ret_built, err), err);
-	check(build_keep_sources(&runner, &root, UNPACK_DIR, VERSION, input.open, err),
-	      err);
+	check(build_tree_keep(&runner, &root, PATHS_TREE, VERSION, input.open, err), err);
 }
 
 static void a_driver_goes_from_package_to_modules(void **state)
@@ -184,7 +185,7 @@ static void a_driver_goes_from_package_to_modules(void **state)
 
 	check(unpack_run(PACKAGE, &root, &runner, 0, &err), &err);
 	build(&built, &err);
-	check(install_userspace(&runner, &root, UNPACK_DIR, NULL, 0, &err), &err);
+	check(install_userspace(&runner, &root, PATHS_TREE, NULL, 0, &err), &err);
 	check(install_modules(&runner, &root, &kernel, &built, &changed, &err), &err);
 	assert_true(changed);
 	check(install_modules(&runner, &root, &kernel, &built, &changed, &err), &err);
@@ -194,13 +195,13 @@ static void a_driver_goes_from_package_to_modules(void **state)
 	assert_true(is_there("/usr/bin/nvidia-smi"));
 	assert_true(is_there("/usr/lib/systemd/system/nvidia-gridd.service"));
 	(void)snprintf(place, sizeof(place), "/lib/modules/%s/%s/nvidia-uvm.ko",
-		       kernel.release, INSTALL_MODULES);
+		       kernel.release, PATHS_MODULES);
 	assert_true(is_there(place));
-	assert_true(build_kept_sources(&root, VERSION, tree, sizeof(tree), &open));
+	assert_true(build_tree_kept(&root, VERSION, tree, sizeof(tree), &open));
 	check(build_discard(&root, &err), &err);
 	check(unpack_discard(&root, &err), &err);
-	assert_false(is_there(BUILD_DIR));
-	assert_false(is_there(UNPACK_DIR));
+	assert_false(is_there(PATHS_BUILD));
+	assert_false(is_there(PATHS_TREE));
 	assert_false(is_there("/var/cache/vgpu-guest-agent/.tmp"));
 }
 
@@ -219,7 +220,7 @@ static void the_kept_sources_build_again(void **state)
 	(void)state;
 	if (!kernel.headers)
 		skip();
-	assert_true(build_kept_sources(&root, VERSION, tree, sizeof(tree), &input.open));
+	assert_true(build_tree_kept(&root, VERSION, tree, sizeof(tree), &input.open));
 	input.tree = tree;
 
 	check(build_modules(&runner, &root, &input, &built, &err), &err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/paths.h"
 #include "support/cmocka.h"
 #include "support/sysroot.h"
 
@@ -13,7 +14,7 @@ static struct driver driver_of(const char *version)
 
 	assert_true(text_copy(driver.version, sizeof(driver.version), version));
 	assert_true(text_format(driver.path, sizeof(driver.path),
-				STATE_BACKUP "/driver-%s.run", version));
+				PATHS_BACKUP "/driver-%s.run", version));
 	return driver;
 }
 
@@ -58,12 +59,12 @@ static void a_damaged_file_is_an_empty_state(void **state)
 	};
 	const struct sysroot *sysroot = *state;
 
-	sysroot_mkdir(sysroot, STATE_DIR);
+	sysroot_mkdir(sysroot, PATHS_STATE);
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		struct error err = ERROR_INIT;
 		struct state loaded;
 
-		sysroot_write(sysroot, STATE_PATH, texts[i]);
+		sysroot_write(sysroot, PATHS_STATE_FILE, texts[i]);
 		assert_int_equal(state_load(&sysroot->root, &loaded, &err), 0);
 		assert_string_equal(loaded.driver.version, "");
 		assert_string_equal(loaded.installing.version, "");

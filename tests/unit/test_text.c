@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/span.h"
 #include "support/cmocka.h"
 
 static void what_a_terminal_would_obey_becomes_a_question_mark(void **state)
@@ -49,11 +50,44 @@ static void a_sequence_ends_where_the_bytes_do(void **state)
 	assert_int_equal(text_utf8_length("x", 0), 0);
 }
 
+static void the_base_name_is_what_follows_the_last_slash(void **state)
+{
+	static const struct {
+		const char *path, *name;
+	} cases[] = {
+		{ "", "" },   { "a", "a" }, { "/a", "a" }, { "/a/b.run", "b.run" },
+		{ "a/", "" }, { "/", "" },
+	};
+
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct span span = span_of(cases[i].path);
+
+		assert_string_equal(text_base_name(cases[i].path), cases[i].name);
+		assert_true(span_equals(span_base_name(span), cases[i].name));
+	}
+}
+
+static void bytes_become_two_digits_each(void **state)
+{
+	char hex[9];
+
+	(void)state;
+
+	text_hex("\0\x1f\xa0\xff", 4, hex);
+	assert_string_equal(hex, "001fa0ff");
+	text_hex("", 0, hex);
+	assert_string_equal(hex, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_terminal_would_obey_becomes_a_question_mark),
 		cmocka_unit_test(a_sequence_ends_where_the_bytes_do),
+		cmocka_unit_test(the_base_name_is_what_follows_the_last_slash),
+		cmocka_unit_test(bytes_become_two_digits_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

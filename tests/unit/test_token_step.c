@@ -1,5 +1,6 @@
 /* wrap: write fsync fchmod renameat */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/token.h"
 
 #include <fcntl.h>
@@ -20,7 +21,7 @@
 static int setup(void **state)
 {
 	(void)sysroot_setup(state);
-	sysroot_mkdir(*state, TOKEN_DIR);
+	sysroot_mkdir(*state, PATHS_TOKENS);
 	return 0;
 }
 
@@ -66,9 +67,9 @@ static void exactly_the_bytes_are_installed(void **state)
 
 	assert_true(must_install(*state, odd, 0744));
 
-	sysroot_assert_text(*state, TOKEN_PATH, odd);
-	assert_int_equal(mode_of(*state, TOKEN_PATH), S_IFREG | 0744);
-	sysroot_assert_entries(*state, TOKEN_DIR, 1);
+	sysroot_assert_text(*state, PATHS_TOKEN, odd);
+	assert_int_equal(mode_of(*state, PATHS_TOKEN), S_IFREG | 0744);
+	sysroot_assert_entries(*state, PATHS_TOKENS, 1);
 }
 
 static void the_folder_is_made(void **state)
@@ -80,8 +81,8 @@ static void the_folder_is_made(void **state)
 
 	assert_true(must_install(*state, NEW, 0600));
 
-	sysroot_assert_text(*state, TOKEN_PATH, NEW);
-	assert_int_equal(mode_of(*state, TOKEN_PATH), S_IFREG | 0600);
+	sysroot_assert_text(*state, PATHS_TOKEN, NEW);
+	assert_int_equal(mode_of(*state, PATHS_TOKEN), S_IFREG | 0600);
 }
 
 static void the_same_token_again_changes_nothing(void **state)
@@ -90,11 +91,11 @@ static void the_same_token_again_changes_nothing(void **state)
 	struct stat before, after;
 
 	(void)must_install(*state, NEW, 0744);
-	assert_true(root_stat(&sysroot->root, TOKEN_PATH, &before));
+	assert_true(root_stat(&sysroot->root, PATHS_TOKEN, &before));
 
 	assert_false(must_install(*state, NEW, 0744));
 
-	assert_true(root_stat(&sysroot->root, TOKEN_PATH, &after));
+	assert_true(root_stat(&sysroot->root, PATHS_TOKEN, &after));
 	assert_int_equal(after.st_ino, before.st_ino);
 	assert_false(root_stat(&sysroot->root, BACKUP, &before));
 }
@@ -105,7 +106,7 @@ static void another_mode_is_a_change(void **state)
 
 	assert_true(must_install(*state, NEW, 0600));
 
-	assert_int_equal(mode_of(*state, TOKEN_PATH), S_IFREG | 0600);
+	assert_int_equal(mode_of(*state, PATHS_TOKEN), S_IFREG | 0600);
 }
 
 static void the_token_before_it_is_kept(void **state)
@@ -114,7 +115,7 @@ static void the_token_before_it_is_kept(void **state)
 
 	assert_true(must_install(*state, NEW, 0600));
 
-	sysroot_assert_text(*state, TOKEN_PATH, NEW);
+	sysroot_assert_text(*state, PATHS_TOKEN, NEW);
 	sysroot_assert_text(*state, BACKUP "/client_configuration_token.tok", OLD);
 	assert_int_equal(mode_of(*state, BACKUP), S_IFDIR | 0700);
 }
@@ -123,17 +124,17 @@ static void other_tokens_are_moved_and_never_lost(void **state)
 {
 	const struct sysroot *sysroot = *state;
 
-	sysroot_write(sysroot, TOKEN_DIR "/client_configuration_token_03-28-2023.tok",
+	sysroot_write(sysroot, PATHS_TOKENS "/client_configuration_token_03-28-2023.tok",
 		      "first");
-	sysroot_write(sysroot, TOKEN_DIR "/bgo-client-token-latest", "second");
+	sysroot_write(sysroot, PATHS_TOKENS "/bgo-client-token-latest", "second");
 	assert_true(must_install(sysroot, NEW, 0744));
-	sysroot_assert_entries(sysroot, TOKEN_DIR, 1);
+	sysroot_assert_entries(sysroot, PATHS_TOKENS, 1);
 
 	/* The same name with other bytes gets a name of its own, the same bytes do not.
 	 */
-	sysroot_write(sysroot, TOKEN_DIR "/bgo-client-token-latest", "third");
+	sysroot_write(sysroot, PATHS_TOKENS "/bgo-client-token-latest", "third");
 	assert_true(must_install(sysroot, NEW, 0744));
-	sysroot_write(sysroot, TOKEN_DIR "/bgo-client-token-latest", "third");
+	sysroot_write(sysroot, PATHS_TOKENS "/bgo-client-token-latest", "third");
 	assert_true(must_install(sysroot, NEW, 0744));
 
 	sysroot_assert_text(sysroot, BACKUP "/client_configuration_token_03-28-2023.tok",
@@ -141,20 +142,20 @@ static void other_tokens_are_moved_and_never_lost(void **state)
 	sysroot_assert_text(sysroot, BACKUP "/bgo-client-token-latest", "second");
 	sysroot_assert_text(sysroot, BACKUP "/bgo-client-token-latest.1", "third");
 	sysroot_assert_entries(sysroot, BACKUP, 3);
-	sysroot_assert_text(sysroot, TOKEN_PATH, NEW);
+	sysroot_assert_text(sysroot, PATHS_TOKEN, NEW);
 }
 
 static void hidden_files_and_folders_of_others_stay(void **state)
 {
-	sysroot_write(*state, TOKEN_DIR "/.tmp", "half");
-	sysroot_mkdir(*state, TOKEN_DIR "/..data");
-	sysroot_mkdir(*state, TOKEN_DIR "/old");
+	sysroot_write(*state, PATHS_TOKENS "/.tmp", "half");
+	sysroot_mkdir(*state, PATHS_TOKENS "/..data");
+	sysroot_mkdir(*state, PATHS_TOKENS "/old");
 
 	assert_true(must_install(*state, NEW, 0744));
 	assert_false(must_install(*state, NEW, 0744));
 
-	sysroot_assert_entries(*state, TOKEN_DIR, 4);
-	sysroot_assert_text(*state, TOKEN_DIR "/.tmp", "half");
+	sysroot_assert_entries(*state, PATHS_TOKENS, 4);
+	sysroot_assert_text(*state, PATHS_TOKENS "/.tmp", "half");
 }
 
 static void a_linked_folder_is_followed_inside_the_root(void **state)
@@ -163,9 +164,9 @@ static void a_linked_folder_is_followed_inside_the_root(void **state)
 	struct error err = ERROR_INIT;
 	char full[PATH_MAX];
 
-	assert_int_equal(root_unlink(&sysroot->root, TOKEN_DIR, &err), 0);
+	assert_int_equal(root_unlink(&sysroot->root, PATHS_TOKENS, &err), 0);
 	sysroot_mkdir(sysroot, "/srv/tokens");
-	full_path(sysroot, TOKEN_DIR, full);
+	full_path(sysroot, PATHS_TOKENS, full);
 	assert_int_equal(symlink("/srv/tokens", full), 0);
 	sysroot_write(sysroot, "/srv/tokens/other.tok", "other");
 
@@ -183,12 +184,12 @@ static void a_linked_token_becomes_a_file_and_its_target_stays(void **state)
 
 	sysroot_mkdir(sysroot, "/srv");
 	sysroot_write(sysroot, "/srv/secret", OLD);
-	full_path(sysroot, TOKEN_PATH, full);
+	full_path(sysroot, PATHS_TOKEN, full);
 	assert_int_equal(symlink("/srv/secret", full), 0);
 
 	assert_true(must_install(sysroot, NEW, 0744));
 
-	assert_int_equal(mode_of(sysroot, TOKEN_PATH), S_IFREG | 0744);
+	assert_int_equal(mode_of(sysroot, PATHS_TOKEN), S_IFREG | 0744);
 	sysroot_assert_text(sysroot, "/srv/secret", OLD);
 	sysroot_assert_text(sysroot, BACKUP "/client_configuration_token.tok", OLD);
 }
@@ -216,7 +217,7 @@ static void what_cannot_be_a_token_leaves_the_old_one(void **state)
 			-1);
 		assert_int_equal(err.code, ERROR_TOKEN);
 		assert_string_equal(err.text, cases[i].text);
-		sysroot_assert_text(*state, TOKEN_PATH, OLD);
+		sysroot_assert_text(*state, PATHS_TOKEN, OLD);
 	}
 }
 
@@ -247,8 +248,8 @@ static void no_fault_loses_a_token(void **state)
 
 		fault_arm(0);
 		assert_int_equal(root_remove_tree(&sysroot->root, "/var", &ignored), 0);
-		sysroot_write(sysroot, TOKEN_PATH, OLD);
-		sysroot_write(sysroot, TOKEN_DIR "/other.tok", "other");
+		sysroot_write(sysroot, PATHS_TOKEN, OLD);
+		sysroot_write(sysroot, PATHS_TOKENS "/other.tok", "other");
 		assert_int_equal(token_memory(NEW, strlen(NEW), &fd, &err), 0);
 
 		fault_arm(++nth);
@@ -256,13 +257,13 @@ static void no_fault_loses_a_token(void **state)
 		assert_int_equal(result, fault_fired() ? -1 : 0);
 		fault_arm(0);
 
-		if (!holds(sysroot, TOKEN_PATH, OLD)) {
-			sysroot_assert_text(sysroot, TOKEN_PATH, NEW);
-			assert_int_equal(mode_of(sysroot, TOKEN_PATH), S_IFREG | 0600);
+		if (!holds(sysroot, PATHS_TOKEN, OLD)) {
+			sysroot_assert_text(sysroot, PATHS_TOKEN, NEW);
+			assert_int_equal(mode_of(sysroot, PATHS_TOKEN), S_IFREG | 0600);
 			sysroot_assert_text(
 				sysroot, BACKUP "/client_configuration_token.tok", OLD);
 		}
-		assert_true(holds(sysroot, TOKEN_DIR "/other.tok", "other") ||
+		assert_true(holds(sysroot, PATHS_TOKENS "/other.tok", "other") ||
 			    holds(sysroot, BACKUP "/other.tok", "other"));
 		if (result < 0) {
 			assert_int_equal(err.code, ERROR_INTERNAL);
@@ -272,9 +273,9 @@ static void no_fault_loses_a_token(void **state)
 
 	/* Two copies and one new file, of five calls each. */
 	assert_int_equal(nth, 16);
-	sysroot_assert_text(sysroot, TOKEN_PATH, NEW);
+	sysroot_assert_text(sysroot, PATHS_TOKEN, NEW);
 	sysroot_assert_text(sysroot, BACKUP "/other.tok", "other");
-	sysroot_assert_entries(sysroot, TOKEN_DIR, 1);
+	sysroot_assert_entries(sysroot, PATHS_TOKENS, 1);
 }
 
 static void memory_is_sealed_and_at_its_beginning(void **state)
@@ -319,14 +320,14 @@ static void the_installed_token_is_the_newest(void **state)
 	char full[PATH_MAX], bytes[64] = "";
 	size_t count;
 
-	sysroot_write(sysroot, TOKEN_PATH, "old");
-	full_path(sysroot, TOKEN_PATH, full);
+	sysroot_write(sysroot, PATHS_TOKEN, "old");
+	full_path(sysroot, PATHS_TOKEN, full);
 	assert_int_equal(utimensat(AT_FDCWD, full, old, 0), 0);
-	sysroot_write(sysroot, TOKEN_DIR "/a.tok", "older");
-	full_path(sysroot, TOKEN_DIR "/a.tok", full);
+	sysroot_write(sysroot, PATHS_TOKENS "/a.tok", "older");
+	full_path(sysroot, PATHS_TOKENS "/a.tok", full);
 	assert_int_equal(utimensat(AT_FDCWD, full, older, 0), 0);
-	sysroot_write(sysroot, TOKEN_DIR "/b.tok", "newest");
-	sysroot_write(sysroot, TOKEN_DIR "/.hidden", "no");
+	sysroot_write(sysroot, PATHS_TOKENS "/b.tok", "newest");
+	sysroot_write(sysroot, PATHS_TOKENS "/.hidden", "no");
 
 	assert_int_equal(token_open_installed(&sysroot->root, &fd, &count, &err), 0);
 
@@ -339,7 +340,7 @@ static void no_token_is_no_error(void **state)
 {
 	const struct sysroot *sysroot = *state;
 
-	sysroot_write(sysroot, TOKEN_DIR "/.hidden", "no");
+	sysroot_write(sysroot, PATHS_TOKENS "/.hidden", "no");
 	for (int i = 0; i < 2; i++) {
 		struct error err = ERROR_INIT;
 		size_t count = 9;
@@ -430,13 +431,13 @@ static void older_tokens_are_forgotten_but_not_that_one_was_tried(void **state)
 	sysroot_mkdir(sysroot, BACKUP);
 	sysroot_write(sysroot, BACKUP "/other.tok", "other");
 	sysroot_write(sysroot, BACKUP "/rejected.tok", "tried");
-	sysroot_write(sysroot, TOKEN_PATH, "installed");
+	sysroot_write(sysroot, PATHS_TOKEN, "installed");
 
 	assert_int_equal(token_forget_older(&sysroot->root, &err), 0);
 
 	sysroot_assert_entries(sysroot, BACKUP, 1);
 	sysroot_assert_text(sysroot, BACKUP "/rejected.tok", "tried");
-	sysroot_assert_text(sysroot, TOKEN_PATH, "installed");
+	sysroot_assert_text(sysroot, PATHS_TOKEN, "installed");
 }
 
 static void a_rejected_token_is_known_by_its_bytes(void **state)
@@ -462,9 +463,9 @@ static void the_way_back_is_the_last_licensed_one(void **state)
 	struct error err = ERROR_INIT;
 
 	assert_int_equal(token_open_licensed(&sysroot->root), -1);
-	sysroot_write(sysroot, TOKEN_PATH, "licensed");
+	sysroot_write(sysroot, PATHS_TOKEN, "licensed");
 	assert_int_equal(token_keep_licensed(&sysroot->root, &err), 0);
-	sysroot_write(sysroot, TOKEN_PATH, "on trial");
+	sysroot_write(sysroot, PATHS_TOKEN, "on trial");
 	assert_int_equal(token_keep_licensed(&sysroot->root, &err), 0);
 
 	cleanup_fd int kept = token_open_licensed(&sysroot->root);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "model/paths.h"
 #include "steps/announce.h"
 #include "support/cmocka.h"
 #include "support/stage.h"
@@ -45,9 +46,9 @@ static const char *relative(const char *path)
 static bool is_asked(const struct sysroot *sysroot)
 {
 	struct stat st;
-	bool there = root_stat(&sysroot->root, ANNOUNCE_ROTATE, &st);
+	bool there = root_stat(&sysroot->root, PATHS_ROTATE, &st);
 
-	root_discard(&sysroot->root, ANNOUNCE_ROTATE);
+	root_discard(&sysroot->root, PATHS_ROTATE);
 	return there;
 }
 
@@ -79,10 +80,10 @@ static void what_could_not_be_asked_for_is_asked_for_again(void **state)
 	sysroot_write(sysroot, TOKEN, "one");
 	look(&watch, &stage);
 
-	sysroot_write(sysroot, ANNOUNCE_DIR, "in the way of the folder");
+	sysroot_write(sysroot, PATHS_RUN, "in the way of the folder");
 	sysroot_write(sysroot, TOKEN, "two");
 	look(&watch, &stage);
-	root_discard(&sysroot->root, ANNOUNCE_DIR);
+	root_discard(&sysroot->root, PATHS_RUN);
 	assert_false(is_asked(sysroot));
 
 	look(&watch, &stage);
@@ -96,9 +97,9 @@ static void a_file_that_may_not_be_read_is_asked_for_when_it_changes(void **stat
 	struct stage stage;
 
 	prepare(sysroot, &stage);
-	sysroot_mkdir(sysroot, ANNOUNCE_DIR);
+	sysroot_mkdir(sysroot, PATHS_RUN);
 	assert_int_equal(chmod(sysroot->dir, 0755), 0);
-	assert_int_equal(fchmodat(sysroot->root.fd, relative(ANNOUNCE_DIR), 0777, 0), 0);
+	assert_int_equal(fchmodat(sysroot->root.fd, relative(PATHS_RUN), 0777, 0), 0);
 	sysroot_write(sysroot, TOKEN, "one");
 	assert_int_equal(fchmodat(sysroot->root.fd, relative(TOKEN), 0, 0), 0);
 	look_as_nobody(&watch, &stage);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/paths.h"
 #include "steps/unpack.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include "support/script.h"
 #include "support/sysroot.h"
 
-#define CACHE "/var/cache/vgpu-guest-agent"
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define RUN_525 "Guest_Drivers/NVIDIA-Linux-x86_64-525.105.17-grid.run"
 #define DEB_525 "Guest_Drivers/nvidia-linux-grid-525_525.105.17_amd64.deb"
@@ -234,9 +234,9 @@ static void a_member_gets_the_name_of_its_bytes(void **state)
 	assert_int_equal(
 		unpack_member(&fixture->input, &content, path, sizeof(path), &err), 0);
 
-	assert_string_equal(path, CACHE "/" SHA ".run");
+	assert_string_equal(path, PATHS_CACHE "/" SHA ".run");
 	sysroot_assert_text(fixture->sysroot, path, "unpacked");
-	sysroot_assert_entries(fixture->sysroot, CACHE, 1);
+	sysroot_assert_entries(fixture->sysroot, PATHS_CACHE, 1);
 	sysroot_assert_text(
 		fixture->sysroot, "/request",
 		"{\"job\":\"unpack\",\"input\":4,\"output\":5,\"member\":\"" RUN_525
@@ -263,7 +263,7 @@ static void a_member_that_fails_leaves_nothing(void **state)
 				 -1);
 		assert_int_equal(err.code, i ? ERROR_INTERNAL : ERROR_INTEGRITY);
 		assert_string_equal(path, "untouched");
-		sysroot_assert_entries(fixture->sysroot, CACHE, 0);
+		sysroot_assert_entries(fixture->sysroot, PATHS_CACHE, 0);
 	}
 }
 

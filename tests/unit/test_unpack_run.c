@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "model/paths.h"
 #include "steps/unpack.h"
 #include "support/cmocka.h"
 
-#define CACHE "/var/cache/vgpu-guest-agent"
-#define FILE_PATH CACHE "/driver.run"
+#define FILE_PATH PATHS_CACHE "/driver.run"
 
 /* An archive's head as NVIDIA's: it fails when the target is there already. */
 #define HEAD                                                            \
@@ -71,7 +71,7 @@ static void begin(unsigned long flags, const char *options, const char *package)
 	if (root.fd < 0)
 		skip();
 	assert_int_equal(mount("tmpfs", "/var/cache", "tmpfs", flags, options), 0);
-	assert_int_equal(root_mkdir(&root, CACHE, 0700, &err), 0);
+	assert_int_equal(root_mkdir(&root, PATHS_CACHE, 0700, &err), 0);
 	write_file(FILE_PATH, package);
 }
 
@@ -93,9 +93,9 @@ static bool is_there(const char *path)
 /* Nothing but the package, and the tree where `tree` says so. */
 static void assert_clean(bool tree)
 {
-	assert_int_equal(is_there(UNPACK_DIR), tree);
-	assert_false(is_there(CACHE "/.tree"));
-	assert_false(is_there(CACHE "/.tmp"));
+	assert_int_equal(is_there(PATHS_TREE), tree);
+	assert_false(is_there(PATHS_CACHE "/.tree"));
+	assert_false(is_there(PATHS_CACHE "/.tmp"));
 }
 
 static void a_stale_tree_is_replaced(void **state)
@@ -104,14 +104,14 @@ static void a_stale_tree_is_replaced(void **state)
 
 	(void)state;
 	begin(0, "size=1m", GOOD);
-	assert_int_equal(root_mkdir(&root, UNPACK_DIR "/old", 0755, &err), 0);
-	assert_int_equal(root_mkdir(&root, CACHE "/.tree/half", 0755, &err), 0);
+	assert_int_equal(root_mkdir(&root, PATHS_TREE "/old", 0755, &err), 0);
+	assert_int_equal(root_mkdir(&root, PATHS_CACHE "/.tree/half", 0755, &err), 0);
 
 	if (unpack(&err) < 0)
 		fail_msg("%s", err.text);
 
-	assert_true(is_there(UNPACK_DIR "/nvidia-installer"));
-	assert_false(is_there(UNPACK_DIR "/old"));
+	assert_true(is_there(PATHS_TREE "/nvidia-installer"));
+	assert_false(is_there(PATHS_TREE "/old"));
 	assert_clean(true);
 }
 
@@ -125,7 +125,7 @@ static void a_noexec_file_system_is_named_before_anything_else(void **state)
 	assert_int_equal(unpack(&err), -1);
 
 	assert_int_equal(err.code, ERROR_PREREQUISITES);
-	assert_non_null(strstr(err.text, CACHE ": it is mounted noexec"));
+	assert_non_null(strstr(err.text, PATHS_CACHE ": it is mounted noexec"));
 	assert_non_null(strstr(err.hint, "without noexec"));
 	assert_clean(false);
 }
@@ -142,7 +142,7 @@ static void a_file_system_without_room_is_named(void **state)
 	assert_int_equal(unpack(&err), -1);
 
 	assert_int_equal(err.code, ERROR_PREREQUISITES);
-	assert_non_null(strstr(err.text, "no room in " CACHE));
+	assert_non_null(strstr(err.text, "no room in " PATHS_CACHE));
 	assert_clean(false);
 }
 

@@ -170,7 +170,12 @@ static void secrets_are_not_shown(void **state)
 		{ "https://h?token=1", "https://h" },
 		{ "https://h#token", "https://h" },
 		{ "https://a@pa55@h/x@y", "https://h/x@y" },
+		{ "https://h:8080/a@b", "https://h:8080/a@b" },
+		{ "https://h?q=u@x", "https://h" },
 		{ "user:pa55@h/x", "h/x" },
+		{ "user:pa55@proxy:3128", "proxy:3128" },
+		{ "file:///a/b@c", "file:///a/b@c" },
+		{ "auto", "auto" },
 		{ "http://h/\x1b[31m\n", "http://h/?[31m?" },
 		{ "", "" },
 	};
