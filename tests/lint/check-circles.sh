@@ -17,9 +17,9 @@ status=0
 grep -rn '^#include "' --include='*.h' . | sed -E 's/^\.\/([^:]+):[^"]*"([^"]+)".*/\1 \2/' |
 	acyclic 'headers that include each other' || status=1
 
-# The object of each source that is still there: a build folder keeps those of files that have moved.
+# The object of each source that is still there, from its own floor: a build folder keeps those of files that have moved.
 find . -name '*.c' | sed 's/^\.\///' | while read -r source; do
-	for object in "$1"/agent/CMakeFiles/vgpu_*.dir/"$source".o; do
+	for object in "$1/agent/CMakeFiles/vgpu_${source%%/*}.dir/$source.o"; do
 		[ ! -e "$object" ] || nm -g "$object" | sed "s|^|$source |"
 	done
 done | awk '
