@@ -19,9 +19,8 @@ grep -rn '^#include "' --include='*.h' . | sed -E 's/^\.\/([^:]+):[^"]*"([^"]+)"
 
 # The object of each source that is still there, from its own floor: a build folder keeps those of files that have moved.
 find . -name '*.c' | sed 's/^\.\///' | while read -r source; do
-	for object in "$1/agent/CMakeFiles/vgpu_${source%%/*}.dir/$source.o"; do
-		[ ! -e "$object" ] || nm -g "$object" | sed "s|^|$source |"
-	done
+	object=$1/agent/CMakeFiles/vgpu_${source%%/*}.dir/$source.o
+	[ ! -e "$object" ] || nm -g "$object" | sed "s|^|$source |"
 done | awk '
 	$(NF - 1) == "U" { used[$1, $NF] = 1; next }
 	{ where[$NF] = $1 }
