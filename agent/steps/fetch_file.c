@@ -80,8 +80,8 @@ static int ask_for_download(const struct fetch_input *input,
 /* Only what can be resumed is kept: named by the hash that it will have. */
 static void partial_path(const struct fetch_input *input, char *path, size_t size)
 {
-	(void)text_format(path, size, PATHS_CACHE "/%s" FETCH_PARTIAL,
-			  input->package->sha256[0] ? input->package->sha256 : "unnamed");
+	text_path(path, size, PATHS_CACHE "/%s" FETCH_PARTIAL,
+		  input->package->sha256[0] ? input->package->sha256 : "unnamed");
 }
 
 static int give_final_name(const struct fetch_input *input, const struct root *root,

@@ -195,11 +195,10 @@ static int files_open(const struct fetch_input *input, struct files *files,
 	const struct index_member *entry = input->entry;
 	struct stat st;
 
-	(void)text_format(files->partial, sizeof(files->partial),
-			  PATHS_CACHE "/%s" FETCH_PARTIAL,
-			  entry ? entry->sha256 : "member");
-	(void)text_format(files->place, sizeof(files->place), PATHS_CACHE "/%s.place",
-			  entry ? entry->sha256 : "member");
+	text_path(files->partial, sizeof(files->partial), PATHS_CACHE "/%s" FETCH_PARTIAL,
+		  entry ? entry->sha256 : "member");
+	text_path(files->place, sizeof(files->place), PATHS_CACHE "/%s.place",
+		  entry ? entry->sha256 : "member");
 	files->fds[0] = fetch_cache_open(files->root, files->partial, entry, err);
 	if (files->fds[0] < 0)
 		return -1;

@@ -80,11 +80,11 @@ static unsigned long count_users(const struct root *root, const char *module)
 	char path[128], value[VALUE_MAX];
 	unsigned long users, others = 0;
 
-	(void)text_format(path, sizeof(path), "/sys/module/%s/refcnt", module);
+	text_path(path, sizeof(path), "/sys/module/%s/refcnt", module);
 	if (!is_loaded(root, module) || !read_value(root, path, value))
 		return 0;
 	users = strtoul(value, NULL, 10);
-	(void)text_format(path, sizeof(path), "/sys/module/%s/holders", module);
+	text_path(path, sizeof(path), "/sys/module/%s/holders", module);
 	if (root_list(root, path, NAMES_MAX, &holders, &ignored) < 0)
 		return users;
 	while (holders[others])
@@ -229,7 +229,7 @@ static int unbind_all(struct runner *runner, const struct root *root, const char
 	cleanup_strv char **names = NULL;
 	char path[128];
 
-	(void)text_format(path, sizeof(path), "/sys/bus/pci/drivers/%s", driver);
+	text_path(path, sizeof(path), "/sys/bus/pci/drivers/%s", driver);
 	if (root_list(root, path, NAMES_MAX, &names, err) < 0)
 		return -1;
 	for (char **name = names; *name; name++) {

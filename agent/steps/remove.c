@@ -46,8 +46,7 @@ int remove_loaded(struct runner *runner, const struct root *root, bool *ret_gone
 		struct run run = { .argv = argv, .timeout_s = UNLOAD_S };
 		struct stat st;
 
-		(void)text_format(path, sizeof(path), "/sys/module/%s/initstate",
-				  modules[i]);
+		text_path(path, sizeof(path), "/sys/module/%s/initstate", modules[i]);
 		if (!root_stat(root, path, &st) ||
 		    !run_find(root, "rmmod", program, sizeof(program)))
 			continue;

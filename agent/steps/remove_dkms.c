@@ -39,8 +39,8 @@ static int unregister(struct runner *runner, const struct root *root, const char
 	struct run run = { .argv = argv, .timeout_s = REMOVE_S, .log_fd = log_fd };
 	struct stat st;
 
-	(void)text_format(entry, sizeof(entry), PATHS_DKMS_REGISTRY "/%s", version);
-	(void)text_format(source, sizeof(source), "%s/source", entry);
+	text_path(entry, sizeof(entry), PATHS_DKMS_REGISTRY "/%s", version);
+	text_path(source, sizeof(source), "%s/source", entry);
 	if (!root_stat(root, entry, &st))
 		return 0;
 	if (!run_find(root, "dkms", program, sizeof(program))) {

@@ -36,7 +36,7 @@ static int check_exec(struct runner *runner, const struct root *root,
 	const char *argv[] = { probe, NULL };
 	struct run run = { .argv = argv, .timeout_s = PROBE_S };
 
-	(void)text_format(probe, sizeof(probe), "%s/probe", places->temp);
+	text_path(probe, sizeof(probe), "%s/probe", places->temp);
 	if (file_write_atomic(root, probe, script, strlen(script), 0700, err) < 0)
 		return -1;
 	if (run_checked(runner, root, &run, err) == 0)
@@ -97,8 +97,7 @@ static int extract(const char *path, const struct root *root, struct runner *run
 	struct stat st;
 
 	(void)text_format(tmpdir, sizeof(tmpdir), "TMPDIR=%s", places->temp);
-	(void)text_format(installer, sizeof(installer), "%s/nvidia-installer",
-			  places->fresh);
+	text_path(installer, sizeof(installer), "%s/nvidia-installer", places->fresh);
 	if (run_command(runner, root, &run, &result, err) < 0)
 		return -1;
 	if (result.status != 0 || result.signal || result.timed_out)

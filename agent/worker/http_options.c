@@ -17,7 +17,7 @@
 
 const char *http_options_path(int fd, char buffer[static HTTP_OPTIONS_PATH_SIZE])
 {
-	(void)text_format(buffer, HTTP_OPTIONS_PATH_SIZE, "/proc/self/fd/%d", fd);
+	text_path(buffer, HTTP_OPTIONS_PATH_SIZE, "/proc/self/fd/%d", fd);
 	return buffer;
 }
 
