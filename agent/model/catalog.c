@@ -120,7 +120,7 @@ static bool list_names_driver(const struct json *list, const char *version,
 	return false;
 }
 
-/* What one descriptor says of this host's hardware. */
+/* Judges GPU, CPU and the like of the host by the lists allow and deny. */
 static enum catalog_verdict judge_hardware(const struct json *descriptor,
 					   const struct catalog_host *host)
 {

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * What DKMS is told of the driver's kernel modules, and what it says of them.
+ * The texts that the agent and DKMS exchange: dkms.conf and its signing key on the way
+ * there, "dkms status" on the way back.
  */
 
 #include <stdbool.h>

@@ -249,7 +249,7 @@ static void check_clock(const struct doctor_facts *facts, struct doctor_causes *
 		add_reason(facts, "clock_windback", true, causes);
 }
 
-/* What the license server itself said through the daemon: so it was reached. */
+/* Answers of the license server that nvidia-gridd logged: the server was reached. */
 static void check_answer(const struct doctor_facts *facts, struct doctor_causes *causes)
 {
 	static const char *const answers[] = { "pool_empty", "server_too_old",

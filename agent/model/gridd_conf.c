@@ -144,7 +144,7 @@ static void add_setting(struct builder *builder, const char *key, struct span va
 	append_piece(builder, end);
 }
 
-/* What one pass over the lines found out before the other one writes. */
+/* A first pass over the lines counts; the second pass writes by what the first found. */
 struct survey {
 	size_t active;        /* lines of the key */
 	const char *example;  /* the body of the last example, or NULL */
@@ -284,7 +284,10 @@ static void describe_change(struct span text, const struct gridd_conf_value *val
 			  value->value);
 }
 
-/* What would not be one line of one option. */
+/*
+ * Refuses a file and values that could not be written as one line for each option: a NUL
+ * byte would end the text early, a line break would begin another option.
+ */
 static int check_input(struct span text, const struct gridd_conf_value *values,
 		       size_t count, struct error *err)
 {

@@ -138,7 +138,9 @@ static bool is_elsewhere(const char *target)
 	       strcmp(target, ".") == 0;
 }
 
-/* False for a link that is none of ours; `ret_why` names what is wrong with one that is.
+/*
+ * Reads the target of a link. False for a link that leads to no file of this repository;
+ * true with `ret_why` for a file that cannot be taken, because of its path.
  */
 static bool read_target(struct span href, struct manifest_entry *ret_entry,
 			const char **ret_why)

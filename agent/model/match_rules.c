@@ -251,7 +251,7 @@ const struct match_entry *match_rules_apply(const struct match_work *work,
 	const struct match_entry *best = NULL;
 
 	for (size_t r = 0; r < ARRAY_SIZE(rules) && !best; r++) {
-		/* Who names a version gets that one or none. */
+		/* An operator who names a version gets that version or an error. */
 		if (named != (rules[r].rule == MATCH_VERSION))
 			continue;
 		for (size_t i = 0; i < work->count; i++) {

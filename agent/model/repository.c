@@ -54,7 +54,8 @@ static void take_version(struct package *package, const char *version, const cha
 	(void)text_copy(package->arch, sizeof(package->arch), arch);
 }
 
-/* What the file itself says, as the index has read it, wins over its name. */
+/* The index has read version and architecture in the file itself: they win over the
+ * file's name. */
 static void take_entry(struct package *package, const struct index_file *entry)
 {
 	const struct index_member *member = entry->members;

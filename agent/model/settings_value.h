@@ -41,7 +41,10 @@ struct settings_key {
 
 #define SETTINGS_ITEMS_MAX 8
 
-/* A value before it has met its key. Borrows its texts. */
+/*
+ * A value as a source gave it, before its key has judged it. Its texts are borrowed from
+ * the source.
+ */
 struct settings_value {
 	enum settings_value_kind {
 		SETTINGS_VALUE_OTHER, /* what no key takes: a group, a real number */

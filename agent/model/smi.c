@@ -251,7 +251,7 @@ bool smi_complaint(struct span report, char *ret_text, size_t size)
 	return true;
 }
 
-/* The report is no whole one: its own words where it has any, else ours. */
+/* A report that is not whole: nvidia-smi's own words where it printed any. */
 static int fail(struct span report, const char *what, struct error *err)
 {
 	char text[256];

@@ -16,7 +16,7 @@
 
 #define TOKEN_PATH_KEY "ClientConfigTokenPath"
 
-/* What is there before the edit. */
+/* gridd.conf as it is before the edit, or NVIDIA's template where there is none. */
 struct source {
 	char *text;
 	size_t size;

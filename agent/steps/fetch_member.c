@@ -225,7 +225,8 @@ static void files_drop(const struct files *files, bool keep)
 	root_discard(files->root, files->place);
 }
 
-/* What an index and the manifest say, where they say it. */
+/* Adds size and hash of the bundle, from the manifest, and the place of its member, from
+ * the index, as far as they are known. */
 static int add_known(const struct fetch_input *input, int number, struct json *request)
 {
 	const struct package *package = input->package;

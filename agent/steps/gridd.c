@@ -138,7 +138,8 @@ static int read_state(sd_bus *bus, struct gridd_state *state, struct error *err)
 	    get_text(bus, path, "SubState", sub, sizeof(sub), err) < 0)
 		return -1;
 
-	/* When its start began: what it logs before it is active counts too. */
+	/* When the start of the unit began, not when the unit became active: nvidia-gridd
+	 * logs reasons before that. */
 	r = sd_bus_get_property_trivial(bus, SERVICE, path, UNIT, "InactiveExitTimestamp",
 					&said, 't', &started);
 	if (r < 0)

@@ -36,7 +36,7 @@ static const struct {
 	{ "nova_core", "NovaCore" },
 };
 
-/* A file of /sys, its first line; false: it is not there. */
+/* The first line of a file of /sys; false: the file is not there. */
 static bool read_value(const struct root *root, const char *path, char *ret_value)
 {
 	struct error ignored = ERROR_INIT;
@@ -92,7 +92,7 @@ static unsigned long count_users(const struct root *root, const char *module)
 	return users > others ? users - others : 0;
 }
 
-/* One command of the system with its time limit; what it says on failure is the error. */
+/* Runs a command of the system; its last line is the text of the error. */
 static int call(struct runner *runner, const struct root *root, const char *name,
 		const char *first, const char *second, struct error *err)
 {
@@ -105,7 +105,7 @@ static int call(struct runner *runner, const struct root *root, const char *name
 	return run_checked(runner, root, &run, err);
 }
 
-/* What was active, so that it is again afterwards. */
+/* The services that ran before they were stopped: only these are started again. */
 struct stopped {
 	bool active[ARRAY_SIZE(services)];
 };

@@ -81,7 +81,7 @@ int install_modules_index(struct runner *runner, const struct root *root,
 	if (run_checked(runner, root, &run, err) < 0)
 		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
 
-	/* It syncs none of its indexes. */
+	/* depmod syncs none of its indexes: a power cut could leave them empty. */
 	text_path(dir, sizeof(dir), "/lib/modules/%s", release);
 	fd = root_open_at(root, dir, O_RDONLY | O_DIRECTORY, 0, err);
 	if (fd < 0)

@@ -14,7 +14,6 @@
 #include "model/installer_log.h"
 #include "model/paths.h"
 
-/* Of its own, because the installer unpacks things there and executes them. */
 #define LOG PATHS_INSTALLER "/nvidia-installer.log"
 #define LOG_MAX (4u << 20)
 #define HELP_MAX (1u << 20)
@@ -25,8 +24,10 @@
 static const char *const env[] = { "TMPDIR=" PATHS_INSTALLER, NULL };
 
 /*
- * Without these the installer would compile and unload modules, or end because of what
- * the agent has looked at itself. An unknown one ends it: only those that it names.
+ * Without these options nvidia-installer would compile and unload modules, or stop
+ * because of something that the agent has checked itself. An option that the installer
+ * does not know ends it, so the agent passes only those that the installer's own help
+ * names.
  */
 static const char *const wanted[] = {
 	"--no-nouveau-check",

@@ -25,7 +25,7 @@ must_check int remove_driver(struct runner *runner, const struct root *root,
 			     enum package_kind kind, int log_fd, bool *ret_changed,
 			     struct error *err);
 
-/* PATHS_MODULES of every kernel, and depmod for those that had them. */
+/* Removes PATHS_MODULES of every kernel, then runs depmod for each that had them. */
 must_check int remove_modules(struct runner *runner, const struct root *root,
 			      bool *ret_changed, struct error *err);
 

@@ -57,14 +57,19 @@ static int unregister(struct runner *runner, const struct root *root, const char
 				"here");
 		return error_hint(err, "mount them into the image, then run again");
 	}
-	/* What a killed run left may have no source, and is not registered then. */
+	/* After a run that was killed the link "source" may be missing: DKMS then knows
+	 * no such registration. */
 	if (root_stat(root, source, &st) && run_checked(runner, root, &run, err) < 0)
 		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
-	/* What was built by half DKMS does not see, and keeps its entry for. */
+	/* DKMS overlooks modules that are half built, and leaves the entry because of
+	 * them. */
 	return root_remove_tree(root, entry, err);
 }
 
-/* The sources last: they are what tells that a registration is ours. */
+/*
+ * The sources go last: the mark in their dkms.conf is the only sign that a registration
+ * is the agent's, and a run that is cut off must find that sign again.
+ */
 static int remove_version(struct runner *runner, const struct root *root,
 			  const char *version, int log_fd, bool *changed,
 			  struct error *err)

@@ -56,9 +56,9 @@ must_check int unpack_member(const struct unpack_input *input,
 must_check int unpack_run(const char *path, const struct root *root,
 			  struct runner *runner, int log_fd, struct error *err);
 
-/* The same in a folder `cache` that is there: into its folder "tree". */
+/* unpack_run() into the folder "tree" of another cache, which is there already. */
 must_check int unpack_run_in(const char *cache, const char *path, const struct root *root,
 			     struct runner *runner, int log_fd, struct error *err);
 
-/* Removes that tree. */
+/* Removes PATHS_TREE. */
 must_check int unpack_discard(const struct root *root, struct error *err);

@@ -19,7 +19,7 @@
  */
 #define ROOM_FACTOR 4
 
-/* The folders of one unpacking, all of them in one folder `cache`. */
+/* The folders that one unpacking uses; all lie in the folder `cache`. */
 struct places {
 	const char *cache;
 	char tree[160]; /* the result */

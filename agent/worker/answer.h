@@ -17,7 +17,7 @@ struct answer {
 	bool contradicts; /* two different lengths or ranges */
 	uint64_t length;
 	bool has_range; /* Content-Range: bytes first-last/total */
-	bool range_bad; /* there is one that is nothing of the kind */
+	bool range_bad; /* a Content-Range that cannot be read so */
 	uint64_t first, last;
 	bool has_total;
 	uint64_t total;
@@ -34,11 +34,11 @@ struct answer {
 bool answer_line(struct answer *answer, const char *line, size_t size);
 
 enum answer_verdict {
-	ANSWER_TAKE,       /* the body continues what is there */
-	ANSWER_FROM_ZERO,  /* the body is the whole: what is there is to be dropped */
+	ANSWER_TAKE,       /* the body continues the bytes that we have */
+	ANSWER_FROM_ZERO,  /* the body is the whole: drop the bytes that we have */
 	ANSWER_UNFIT,      /* the range cannot be had: ask again for the whole, or of a
 			      part: it cannot be had at all */
-	ANSWER_COMPLETE,   /* there are no more bytes than those that are there */
+	ANSWER_COMPLETE,   /* we have all bytes already */
 	ANSWER_WRONG_SIZE, /* the whole has another size than was promised */
 	ANSWER_ENCODED,
 	ANSWER_REDIRECT,

@@ -12,14 +12,18 @@
 #include "model/member.h"
 #include "worker/bundle.h"
 
-/* By its name a guest driver's package, whatever it holds. */
+/* Whether the member's name is that of a guest driver's package; its content is not read.
+ */
 bool bundle_choice_is_driver(const struct bundle_member *member);
 
-/* Appends what model/member.h takes of every one that is. */
+/* Appends an object for model/member.h for each member that is a guest driver. */
 must_check int bundle_choice_list(const struct bundle *bundle, struct json *members,
 				  struct error *err);
 
-/* The one that model/member.h chooses; `ret_member` tells of it what its name says. */
+/*
+ * Chooses by model/member.h. `ret_member` is what the name of the chosen member says,
+ * `ret_found` where its bytes lie in the bundle.
+ */
 must_check int bundle_choice_make(const struct bundle *bundle,
 				  const struct member_wish *wish,
 				  struct member *ret_member,

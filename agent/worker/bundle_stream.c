@@ -33,8 +33,9 @@ struct bundle_stream {
 	enum part part;
 	uint64_t position; /* in the archive, of the next byte */
 	uint64_t left;     /* of data of a known size */
-	bool descriptor;   /* these data end where they say, and one follows */
-	bool taking;       /* these data are the wanted member's */
+	bool descriptor;   /* the deflate stream tells its own end, then a data descriptor
+			      follows */
+	bool taking;       /* the data are of the wanted member: hand them to `out` */
 	struct inflate inflate;
 
 	/* The member that was taken, and its local header. */
@@ -235,7 +236,7 @@ static int take_head(struct bundle_stream *stream, const unsigned char *data, si
 					       : end_head(stream, err);
 }
 
-/* The wanted member's data, or those of another one, are all there. */
+/* After the last byte of a member's data: of the wanted one or of another. */
 static int end_data(struct bundle_stream *stream, struct error *err)
 {
 	const struct inflate *data = &stream->inflate;

@@ -24,7 +24,7 @@ struct http {
 	char reason[CURL_ERROR_SIZE];
 };
 
-/* What the callbacks of one hop share. */
+/* The state that libcurl's callbacks of one hop share. */
 struct call {
 	struct http_hop *hop;
 	struct error err; /* set: the callback ended the transfer */

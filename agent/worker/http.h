@@ -32,7 +32,8 @@ struct http_request {
 	const char *url;
 	uint64_t offset; /* the sink holds so much already: ask for the rest; 0: whole */
 	uint64_t total;  /* the whole size when known, else 0; checked before the body */
-	uint64_t limit; /* more bytes than this, those before `offset` included, end it */
+	uint64_t limit;  /* the request fails when the file has more bytes, those before
+			    `offset` too */
 	uint64_t first, end; /* only this part of the file, `end` not included, and
 				neither offset nor limit; end 0: the whole */
 	bool resume;   /* go on after a cut: the caller proves the whole by its SHA-256 */

@@ -16,7 +16,7 @@
 #define QUICK_DEADLINE_S 30
 #define BEAT_S 1.0
 
-/* One request over all its attempts. */
+/* A request with all its attempts: retries, redirects and resumed parts. */
 struct transfer {
 	struct http *http;
 	const struct http_request *request;

@@ -12,7 +12,8 @@
 #include "worker/http.h"
 
 struct index_fetched {
-	struct json *json; /* what index_json() makes of it; NULL: there is none */
+	struct json *json; /* the index as index_json() makes it; NULL: the repository has
+			      none */
 	bool verified;     /* every hop https with a verified peer */
 	bool is_signed;    /* by a key of the request's "index_keys" */
 };

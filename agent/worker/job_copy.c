@@ -10,7 +10,7 @@
 
 #define PIECE ((size_t)1 << 20)
 
-/* From the descriptor's beginning to its end; pread(2), so that its offset stays. */
+/* Reads the whole descriptor by pread(2): the agent goes on using its offset. */
 static int pump(int fd, struct sink *sink, uint64_t total, struct error *err)
 {
 	cleanup_free char *buffer = malloc(PIECE);

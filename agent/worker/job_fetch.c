@@ -61,7 +61,7 @@ static int receive(struct fetch *fetch, uint64_t have, struct sink *next,
 	return result;
 }
 
-/* One pass: hash what is there, fetch the rest, say what it is. */
+/* One pass: hash the bytes that are there already, fetch the rest, end with the hash. */
 static int pass(struct fetch *fetch, struct error *err)
 {
 	cleanup(sink_file_done) struct sink_file file = { .fd = -1 };

@@ -12,7 +12,10 @@
 
 #define MEMBER_MAX (8ull << 30)
 
-/* Where it lies, and the hash of what it unpacks to, into what is known of it. */
+/*
+ * Adds to the entry of a member: offset, method and packed size in the bundle, and the
+ * SHA-256 of its unpacked bytes, for which the member is unpacked once.
+ */
 static int add_place(const struct bundle *bundle, struct json *entry, struct error *err)
 {
 	const char *name = json_get_string(entry, "name");

@@ -40,7 +40,7 @@ static int note_failure(struct service *service, struct vendordata *data,
 	return 0;
 }
 
-/* Adds what was read, and wipes it: there may be a token in it. */
+/* Adds a document, then wipes its text: a document may hold the token. */
 static int add_document(struct vendordata *data, const char *source, char *text,
 			size_t size, enum vendordata_verdict *ret_verdict,
 			struct error *err)

@@ -172,7 +172,10 @@ static int read_parts(struct span token, struct reading *reading)
 	return read_signature(content, signature, reading);
 }
 
-/* With the blanks inside it taken out, so that a report can still say what it was. */
+/*
+ * Reads the token with blanks inside taken out: it stays a damaged token, but the report
+ * can still say whose it is and how long it was valid.
+ */
 static int read_token(const struct jwt_text *text, struct reading *reading)
 {
 	cleanup(part_done) struct part part = { 0 };

@@ -23,7 +23,8 @@ void member_note_write(int fd, const struct member_note *note)
 			 (uintmax_t)note->point.out, (uintmax_t)note->point.bits,
 			 (uintmax_t)note->point.value))
 		return;
-	/* Numbers only grow, so that the new note covers the old one. */
+	/* The numbers of a note only grow: a new note is never shorter than the one it
+	 * covers. */
 	if (pwrite(fd, text, strlen(text), 0) < 0 && ftruncate(fd, 0) < 0)
 		return;
 }

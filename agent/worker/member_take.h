@@ -65,8 +65,11 @@ struct member_note {
 	struct inflate_point point;
 };
 
-/* Writes it over the one before. A note that cannot be written is none: no error. */
+/*
+ * Writes over the earlier note. A failure is no error: without a note the next process
+ * begins the member anew.
+ */
 void member_note_write(int fd, const struct member_note *note);
 
-/* False where there is none, or one that cannot be. */
+/* False where the descriptor holds no note, or one whose numbers cannot be. */
 bool member_note_read(int fd, struct member_note *ret_note);

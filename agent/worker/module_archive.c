@@ -19,7 +19,7 @@
 #define PACKED_MAX (512ull << 20)
 #define PIECE ((size_t)1 << 20)
 
-/* One archive while it is read. */
+/* The state of one archive that is being read. */
 struct reading {
 	struct tar_taker taker;
 	struct module_archive archive;

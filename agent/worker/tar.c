@@ -53,7 +53,7 @@ static unsigned sum_of(const unsigned char block[static TAR_BLOCK])
 	return sum;
 }
 
-/* NULL, or what is wrong with it. */
+/* NULL, or what is wrong with the header. */
 static const char *read_head(const unsigned char block[static TAR_BLOCK],
 			     struct tar_member *ret_member)
 {

@@ -191,7 +191,7 @@ static int take_object(struct vendordata *data, const char *source,
 	return json_append(data->sources, json_text(source, strlen(source)));
 }
 
-/* What one document says before it is added. */
+/* The search for the agent's object in one document, over the names of services. */
 struct search {
 	const struct json *object;
 	bool odd;   /* the name is there and is no object */
