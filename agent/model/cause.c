@@ -124,6 +124,10 @@ static struct span message_of(struct span line)
 	return line;
 }
 
+/*
+ * The phrase that a message of nvidia-gridd begins with; NULL: the message says nothing
+ * about a license.
+ */
 static const struct phrase *phrase_of(struct span message)
 {
 	struct span behind;

@@ -130,6 +130,7 @@ static void check_branch(const struct doctor_facts *facts, struct doctor_causes 
 	       "that others installed must be removed first");
 }
 
+/* Whether the modules of the installed driver are the ones in the running kernel. */
 static void check_loaded(const struct doctor_facts *facts, struct doctor_causes *causes)
 {
 	struct doctor_cause *cause;

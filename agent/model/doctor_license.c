@@ -67,6 +67,7 @@ static bool is_sent_elsewhere(const struct doctor_facts *facts)
 	       strcmp(path, PATHS_TOKENS "/") != 0;
 }
 
+/* Whether a token lies where nvidia-gridd looks for it, and can be read there. */
 static void check_token_file(const struct doctor_facts *facts,
 			     struct doctor_causes *causes)
 {
@@ -106,6 +107,10 @@ static void check_token_file(const struct doctor_facts *facts,
 	}
 }
 
+/*
+ * The token's own dates, by the time that the guest's clock should show: a clock that is
+ * wrong is another cause, and must not make a good token look expired.
+ */
 static void check_token_time(const struct doctor_facts *facts,
 			     struct doctor_causes *causes)
 {
@@ -145,6 +150,10 @@ static bool is_type(const char *text)
 	return strlen(text) == 1 && strchr("0124", text[0]);
 }
 
+/*
+ * FeatureType of gridd.conf against the GPUs: a type that asks for no license leaves a
+ * vGPU unlicensed without any message of the daemon's.
+ */
 static void check_feature_type(const struct doctor_facts *facts,
 			       struct doctor_causes *causes)
 {
@@ -175,6 +184,7 @@ static void check_feature_type(const struct doctor_facts *facts,
 	}
 }
 
+/* Whether nvidia-gridd can have read the gridd.conf that lies there now. */
 static void check_conf(const struct doctor_facts *facts, struct doctor_causes *causes)
 {
 	struct doctor_cause *cause;
@@ -203,6 +213,7 @@ static void check_conf(const struct doctor_facts *facts, struct doctor_causes *c
 	}
 }
 
+/* Whether nvidia-gridd is installed, enabled and running. */
 static void check_unit(const struct doctor_facts *facts, struct doctor_causes *causes)
 {
 	struct doctor_cause *cause;
@@ -261,6 +272,7 @@ static void check_answer(const struct doctor_facts *facts, struct doctor_causes 
 	}
 }
 
+/* Whether the license server that the token names answers this guest. */
 static void check_server(const struct doctor_facts *facts, struct doctor_causes *causes)
 {
 	static const struct {

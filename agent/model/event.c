@@ -126,6 +126,10 @@ static struct event_lease *lease_of(struct event_memory *memory, const char *gpu
 	return &memory->leases[i];
 }
 
+/*
+ * Tells once for each lease when three quarters of the longest time that was left of it
+ * are gone: the daemon renews a lease long before.
+ */
 static void compare_lease(struct event_memory *memory, const struct license_gpu *gpu,
 			  int64_t now, struct event *events, size_t *count)
 {

@@ -195,6 +195,10 @@ static void add_changed(struct builder *builder, const struct line *line,
 	add_setting(builder, key, value, line->end);
 }
 
+/*
+ * Writes one key: every active line that has another value is changed; without an active
+ * line, a new one follows the last commented example, else the last line of the file.
+ */
 static void set_one(struct builder *builder, struct span text, const char *key,
 		    struct span value)
 {

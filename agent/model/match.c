@@ -350,6 +350,11 @@ static bool must_ask(const struct match_input *input)
 	return input->again || input->upgrade || !installed_stays(input, -1, &none);
 }
 
+/*
+ * Hosts that contradict each other end the choice. A driver that is installed and fits
+ * may stay, whatever the repository lacks. The candidates are listed in each case, for
+ * plan.
+ */
 static int decide(const struct match_input *input, struct match *ret_match,
 		  struct error *err)
 {

@@ -190,6 +190,7 @@ static int fill_files(struct repository *repository, const struct json *files,
 	return 0;
 }
 
+/* The index before the files: each file takes from the index what it lacks. */
 static int fill_repository(struct repository *repository, const struct json *json,
 			   struct error *err)
 {

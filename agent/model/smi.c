@@ -180,6 +180,11 @@ static void read_license(struct license_gpu *gpu, struct span key, struct span v
 		license_read_status(value, last);
 }
 
+/*
+ * One line "Key : Value" of nvidia-smi -q. Its indentation tells whether it is of the
+ * whole report, of a GPU or of a section of that; how deep a GPU's lines stand is seen
+ * at the first.
+ */
 static void read_line(struct reader *reader, struct span line)
 {
 	size_t indent = indent_of(line);

@@ -59,6 +59,7 @@ static bool read_line(struct span line, uint32_t *ret_crc, struct span *ret_name
 	return ret_name->len > 0 && ret_name->len < SYMVERS_NAME_MAX;
 }
 
+/* Appends unsorted; sort_and_merge() follows when a module is read. */
 static int add_symbol(struct symvers *symvers, struct span name, uint32_t crc,
 		      struct error *err)
 {

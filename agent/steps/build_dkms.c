@@ -135,6 +135,10 @@ static int explain(const struct root *root, const struct build_input *input,
 	return -1;
 }
 
+/*
+ * "dkms build" for one kernel. DKMS writes the output of make to a log of its own, so
+ * its output here is only about DKMS itself.
+ */
 static int run_dkms(struct runner *runner, const struct root *root,
 		    const struct build_input *input, const char *program,
 		    struct error *err)

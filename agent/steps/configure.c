@@ -36,6 +36,10 @@ static int source_read_from(struct source *source, const struct root *root,
 	return file_read(root, path, LIMIT, &source->text, &source->size, err);
 }
 
+/*
+ * gridd.conf, else NVIDIA's template beside it, else an empty text. A file that is there
+ * and cannot be read is an error: to go on would overwrite it.
+ */
 static int source_read(struct source *source, const struct root *root, struct error *err)
 {
 	struct error missing = ERROR_INIT;

@@ -189,6 +189,10 @@ int fetch_member_cached(const struct fetch_input *input, const struct root *root
 	return 1;
 }
 
+/*
+ * Opens the partial file, with an index also the note of how far it is, and makes sure
+ * of room on the disk before the first byte.
+ */
 static int files_open(const struct fetch_input *input, struct files *files,
 		      struct error *err)
 {
@@ -303,6 +307,10 @@ static int read_answer(const struct fetch_input *input, struct json *answer,
 	return fetch_judge(input, result->integrity, err) < 0 ? -1 : 1;
 }
 
+/*
+ * Written after the file has its final name: a note without its file is harmless, a file
+ * without its note is fetched again.
+ */
 static int write_note(const struct fetch_input *input, const struct json *answer,
 		      const struct root *root, const struct fetch_result *result,
 		      struct error *err)

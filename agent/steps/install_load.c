@@ -179,6 +179,7 @@ static int unload(struct runner *runner, const struct root *root, const char *mo
 	return refuse_in_use(module, why.text, err);
 }
 
+/* The loaded driver, in the order in which its modules need each other. */
 static int unload_nvidia(struct runner *runner, const struct root *root,
 			 struct error *err)
 {
@@ -223,6 +224,7 @@ static int unbind(struct runner *runner, const struct root *root, const char *dr
 	return run_checked(runner, root, &run, err);
 }
 
+/* All devices from a driver, as far as it lets go of them. */
 static int unbind_all(struct runner *runner, const struct root *root, const char *driver,
 		      struct error *err)
 {
@@ -247,6 +249,10 @@ static int unbind_all(struct runner *runner, const struct root *root, const char
 	return 0;
 }
 
+/*
+ * Drivers that hold the GPU instead of nvidia's: first from their devices, then out of
+ * the kernel, which refuses a module that is in use.
+ */
 static int unload_foreign(struct runner *runner, const struct root *root, bool *changed,
 			  struct error *err)
 {
@@ -272,6 +278,10 @@ static bool is_locked_down(const struct root *root)
 	       !strstr(value, "[none]");
 }
 
+/*
+ * modprobe, with the reason of a refusal in words that say what to do: an unsigned
+ * module under Secure Boot, a GPU that this driver does not support.
+ */
 static int load(struct runner *runner, const struct root *root, const char *module,
 		struct error *err)
 {
@@ -299,6 +309,10 @@ static int load(struct runner *runner, const struct root *root, const char *modu
 	return error_hint(err, "see the kernel's log");
 }
 
+/*
+ * Another version out, ours in. The kernel's own word is compared afterwards: modprobe
+ * may have found another module of this name.
+ */
 static int exchange(struct runner *runner, const struct root *root, const char *version,
 		    struct error *err)
 {

@@ -56,6 +56,11 @@ static void options_add(struct options *options, const char *option)
 	options->argv[options->count] = NULL;
 }
 
+/*
+ * Asks the installer's own help which of the wanted options this version knows. Without
+ * an option that leaves out kernel modules the installation would compile them: then it
+ * ends.
+ */
 static int choose_options(struct runner *runner, const struct root *root,
 			  const char *program, const char *tree, struct options *options,
 			  struct error *err)
@@ -173,6 +178,9 @@ static int run_installer(struct runner *runner, const struct root *root,
 	return run_command(runner, root, &run, ret_result, err);
 }
 
+/*
+ * Runs the installer and reads its log: its exit status does not tell why it failed.
+ */
 static int install(struct runner *runner, const struct root *root, const char *tree,
 		   const char *log_path, int log_fd, struct error *err)
 {

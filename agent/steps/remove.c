@@ -172,6 +172,7 @@ int remove_configuration(const struct root *root, bool written, bool *ret_change
 	return 0;
 }
 
+/* Tokens that lay here before the agent's first one go back under their own names. */
 static int bring_back(const struct root *root, bool *changed, struct error *err)
 {
 	cleanup_strv char **names = NULL;

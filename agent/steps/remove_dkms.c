@@ -30,6 +30,7 @@ static bool is_ours(const struct root *root, const char *sources)
 	       dkms_conf_is_ours((struct span){ .at = conf, .len = size });
 }
 
+/* "dkms remove" for all kernels, then the entry of the registry. */
 static int unregister(struct runner *runner, const struct root *root, const char *version,
 		      int log_fd, struct error *err)
 {

@@ -52,6 +52,10 @@ static int check_exec(struct runner *runner, const struct root *root,
 			  places->cache);
 }
 
+/*
+ * The last line of the script's output as the reason. A full disk is told apart: the
+ * package is not damaged then.
+ */
 static int explain(const char *path, const struct run_result *result,
 		   const struct run *run, struct error *err)
 {
@@ -76,6 +80,7 @@ static int explain(const char *path, const struct run_result *result,
 	return error_hint(err, "make room on the file system of %s", run->dir);
 }
 
+/* Unpacks into a new folder beside the old tree and renames it last. */
 static int extract(const char *path, const struct root *root, struct runner *runner,
 		   const struct places *places, int log_fd, struct error *err)
 {

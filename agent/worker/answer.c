@@ -39,6 +39,9 @@ static void read_length(struct answer *answer, struct span value)
 	answer->length = length;
 }
 
+/*
+ * Content-Range "bytes FIRST-LAST/TOTAL"; TOTAL may be "*". False for anything else.
+ */
 static bool parse_range(struct answer *answer, struct span value)
 {
 	struct span range, total, first, last;

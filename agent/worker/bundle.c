@@ -161,6 +161,7 @@ int bundle_check(const struct bundle *bundle, const struct bundle_member *member
 
 typedef void report(uint64_t done, uint64_t total);
 
+/* The packed bytes of a member, from `start` on, piece by piece into the sink. */
 static int pump(const struct bundle *bundle, const struct bundle_member *member,
 		uint64_t start, report *progress, struct inflate *inflate,
 		struct error *err)

@@ -99,6 +99,10 @@ static int read_end64(struct bundle_source *source, uint64_t locator_position,
 	return 0;
 }
 
+/*
+ * The end record, and zip64's where a locator stands before it. An archive of several
+ * parts and one with bytes behind the record are refused.
+ */
 static int read_end(struct bundle_source *source, struct end *ret_end, struct error *err)
 {
 	uint64_t file_size = source->size;
@@ -169,6 +173,9 @@ static bool read_zip64(struct span extra, struct bundle_member *member,
 	return true;
 }
 
+/*
+ * The extra fields of a member: only zip64's is of interest. NULL, or what is wrong.
+ */
 static const char *read_extra(struct span extra, struct bundle_member *member,
 			      uint32_t disk)
 {

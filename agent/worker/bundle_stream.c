@@ -275,6 +275,10 @@ static int take_data(struct bundle_stream *stream, const unsigned char *data, si
 	return stream->left == 0 ? end_data(stream, err) : 0;
 }
 
+/*
+ * Hands the bytes to the part of the archive that is at hand; `ret_used` may be less
+ * than `size` where that part ends.
+ */
 static int take_some(struct bundle_stream *stream, const unsigned char *data, size_t size,
 		     size_t *ret_used, struct error *err)
 {

@@ -217,6 +217,10 @@ static void set_peer(const struct http_options *options, CURL *curl)
 		set(curl, CURLOPT_PROXY, options->proxy ? options->proxy : "");
 }
 
+/*
+ * All options of one hop, set anew for each: what an earlier hop had, credentials above
+ * all, must not stay.
+ */
 static int prepare(struct http *http, struct call *call, struct error *err)
 {
 	const struct http_hop *hop = call->hop;
@@ -323,6 +327,9 @@ static int fail_tls(struct http *http, struct http_hop *hop, CURLcode code,
 	return -1;
 }
 
+/*
+ * libcurl's result in words for the operator, and whether trying again makes sense.
+ */
 static int fail(struct http *http, struct http_hop *hop, CURLcode code, struct error *err)
 {
 	long connect_status = 0;

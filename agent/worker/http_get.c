@@ -52,6 +52,10 @@ static int path_begin(struct path *path, const char *url, struct error *err)
 	return 0;
 }
 
+/*
+ * Takes a redirect or refuses it: too many, another scheme, from https to http, or to an
+ * address of this machine that the first URL did not have.
+ */
 static int path_follow(struct path *path, const char *location, struct error *err)
 {
 	struct url next;
@@ -137,6 +141,7 @@ static int follow(struct transfer *transfer, struct http_hop *hop, struct error 
 	return 0;
 }
 
+/* An HTTP status that is no success, with what the operator can do about it. */
 static int refuse_status(const struct transfer *transfer, struct http_hop *hop,
 			 struct error *err)
 {

@@ -40,6 +40,10 @@ static bool is_header(struct span line)
 	return true;
 }
 
+/*
+ * The file http.header_file: one line "Name: value", so that nothing can slip a second
+ * header or a body into the request.
+ */
 static int read_header(int number, char **ret_header, struct error *err)
 {
 	char path[HTTP_OPTIONS_PATH_SIZE];

@@ -41,6 +41,7 @@ static int add_place(const struct bundle *bundle, struct json *entry, struct err
 	return 0;
 }
 
+/* Each member of the bundle with its place and hash. */
 static int place_members(int fd, const struct json *inspected, struct json *ret_members,
 			 struct error *err)
 {

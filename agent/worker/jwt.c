@@ -92,6 +92,10 @@ static int read_object(struct span text, const char *name, struct reading *readi
 	return 0;
 }
 
+/*
+ * Verifies with the public key inside the token itself: that finds damage, and proves no
+ * origin.
+ */
 static int judge_signature(struct span content, const struct part *signature,
 			   struct reading *reading)
 {

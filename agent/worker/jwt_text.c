@@ -109,6 +109,10 @@ static size_t find_second(struct span token)
 	return dots > 2 && second ? (size_t)(second - token.at) : 0;
 }
 
+/*
+ * Names the first byte that cannot stand in a token, else the first blank inside it:
+ * where the byte is and on which line, never what the token says.
+ */
 static int check_bytes(struct span file, struct jwt_text *text, struct json *problems)
 {
 	size_t blank = SIZE_MAX;
@@ -147,6 +151,10 @@ static int check_bytes(struct span file, struct jwt_text *text, struct json *pro
 			    blank + 1, line_of(file, blank));
 }
 
+/*
+ * A byte order mark and blanks around the token are only warnings; the token is what
+ * lies between.
+ */
 static int check_ends(struct span file, struct jwt_text *text, struct json *problems)
 {
 	struct span rest = file;

@@ -144,6 +144,10 @@ static int note_write(struct sink *sink, const void *data, size_t size, struct e
 	return 0;
 }
 
+/*
+ * Goes on at the point of an earlier process where its note fits the member, else begins
+ * anew with an empty output.
+ */
 static int begin_part(struct attempt *attempt, struct error *err)
 {
 	struct member_take *take = attempt->take;

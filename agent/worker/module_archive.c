@@ -78,6 +78,9 @@ static int begin_manifest(struct reading *reading, struct sink **ret_sink,
 	return 0;
 }
 
+/*
+ * Opens the output of the next module; the names are checked before anything is written.
+ */
 static int begin_module(struct reading *reading, const char *name, uint64_t size,
 			struct sink **ret_sink, struct error *err)
 {

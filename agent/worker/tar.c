@@ -91,6 +91,10 @@ static int end_member(struct tar *tar, struct error *err)
 	return tar->taker->end(tar->taker, err);
 }
 
+/*
+ * One full block of the archive: a member's head, or one of the two empty blocks at its
+ * end.
+ */
 static int take_head(struct tar *tar, struct error *err)
 {
 	const char *why;

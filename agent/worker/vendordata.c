@@ -74,6 +74,11 @@ static bool copy_key(void *context, const char *key, const struct json *value)
 	return !merging->failed;
 }
 
+/*
+ * Adds a key of the weaker document where the stronger one does not have it. Of the keys
+ * that pin a driver none is added when the stronger document has any: pins of two
+ * documents do not mix.
+ */
 static bool merge_key(void *context, const char *key, const struct json *value)
 {
 	struct merging *merging = context;
