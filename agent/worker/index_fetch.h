@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "worker/http.h"
+#include "worker/http/http.h"
 
 struct index_fetched {
 	struct json *json; /* the index as index_json() makes it; NULL: the repository has

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
-#include "worker/bundle_file.h"
+#include "worker/bundle/bundle_file.h"
 #include "worker/deflate.h"
 #include "worker/inflate.h"
 #include "worker/progress.h"

@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 
 #include "model/manifest.h"
-#include "worker/bundle.h"
-#include "worker/bundle_file.h"
+#include "worker/bundle/bundle.h"
+#include "worker/bundle/bundle_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
