@@ -12,7 +12,7 @@
 #include "driver/choose.h"
 #include "driver/modules_prebuilt.h"
 #include "driver/obtain.h"
-#include "model/dkms.h"
+#include "model/kernel/dkms.h"
 #include "model/paths.h"
 #include "model/url.h"
 #include "steps/configure.h"

@@ -6,7 +6,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
-#include "model/version.h"
+#include "model/driver/version.h"
 
 /* PCI Local Bus Specification 3.0, section 6; offsets into the configuration space. */
 #define STATUS 0x06

@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/redact.h"
+#include "model/doctor/redact.h"
 
 #define TEMPLATE "/tmp/vgpu-guest-agent-XXXXXX"
 #define NAME "vgpu-guest-agent-doctor"

@@ -9,9 +9,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/dkms.h"
+#include "model/driver/version.h"
+#include "model/kernel/dkms.h"
 #include "model/paths.h"
-#include "model/version.h"
 #include "steps/build_make.h"
 #include "steps/build_tree.h"
 

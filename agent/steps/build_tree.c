@@ -7,9 +7,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/dkms.h"
+#include "model/driver/version.h"
+#include "model/kernel/dkms.h"
 #include "model/paths.h"
-#include "model/version.h"
 #include "steps/build_make.h"
 
 #define COPY_S 600

@@ -7,9 +7,9 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
-#include "model/gridd_conf.h"
+#include "model/license/gridd_conf.h"
+#include "model/license/token.h"
 #include "model/paths.h"
-#include "model/token.h"
 
 #define TEMPLATE PATHS_GRIDD_CONF ".template"
 #define LIMIT (1u << 20)

@@ -10,11 +10,11 @@
 
 #include "base/channel.h"
 #include "base/root.h"
-#include "model/index.h"
-#include "model/member.h"
-#include "model/package.h"
-#include "model/settings.h"
-#include "model/transfer.h"
+#include "model/driver/member.h"
+#include "model/driver/package.h"
+#include "model/driver/transfer.h"
+#include "model/repository/index.h"
+#include "model/settings/settings.h"
 #include "model/transport.h"
 
 enum fetch_integrity {

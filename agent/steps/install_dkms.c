@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/dkms.h"
+#include "model/kernel/dkms.h"
 #include "model/paths.h"
 #include "steps/module_chosen.h"
 

@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/installer_log.h"
+#include "model/driver/installer_log.h"
 #include "model/paths.h"
 
 #define LOG PATHS_INSTALLER "/nvidia-installer.log"

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
-#include "model/license.h"
+#include "model/license/license.h"
 
 struct nvml_child {
 	pid_t pid; /* 0: none */

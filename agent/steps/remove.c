@@ -7,8 +7,8 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "model/license/token.h"
 #include "model/paths.h"
-#include "model/token.h"
 
 #define UNIT_MARK "# Written by vgpu-guest-agent"
 #define DEPMOD_S 300

@@ -7,7 +7,7 @@
 
 #include "base/root.h"
 #include "base/run.h"
-#include "model/package.h"
+#include "model/driver/package.h"
 
 /*
  * Unloads what is loaded of the driver. False in `ret_gone`: something uses it still, and

@@ -8,9 +8,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/dkms.h"
+#include "model/driver/version.h"
+#include "model/kernel/dkms.h"
 #include "model/paths.h"
-#include "model/version.h"
 
 #define SOURCES_DIR "/usr/src"
 #define SOURCES_NAME "nvidia-"

@@ -7,9 +7,10 @@
 
 #include "base/channel.h"
 #include "base/root.h"
-#include "model/token.h"
+#include "model/license/token.h"
 
-/* Any file outside the root: a descriptor of the caller's. The object is model/token.h's.
+/* Any file outside the root: a descriptor of the caller's. The object is
+ * model/license/token.h's.
  */
 must_check int token_check(int fd, const struct channel *channel, struct json **ret_check,
 			   struct error *err);

@@ -8,8 +8,8 @@
 #include "base/channel.h"
 #include "base/root.h"
 #include "base/run.h"
-#include "model/member.h"
-#include "model/package.h"
+#include "model/driver/member.h"
+#include "model/driver/package.h"
 
 /* What a file holds, whatever its name says (worker's job "inspect"). */
 struct unpack_content {
@@ -23,7 +23,7 @@ struct unpack_input {
 	int fd;           /* the fetched file, readable */
 	const char *name; /* as the repository or the user calls it */
 	const char *arch; /* of the guest: "x86_64" */
-	enum package_kind wanted[MEMBER_WISHES]; /* as in model/member.h */
+	enum package_kind wanted[MEMBER_WISHES]; /* as in model/driver/member.h */
 	const struct root *root;
 	const struct channel *channel;
 	struct runner *runner;

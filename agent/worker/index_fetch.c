@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/index.h"
+#include "model/repository/index.h"
 #include "model/url.h"
 #include "worker/base64.h"
 #include "worker/digest.h"

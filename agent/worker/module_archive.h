@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "model/modules.h"
+#include "model/kernel/modules.h"
 #include "worker/digest.h"
 
 #define MODULE_ARCHIVE_NAME_SIZE 64

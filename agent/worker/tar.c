@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/manifest.h"
+#include "model/repository/manifest.h"
 
 /* Where the fields of a header are, and how long. */
 #define NAME_AT 0

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "model/manifest.h"
+#include "model/repository/manifest.h"
 #include "worker/bundle/bundle.h"
 #include "worker/bundle/bundle_file.h"
 

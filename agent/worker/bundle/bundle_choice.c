@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "model/package.h"
+#include "model/driver/package.h"
 
 bool bundle_choice_is_driver(const struct bundle_member *member)
 {

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "model/manifest.h"
+#include "model/repository/manifest.h"
 #include "worker/bundle/bundle_file.h"
 
 #define CENTRAL_SIZE 46

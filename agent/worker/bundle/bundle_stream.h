@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "model/member.h"
+#include "model/driver/member.h"
 #include "worker/bundle/bundle.h"
 #include "worker/inflate.h"
 #include "worker/sink.h"

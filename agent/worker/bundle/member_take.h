@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "model/member.h"
+#include "model/driver/member.h"
 #include "worker/digest.h"
 #include "worker/http/http.h"
 #include "worker/inflate.h"

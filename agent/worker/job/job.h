@@ -19,13 +19,14 @@
  *
  * list    {"job","repository":url,"catalog":"auto"|"none"|url,"catalog_input":fd?,
  *          "index_keys":fd?,"http"}
- *         -> model/repository.h
+ *         -> model/repository/repository.h
  * fetch   {"job","url":s,"output":fd,"size":i?,"sha256":s?,"max_size":i,"http"}
  *         Bytes that `output` holds already are hashed again and resumed (only with a
  *         sha256); progress {"done":i,"total":i}
  *         -> {"size":i,"sha256":s,"bytes_transferred":i,"verified":bool}; verified:
  *         every hop https with a verified peer, false when nothing had to be fetched
- * member  {"job","url":s,"output":fd,"note":fd?,"wish":model/member.h,"entry":{"name":s,
+ * member
+ * {"job","url":s,"output":fd,"note":fd?,"wish":model/driver/member.h,"entry":{"name":s,
  *          "offset":i,"method":i,"compressed_size":i,"size":i,"sha256":s}?,"ranges":b,
  *          "size":i?,"sha256":s?,"max_size":i,"max_member":i,"http"}
  *         The member of a bundle that is wished for, unpacked into `output` while it

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/package.h"
+#include "model/driver/package.h"
 #include "worker/bundle/bundle.h"
 #include "worker/bundle/bundle_choice.h"
 #include "worker/bundle/bundle_file.h"

@@ -4,8 +4,8 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/index.h"
-#include "model/manifest.h"
+#include "model/repository/index.h"
+#include "model/repository/manifest.h"
 #include "model/url.h"
 #include "worker/catalog_yaml.h"
 #include "worker/digest.h"
