@@ -12,7 +12,7 @@
 #include "core/lease.h"
 #include "core/state.h"
 #include "driver/work.h"
-#include "model/repository.h"
+#include "model/repository/repository.h"
 #include "steps/metadata.h"
 
 struct agent {

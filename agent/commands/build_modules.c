@@ -13,7 +13,7 @@
 #include "commands/run.h"
 #include "driver/signing.h"
 #include "model/paths.h"
-#include "model/prebuilt.h"
+#include "model/repository/prebuilt.h"
 #include "steps/build.h"
 #include "steps/prebuilt.h"
 #include "steps/toolchain.h"

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/span.h"
 #include "base/text.h"
-#include "model/index.h"
+#include "model/repository/index.h"
 #include "steps/entry.h"
 
 struct named {

@@ -9,7 +9,7 @@
 #include "core/guest.h"
 #include "core/lease.h"
 #include "driver/work.h"
-#include "model/repository.h"
+#include "model/repository/repository.h"
 #include "steps/metadata.h"
 
 /* What is checked: a run as it would be. */

@@ -106,9 +106,8 @@ int context_log(const struct context *ctx, struct error *err)
 	    drop_old_logs(&ctx->root, err) < 0)
 		return -1;
 
-	(void)text_format(tools->log_path, sizeof(tools->log_path),
-			  PATHS_LOGS "/run-%s.log",
-			  clock_text(clock_now(), time, sizeof(time)));
+	text_path(tools->log_path, sizeof(tools->log_path), PATHS_LOGS "/run-%s.log",
+		  clock_text(clock_now(), time, sizeof(time)));
 	tools->log_fd = root_open_at(&ctx->root, tools->log_path,
 				     O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640,
 				     err);

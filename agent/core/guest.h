@@ -8,7 +8,7 @@
 
 #include "core/context.h"
 #include "model/gpu.h"
-#include "model/kernel.h"
+#include "model/kernel/kernel.h"
 #include "steps/detect.h"
 
 struct guest {

@@ -6,7 +6,7 @@
  */
 
 #include "core/guest.h"
-#include "model/doctor.h"
+#include "model/doctor/doctor.h"
 #include "steps/gridd.h"
 
 /* What only the list of checks tells. */

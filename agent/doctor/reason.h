@@ -7,7 +7,7 @@
  */
 
 #include "core/context.h"
-#include "model/license.h"
+#include "model/license/license.h"
 #include "steps/gridd.h"
 
 /* What the last look found, for who looks again and again. Zeroed: nothing. */

@@ -10,7 +10,7 @@
 #include "driver/signing.h"
 #include "driver/toolchain_ahead.h"
 #include "model/paths.h"
-#include "model/prebuilt.h"
+#include "model/repository/prebuilt.h"
 #include "steps/build.h"
 #include "steps/build_tree.h"
 #include "steps/toolchain.h"

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/journal.h"
-#include "model/event.h"
+#include "model/license/event.h"
 #include "model/paths.h"
 #include "steps/announce.h"
 #include "steps/metadata.h"

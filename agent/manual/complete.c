@@ -8,7 +8,7 @@
 
 #include "cli/args.h"
 #include "cli/command.h"
-#include "model/settings_table.h"
+#include "model/settings/settings_table.h"
 
 #define KERNELS "ls /lib/modules 2>/dev/null"
 #define FILES "COMPREPLY=($(compgen -f -- \"$cur\")); compopt -o filenames"

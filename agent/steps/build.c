@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "model/driver/version.h"
 #include "model/paths.h"
-#include "model/version.h"
 #include "steps/build_make.h"
 #include "steps/build_tree.h"
 

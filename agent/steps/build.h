@@ -7,8 +7,8 @@
 
 #include "base/root.h"
 #include "base/run.h"
-#include "model/kernel.h"
-#include "model/modules.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/modules.h"
 
 struct build_input {
 	const char *tree;    /* the unpacked package, or the kept kernel sources */
@@ -34,11 +34,12 @@ must_check int build_modules(struct runner *runner, const struct root *root,
 must_check int build_discard(const struct root *root, struct error *err);
 
 /*
- * The same by DKMS: the sources are put where they stay (see model/dkms.h), replaced
- * whole, registered as nvidia/VERSION and built for input->kernel; installed is nothing,
- * and no new kernel is built for. `key`: DKMS is to sign with it from now on; "": with
- * what it likes. ERROR_BUILD with the first errors of its make.log, ERROR_PREREQUISITES
- * where DKMS cannot work, ERROR_INSTALL where others' sources are in the way.
+ * The same by DKMS: the sources are put where they stay (see model/kernel/dkms.h),
+ * replaced whole, registered as nvidia/VERSION and built for input->kernel; installed is
+ * nothing, and no new kernel is built for. `key`: DKMS is to sign with it from now on;
+ * "": with what it likes. ERROR_BUILD with the first errors of its make.log,
+ * ERROR_PREREQUISITES where DKMS cannot work, ERROR_INSTALL where others' sources are in
+ * the way.
  */
 struct build_dkms_key {
 	const char *key, *cert;

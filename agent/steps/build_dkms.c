@@ -9,9 +9,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/dkms.h"
+#include "model/driver/version.h"
+#include "model/kernel/dkms.h"
 #include "model/paths.h"
-#include "model/version.h"
 #include "steps/build_make.h"
 #include "steps/build_tree.h"
 
@@ -43,7 +43,7 @@ static int write_conf(const struct root *root, const struct build_input *input,
 	cleanup_free char *conf = NULL;
 	char path[128];
 
-	(void)text_format(path, sizeof(path), PATHS_DKMS_NEW "/%s", folder);
+	text_path(path, sizeof(path), PATHS_DKMS_NEW "/%s", folder);
 	if (root_list(root, path, NAMES_MAX, &names, err) < 0)
 		return -1;
 	conf = dkms_conf(input->version, folder, names);
@@ -62,8 +62,8 @@ static int place_sources(struct runner *runner, const struct root *root,
 	char from[256], fresh[128], to[128], sub[160];
 	struct stat st;
 
-	(void)text_format(to, sizeof(to), PATHS_DKMS_SOURCES "%s", input->version);
-	(void)text_format(sub, sizeof(sub), "%s/%s", to, folder);
+	text_path(to, sizeof(to), PATHS_DKMS_SOURCES "%s", input->version);
+	text_path(sub, sizeof(sub), "%s/%s", to, folder);
 	if (ours && root_stat(root, sub, &st))
 		return 0;
 	if (!ours && root_stat(root, to, &st)) {
@@ -76,7 +76,7 @@ static int place_sources(struct runner *runner, const struct root *root,
 			input->version);
 	}
 
-	(void)text_format(fresh, sizeof(fresh), PATHS_DKMS_NEW "/%s", folder);
+	text_path(fresh, sizeof(fresh), PATHS_DKMS_NEW "/%s", folder);
 	if (!text_format(from, sizeof(from), "%s/%s", input->tree, folder))
 		return error_set(err, ERROR_INTERNAL, "%s is too long", input->tree);
 	if (root_remove_tree(root, PATHS_DKMS_NEW, err) < 0 ||
@@ -116,8 +116,8 @@ static int explain(const struct root *root, const struct build_input *input,
 	char path[160];
 	size_t size;
 
-	(void)text_format(path, sizeof(path), PATHS_DKMS_REGISTRY "/%s/build/make.log",
-			  input->version);
+	text_path(path, sizeof(path), PATHS_DKMS_REGISTRY "/%s/build/make.log",
+		  input->version);
 	if (file_read(root, path, LOG_MAX, &text, &size, &ignored) == 0) {
 		told.output = text;
 		told.size = size;
@@ -135,6 +135,10 @@ static int explain(const struct root *root, const struct build_input *input,
 	return -1;
 }
 
+/*
+ * "dkms build" for one kernel. DKMS writes the output of make to a log of its own, so
+ * its output here is only about DKMS itself.
+ */
 static int run_dkms(struct runner *runner, const struct root *root,
 		    const struct build_input *input, const char *program,
 		    struct error *err)
@@ -198,8 +202,8 @@ int build_dkms(struct runner *runner, const struct root *root,
 		return -1;
 
 	/* What a killed run left half built DKMS takes for built, or refuses to touch. */
-	(void)text_format(built, sizeof(built), PATHS_DKMS_REGISTRY "/%s/%s",
-			  input->version, input->kernel->release);
+	text_path(built, sizeof(built), PATHS_DKMS_REGISTRY "/%s/%s", input->version,
+		  input->kernel->release);
 	if (root_remove_tree(root, built, err) < 0 ||
 	    run_dkms(runner, root, input, program, err) < 0)
 		return -1;

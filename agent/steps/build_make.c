@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/build_log.h"
+#include "model/kernel/build_log.h"
 #include "model/paths.h"
 #include "steps/module_file.h"
 

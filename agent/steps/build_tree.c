@@ -7,9 +7,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/dkms.h"
+#include "model/driver/version.h"
+#include "model/kernel/dkms.h"
 #include "model/paths.h"
-#include "model/version.h"
 #include "steps/build_make.h"
 
 #define COPY_S 600
@@ -127,8 +127,8 @@ int build_tree_keep(struct runner *runner, const struct root *root, const char *
 	    kept_open == open)
 		return remove_others(root, version, err);
 
-	(void)text_format(kept, sizeof(kept), PATHS_SOURCES "/%s", version);
-	(void)text_format(to, sizeof(to), "%s/%s", fresh, build_tree_folder(open));
+	text_path(kept, sizeof(kept), PATHS_SOURCES "/%s", version);
+	text_path(to, sizeof(to), "%s/%s", fresh, build_tree_folder(open));
 	if (!text_format(from, sizeof(from), "%s/%s", tree, build_tree_folder(open)))
 		return error_set(err, ERROR_INTERNAL, "%s is too long", tree);
 	if (root_remove_tree(root, fresh, err) < 0 ||

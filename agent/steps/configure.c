@@ -7,16 +7,16 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
-#include "model/gridd_conf.h"
+#include "model/license/gridd_conf.h"
+#include "model/license/token.h"
 #include "model/paths.h"
-#include "model/token.h"
 
 #define TEMPLATE PATHS_GRIDD_CONF ".template"
 #define LIMIT (1u << 20)
 
 #define TOKEN_PATH_KEY "ClientConfigTokenPath"
 
-/* What is there before the edit. */
+/* gridd.conf as it is before the edit, or NVIDIA's template where there is none. */
 struct source {
 	char *text;
 	size_t size;
@@ -36,6 +36,10 @@ static int source_read_from(struct source *source, const struct root *root,
 	return file_read(root, path, LIMIT, &source->text, &source->size, err);
 }
 
+/*
+ * gridd.conf, else NVIDIA's template beside it, else an empty text. A file that is there
+ * and cannot be read is an error: to go on would overwrite it.
+ */
 static int source_read(struct source *source, const struct root *root, struct error *err)
 {
 	struct error missing = ERROR_INIT;

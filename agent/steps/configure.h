@@ -6,7 +6,7 @@
  */
 
 #include "base/root.h"
-#include "model/settings.h"
+#include "model/settings/settings.h"
 
 struct configure_result {
 	bool changed;

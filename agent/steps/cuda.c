@@ -90,6 +90,10 @@ static void bench_done(struct cuda_bench *bench)
 	free(bench->host);
 }
 
+/*
+ * Context, module, stream and memory of one device, in the order in which they need each
+ * other. bench_done() frees all by destroying the context.
+ */
 static int bench_begin(struct cuda_bench *bench, int handle, struct error *err)
 {
 	const struct cuda_api *api = bench->api;

@@ -11,7 +11,7 @@
 #include "steps/cuda.h"
 #include "steps/cuda_api.h"
 
-/* One device's work: two matrices there, one of them here. */
+/* One device's work: two matrices in its memory, one of them also in ours. */
 struct cuda_bench {
 	const struct cuda_api *api;
 	const struct cuda_suite *suite;

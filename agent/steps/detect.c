@@ -54,7 +54,7 @@ static bool read_hex(const struct root *sysfs, const char *address, const char *
 	return true;
 }
 
-/* The kernel gives 64 bytes to those who may not see more. Returns what it gave. */
+/* The number of bytes read: the kernel gives 64 of them to callers without privileges. */
 static size_t read_config(const struct root *sysfs, const char *address,
 			  uint8_t config[static GPU_CONFIG_SIZE])
 {

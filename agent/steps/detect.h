@@ -8,7 +8,7 @@
 #include "base/root.h"
 #include "base/run.h"
 #include "model/gpu.h"
-#include "model/kernel.h"
+#include "model/kernel/kernel.h"
 
 /* `sysfs`: the tree that holds bus/pci/devices ("/sys", or --sysfs). None is no error. */
 must_check int detect_gpus(const struct root *sysfs, struct gpu_list *ret_gpus,

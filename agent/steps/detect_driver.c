@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "model/driver/version.h"
 #include "model/paths.h"
-#include "model/version.h"
 #include "steps/module_chosen.h"
 
 #define TIMEOUT_S 30

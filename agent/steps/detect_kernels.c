@@ -48,16 +48,16 @@ static void read_compiler(const struct root *root, struct kernel *kernel)
 	char path[256];
 
 	if (kernel->headers) {
-		(void)text_format(path, sizeof(path), "%s/.config", kernel->build);
+		text_path(path, sizeof(path), "%s/.config", kernel->build);
 		if (read_config(root, path, kernel))
 			return;
-		(void)text_format(path, sizeof(path), "%s/include/config/auto.conf",
-				  kernel->build);
+		text_path(path, sizeof(path), "%s/include/config/auto.conf",
+			  kernel->build);
 		if (read_config(root, path, kernel))
 			return;
 	}
 
-	(void)text_format(path, sizeof(path), "/boot/config-%s", kernel->release);
+	text_path(path, sizeof(path), "/boot/config-%s", kernel->release);
 	(void)read_config(root, path, kernel);
 }
 
@@ -68,13 +68,13 @@ static void read_kernel(const struct root *root, const char *release,
 	char path[128];
 
 	(void)text_copy(kernel.release, sizeof(kernel.release), release);
-	(void)text_format(path, sizeof(path), MODULES "/%s/build", release);
+	text_path(path, sizeof(path), MODULES "/%s/build", release);
 	kernel.headers = has_headers(root, path);
 	if (kernel.headers) {
 		(void)text_copy(kernel.build, sizeof(kernel.build), path);
 		(void)text_copy(kernel.source, sizeof(kernel.source), path);
 		/* Debian keeps what all flavours share in a folder of its own. */
-		(void)text_format(path, sizeof(path), MODULES "/%s/source", release);
+		text_path(path, sizeof(path), MODULES "/%s/source", release);
 		if (exists(root, path, "Makefile"))
 			(void)text_copy(kernel.source, sizeof(kernel.source), path);
 	}
@@ -93,7 +93,7 @@ static bool is_kernel(const struct root *root, const char *release)
 	if (!kernel_release_valid(span_of(release)))
 		return false;
 
-	(void)text_format(dir, sizeof(dir), MODULES "/%s", release);
+	text_path(dir, sizeof(dir), MODULES "/%s", release);
 	for (size_t i = 0; i < ARRAY_SIZE(signs); i++) {
 		if (exists(root, dir, signs[i]))
 			return true;

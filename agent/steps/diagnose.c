@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
-#include "model/gridd_conf.h"
+#include "model/license/gridd_conf.h"
+#include "model/license/token.h"
 #include "model/paths.h"
-#include "model/token.h"
 #include "steps/module_chosen.h"
 
 #define CONF_LIMIT (1u << 20)

@@ -10,7 +10,8 @@
 #include "base/run.h"
 
 struct diagnose_module {
-	char vermagic[80]; /* the release that it was built for; "": there is no module */
+	char vermagic[80]; /* the kernel release the module was built for; "": no module
+			    */
 	bool is_signed;
 };
 
@@ -20,7 +21,7 @@ must_check int diagnose_module(struct runner *runner, const struct root *root,
 			       struct error *err);
 
 struct diagnose_conf {
-	char error[160]; /* why it cannot be read; "" also where it is not there */
+	char error[160]; /* why gridd.conf cannot be read; "" also where there is none */
 	bool denied;     /* that is for want of root */
 	bool exists;
 	char feature_type[32], token_dir[256]; /* "" where it does not say */

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/member.h"
-#include "model/package.h"
-#include "model/prebuilt.h"
+#include "model/driver/member.h"
+#include "model/driver/package.h"
+#include "model/repository/prebuilt.h"
 
 static int out_of_memory(struct error *err)
 {

@@ -10,11 +10,11 @@
 
 #include "base/channel.h"
 #include "base/root.h"
-#include "model/index.h"
-#include "model/member.h"
-#include "model/package.h"
-#include "model/settings.h"
-#include "model/transfer.h"
+#include "model/driver/member.h"
+#include "model/driver/package.h"
+#include "model/driver/transfer.h"
+#include "model/repository/index.h"
+#include "model/settings/settings.h"
 #include "model/transport.h"
 
 enum fetch_integrity {
@@ -46,8 +46,8 @@ struct fetch_input {
 struct fetch_result {
 	char path[PACKAGE_NAME_MAX]; /* in the cache, inside the root; "" for a local
 					bundle */
-	struct member member;        /* the file is this one of the bundle; name "": it
-					is what the URL names */
+	struct member member;        /* the bundle's member that the file is; name "":
+					the file is what the URL names */
 	char why[192];               /* what was tried first in vain; or "" */
 	int fd;                      /* open for reading, what was hashed */
 	uint64_t size;

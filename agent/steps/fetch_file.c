@@ -51,6 +51,10 @@ static int take_cached(const struct fetch_input *input, const struct root *root,
 	return 1;
 }
 
+/*
+ * The job "fetch" of the worker: bytes past the expected size end the download, so that
+ * a server cannot fill the disk.
+ */
 static int ask_for_download(const struct fetch_input *input,
 			    const struct transport *transport, int output_fd,
 			    const struct channel *channel, struct json **ret_answer,
@@ -80,8 +84,8 @@ static int ask_for_download(const struct fetch_input *input,
 /* Only what can be resumed is kept: named by the hash that it will have. */
 static void partial_path(const struct fetch_input *input, char *path, size_t size)
 {
-	(void)text_format(path, size, PATHS_CACHE "/%s" FETCH_PARTIAL,
-			  input->package->sha256[0] ? input->package->sha256 : "unnamed");
+	text_path(path, size, PATHS_CACHE "/%s" FETCH_PARTIAL,
+		  input->package->sha256[0] ? input->package->sha256 : "unnamed");
 }
 
 static int give_final_name(const struct fetch_input *input, const struct root *root,
@@ -103,6 +107,10 @@ static void drop_partial(const struct root *root, const char *partial, int fd, b
 		root_discard(root, partial);
 }
 
+/*
+ * Room first, then the download into the partial file, then what vouches for the bytes,
+ * and the final name last: a file under a final name is whole and was judged.
+ */
 static int download(const struct fetch_input *input, const struct transport *transport,
 		    const struct root *root, const struct channel *channel,
 		    struct fetch_result *result, struct error *err)
@@ -173,6 +181,10 @@ static int local_path(const char *url, char *path, size_t size, struct error *er
 	return *from ? error_set(err, ERROR_USAGE, "%s is too long", url) : 0;
 }
 
+/*
+ * A local bundle is only hashed and stays where it lies; any other local file is copied
+ * into the cache, so that nobody changes the file between its check and its execution.
+ */
 static int take_local(const struct fetch_input *input, const struct root *root,
 		      const struct channel *channel, struct fetch_result *result,
 		      struct error *err)

@@ -189,17 +189,20 @@ int fetch_member_cached(const struct fetch_input *input, const struct root *root
 	return 1;
 }
 
+/*
+ * Opens the partial file, with an index also the note of how far it is, and makes sure
+ * of room on the disk before the first byte.
+ */
 static int files_open(const struct fetch_input *input, struct files *files,
 		      struct error *err)
 {
 	const struct index_member *entry = input->entry;
 	struct stat st;
 
-	(void)text_format(files->partial, sizeof(files->partial),
-			  PATHS_CACHE "/%s" FETCH_PARTIAL,
-			  entry ? entry->sha256 : "member");
-	(void)text_format(files->place, sizeof(files->place), PATHS_CACHE "/%s.place",
-			  entry ? entry->sha256 : "member");
+	text_path(files->partial, sizeof(files->partial), PATHS_CACHE "/%s" FETCH_PARTIAL,
+		  entry ? entry->sha256 : "member");
+	text_path(files->place, sizeof(files->place), PATHS_CACHE "/%s.place",
+		  entry ? entry->sha256 : "member");
 	files->fds[0] = fetch_cache_open(files->root, files->partial, entry, err);
 	if (files->fds[0] < 0)
 		return -1;
@@ -226,7 +229,8 @@ static void files_drop(const struct files *files, bool keep)
 	root_discard(files->root, files->place);
 }
 
-/* What an index and the manifest say, where they say it. */
+/* Adds size and hash of the bundle, from the manifest, and the place of its member, from
+ * the index, as far as they are known. */
 static int add_known(const struct fetch_input *input, int number, struct json *request)
 {
 	const struct package *package = input->package;
@@ -303,6 +307,10 @@ static int read_answer(const struct fetch_input *input, struct json *answer,
 	return fetch_judge(input, result->integrity, err) < 0 ? -1 : 1;
 }
 
+/*
+ * Written after the file has its final name: a note without its file is harmless, a file
+ * without its note is fetched again.
+ */
 static int write_note(const struct fetch_input *input, const struct json *answer,
 		      const struct root *root, const struct fetch_result *result,
 		      struct error *err)

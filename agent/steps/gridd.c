@@ -120,6 +120,7 @@ static bool is_one_of(const char *word, const char *const *words)
 	return *words != NULL;
 }
 
+/* All of the unit's state that decides whether nvidia-gridd must be started again. */
 static int read_state(sd_bus *bus, struct gridd_state *state, struct error *err)
 {
 	static const char *const enabled[] = { "enabled", "enabled-runtime", "alias",
@@ -138,7 +139,8 @@ static int read_state(sd_bus *bus, struct gridd_state *state, struct error *err)
 	    get_text(bus, path, "SubState", sub, sizeof(sub), err) < 0)
 		return -1;
 
-	/* When its start began: what it logs before it is active counts too. */
+	/* When the start of the unit began, not when the unit became active: nvidia-gridd
+	 * logs reasons before that. */
 	r = sd_bus_get_property_trivial(bus, SERVICE, path, UNIT, "InactiveExitTimestamp",
 					&said, 't', &started);
 	if (r < 0)
@@ -214,6 +216,7 @@ static int call_manager(sd_bus *bus, const char *method, const char *what,
 	return r < 0 ? fail(err, r, &said, what) : 0;
 }
 
+/* Enables the unit as systemctl does, and makes systemd read the new link. */
 static int enable(sd_bus *bus, struct error *err)
 {
 	cleanup(sd_bus_error_free) sd_bus_error said = SD_BUS_ERROR_NULL;
@@ -274,6 +277,10 @@ static int wait_for_bus(sd_bus *bus, double seconds, int cancel_fd, struct error
 	return 0;
 }
 
+/*
+ * Until systemd says that the job is over. The signal JobRemoved was subscribed before
+ * the job was queued, so it cannot be missed.
+ */
 static int wait_for_job(sd_bus *bus, const struct job *job, unsigned timeout_s,
 			int cancel_fd, struct error *err)
 {

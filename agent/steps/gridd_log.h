@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "model/cause.h"
+#include "model/license/cause.h"
 
 /*
  * `since`: microseconds since 1970, see struct gridd_state; the second before it counts

@@ -8,9 +8,9 @@
 
 #include "base/root.h"
 #include "base/run.h"
-#include "model/kernel.h"
-#include "model/modules.h"
-#include "model/package.h"
+#include "model/driver/package.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/modules.h"
 
 /*
  * The package's own nvidia-installer without modules, with the options that it names

@@ -85,7 +85,7 @@ static int make_anew(struct runner *runner, const struct root *root,
 	return 0;
 }
 
-/* "initrd.img-6.1.0-37-amd64" -> its kernel; false: it is none of this family. */
+/* Reads the kernel out of "initrd.img-6.1.0-37-amd64"; false: another family's name. */
 static bool read_name(const struct family *family, const char *name,
 		      struct initramfs *ret_image)
 {

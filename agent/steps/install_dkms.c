@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/dkms.h"
+#include "model/kernel/dkms.h"
 #include "model/paths.h"
 #include "steps/module_chosen.h"
 
@@ -32,7 +32,7 @@ static int make_live(const struct root *root, const char *version, struct error 
 	char path[128];
 	size_t size;
 
-	(void)text_format(path, sizeof(path), PATHS_DKMS_SOURCES "%s/dkms.conf", version);
+	text_path(path, sizeof(path), PATHS_DKMS_SOURCES "%s/dkms.conf", version);
 	if (file_read(root, path, CONF_MAX, &conf, &size, err) < 0)
 		return -1;
 	if (strstr(conf, DKMS_LIVE))
@@ -97,8 +97,8 @@ static int remove_ours(const struct root *root, const struct place *place,
 {
 	char kept[192];
 
-	(void)text_format(kept, sizeof(kept), PATHS_DKMS_REGISTRY "/original_module/%s",
-			  place->release);
+	text_path(kept, sizeof(kept), PATHS_DKMS_REGISTRY "/original_module/%s",
+		  place->release);
 	if (root_remove_tree(root, kept, err) < 0)
 		return -1;
 	return root_remove_tree(root, place->ours, err);
@@ -143,8 +143,8 @@ int install_dkms(struct runner *runner, const struct root *root,
 
 	if (!run_find(root, "dkms", place.program, sizeof(place.program)))
 		return error_set(err, ERROR_PREREQUISITES, "dkms is not installed");
-	(void)text_format(place.ours, sizeof(place.ours), "/lib/modules/%s/%s",
-			  input->release, PATHS_MODULES);
+	text_path(place.ours, sizeof(place.ours), "/lib/modules/%s/%s", input->release,
+		  PATHS_MODULES);
 	if (make_live(root, input->version, err) < 0)
 		return -1;
 	if (is_done(runner, root, &place)) {

@@ -36,7 +36,7 @@ static const struct {
 	{ "nova_core", "NovaCore" },
 };
 
-/* A file of /sys, its first line; false: it is not there. */
+/* The first line of a file of /sys; false: the file is not there. */
 static bool read_value(const struct root *root, const char *path, char *ret_value)
 {
 	struct error ignored = ERROR_INIT;
@@ -80,11 +80,11 @@ static unsigned long count_users(const struct root *root, const char *module)
 	char path[128], value[VALUE_MAX];
 	unsigned long users, others = 0;
 
-	(void)text_format(path, sizeof(path), "/sys/module/%s/refcnt", module);
+	text_path(path, sizeof(path), "/sys/module/%s/refcnt", module);
 	if (!is_loaded(root, module) || !read_value(root, path, value))
 		return 0;
 	users = strtoul(value, NULL, 10);
-	(void)text_format(path, sizeof(path), "/sys/module/%s/holders", module);
+	text_path(path, sizeof(path), "/sys/module/%s/holders", module);
 	if (root_list(root, path, NAMES_MAX, &holders, &ignored) < 0)
 		return users;
 	while (holders[others])
@@ -92,7 +92,7 @@ static unsigned long count_users(const struct root *root, const char *module)
 	return users > others ? users - others : 0;
 }
 
-/* One command of the system with its time limit; what it says on failure is the error. */
+/* Runs a command of the system; its last line is the text of the error. */
 static int call(struct runner *runner, const struct root *root, const char *name,
 		const char *first, const char *second, struct error *err)
 {
@@ -105,7 +105,7 @@ static int call(struct runner *runner, const struct root *root, const char *name
 	return run_checked(runner, root, &run, err);
 }
 
-/* What was active, so that it is again afterwards. */
+/* The services that ran before they were stopped: only these are started again. */
 struct stopped {
 	bool active[ARRAY_SIZE(services)];
 };
@@ -179,6 +179,7 @@ static int unload(struct runner *runner, const struct root *root, const char *mo
 	return refuse_in_use(module, why.text, err);
 }
 
+/* The loaded driver, in the order in which its modules need each other. */
 static int unload_nvidia(struct runner *runner, const struct root *root,
 			 struct error *err)
 {
@@ -223,13 +224,14 @@ static int unbind(struct runner *runner, const struct root *root, const char *dr
 	return run_checked(runner, root, &run, err);
 }
 
+/* All devices from a driver, as far as it lets go of them. */
 static int unbind_all(struct runner *runner, const struct root *root, const char *driver,
 		      struct error *err)
 {
 	cleanup_strv char **names = NULL;
 	char path[128];
 
-	(void)text_format(path, sizeof(path), "/sys/bus/pci/drivers/%s", driver);
+	text_path(path, sizeof(path), "/sys/bus/pci/drivers/%s", driver);
 	if (root_list(root, path, NAMES_MAX, &names, err) < 0)
 		return -1;
 	for (char **name = names; *name; name++) {
@@ -247,6 +249,10 @@ static int unbind_all(struct runner *runner, const struct root *root, const char
 	return 0;
 }
 
+/*
+ * Drivers that hold the GPU instead of nvidia's: first from their devices, then out of
+ * the kernel, which refuses a module that is in use.
+ */
 static int unload_foreign(struct runner *runner, const struct root *root, bool *changed,
 			  struct error *err)
 {
@@ -272,6 +278,10 @@ static bool is_locked_down(const struct root *root)
 	       !strstr(value, "[none]");
 }
 
+/*
+ * modprobe, with the reason of a refusal in words that say what to do: an unsigned
+ * module under Secure Boot, a GPU that this driver does not support.
+ */
 static int load(struct runner *runner, const struct root *root, const char *module,
 		struct error *err)
 {
@@ -299,6 +309,10 @@ static int load(struct runner *runner, const struct root *root, const char *modu
 	return error_hint(err, "see the kernel's log");
 }
 
+/*
+ * Another version out, ours in. The kernel's own word is compared afterwards: modprobe
+ * may have found another module of this name.
+ */
 static int exchange(struct runner *runner, const struct root *root, const char *version,
 		    struct error *err)
 {

@@ -81,8 +81,8 @@ int install_modules_index(struct runner *runner, const struct root *root,
 	if (run_checked(runner, root, &run, err) < 0)
 		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
 
-	/* It syncs none of its indexes. */
-	(void)text_format(dir, sizeof(dir), "/lib/modules/%s", release);
+	/* depmod syncs none of its indexes: a power cut could leave them empty. */
+	text_path(dir, sizeof(dir), "/lib/modules/%s", release);
 	fd = root_open_at(root, dir, O_RDONLY | O_DIRECTORY, 0, err);
 	if (fd < 0)
 		return -1;
@@ -110,8 +110,7 @@ int install_modules(struct runner *runner, const struct root *root,
 	bool changed = false;
 	struct error why = ERROR_INIT;
 
-	(void)text_format(dir, sizeof(dir), "/lib/modules/%s/%s", kernel->release,
-			  PATHS_MODULES);
+	text_path(dir, sizeof(dir), "/lib/modules/%s/%s", kernel->release, PATHS_MODULES);
 	/* The next run goes by the version of nvidia.ko: that comes last. */
 	if (root_mkdir(root, dir, 0755, err) < 0 ||
 	    remove_others(root, build, dir, &changed, err) < 0 ||

@@ -11,10 +11,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/installer_log.h"
+#include "model/driver/installer_log.h"
 #include "model/paths.h"
 
-/* Of its own, because the installer unpacks things there and executes them. */
 #define LOG PATHS_INSTALLER "/nvidia-installer.log"
 #define LOG_MAX (4u << 20)
 #define HELP_MAX (1u << 20)
@@ -25,8 +24,10 @@
 static const char *const env[] = { "TMPDIR=" PATHS_INSTALLER, NULL };
 
 /*
- * Without these the installer would compile and unload modules, or end because of what
- * the agent has looked at itself. An unknown one ends it: only those that it names.
+ * Without these options nvidia-installer would compile and unload modules, or stop
+ * because of something that the agent has checked itself. An option that the installer
+ * does not know ends it, so the agent passes only those that the installer's own help
+ * names.
  */
 static const char *const wanted[] = {
 	"--no-nouveau-check",
@@ -55,6 +56,11 @@ static void options_add(struct options *options, const char *option)
 	options->argv[options->count] = NULL;
 }
 
+/*
+ * Asks the installer's own help which of the wanted options this version knows. Without
+ * an option that leaves out kernel modules the installation would compile them: then it
+ * ends.
+ */
 static int choose_options(struct runner *runner, const struct root *root,
 			  const char *program, const char *tree, struct options *options,
 			  struct error *err)
@@ -172,6 +178,9 @@ static int run_installer(struct runner *runner, const struct root *root,
 	return run_command(runner, root, &run, ret_result, err);
 }
 
+/*
+ * Runs the installer and reads its log: its exit status does not tell why it failed.
+ */
 static int install(struct runner *runner, const struct root *root, const char *tree,
 		   const char *log_path, int log_fd, struct error *err)
 {

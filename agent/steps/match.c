@@ -29,6 +29,10 @@ static int add_catalog(struct json *request, const char *catalog, const struct r
 	return 0;
 }
 
+/*
+ * The job "list" of the worker: manifest or index page, index with its signature,
+ * catalog.
+ */
 static int ask_for_listing(const struct settings_driver *settings,
 			   const struct transport *transport, const struct root *root,
 			   const struct channel *channel, struct json **ret_answer,

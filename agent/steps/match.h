@@ -2,13 +2,14 @@
 #pragma once
 
 /*
- * Asks the repository what it has, through the worker. The decision is model/match.h's.
+ * Asks the repository what it has, through the worker. The decision is
+ * model/driver/match.h's.
  */
 
 #include "base/channel.h"
 #include "base/root.h"
-#include "model/repository.h"
-#include "model/settings.h"
+#include "model/repository/repository.h"
+#include "model/settings/settings.h"
 #include "model/transport.h"
 
 /*

@@ -87,6 +87,7 @@ static void describe(const struct json *answer, struct metadata *metadata)
 	text_sanitize(metadata->detail);
 }
 
+/* Copies the token, and the worker's judgement of it where the worker gave one. */
 static int take_token(const struct json *answer, struct metadata *metadata,
 		      struct error *err)
 {

@@ -8,16 +8,17 @@
 #include "base/channel.h"
 #include "base/root.h"
 #include "base/run.h"
-#include "model/settings.h"
+#include "model/settings/settings.h"
 
 struct metadata {
 	struct json *object;   /* merged keys, or NULL: nothing found */
 	struct json *warnings; /* array of strings, never NULL after success */
 	char *token;           /* the token's text, or NULL; wiped by metadata_done() */
 	size_t token_size;
-	char token_source[64];    /* "metadata service, vendor_data2.json" */
-	struct json *token_check; /* model/token.h's object, or NULL: not judged yet */
-	char detail[160];         /* for the report: who answered */
+	char token_source[64]; /* "metadata service, vendor_data2.json" */
+	struct json *
+		token_check; /* model/license/token.h's object, or NULL: not judged yet */
+	char detail[160];    /* for the report: who answered */
 };
 
 #define METADATA_INIT ((struct metadata){ 0 })

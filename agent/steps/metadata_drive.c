@@ -131,7 +131,7 @@ static void open_files(const struct root *root, const char *place,
 		struct stat st;
 		int fd;
 
-		(void)text_format(path, sizeof(path), "/openstack/latest/%s", names[i]);
+		text_path(path, sizeof(path), "/openstack/latest/%s", names[i]);
 		fd = root_open_at(&tree, path, O_RDONLY | O_NONBLOCK, 0, &ignored);
 		if (fd < 0)
 			continue;

@@ -172,7 +172,7 @@ static int open_module(const struct root *root, const char *path, struct reading
 	if (check_file(reading->fd, path, err) < 0)
 		return -1;
 
-	(void)text_format(name, sizeof(name), "/proc/self/fd/%d", reading->fd);
+	text_path(name, sizeof(name), "/proc/self/fd/%d", reading->fd);
 	r = reading->library->kmod_module_new_from_path(reading->library->context, name,
 							&reading->module);
 	if (r == -ENOENT)

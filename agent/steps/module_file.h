@@ -40,8 +40,8 @@ must_check int module_file_field(const struct module_file_library *library,
 				 struct error *err);
 
 /*
- * The symbol versions as lines for model/symvers.h, "" where the module has none. The
- * caller frees them.
+ * The symbol versions as lines for model/kernel/symvers.h, "" where the module has none.
+ * The caller frees them.
  */
 must_check int module_file_versions(const struct module_file_library *library,
 				    const struct root *root, const char *path,

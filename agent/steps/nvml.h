@@ -9,7 +9,7 @@
  */
 
 #include "base/error.h"
-#include "model/license.h"
+#include "model/license/license.h"
 
 struct nvml; /* lives as long as its process */
 

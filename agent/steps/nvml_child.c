@@ -220,6 +220,10 @@ static void close_texts(struct license_report *report)
 #undef CLOSE
 }
 
+/*
+ * Reads one answer within the time, through partial reads. A child that sends anything
+ * else than a whole answer counts as dead.
+ */
 static int take_answer(const struct waiting *waiting, struct license_report *report,
 		       struct answer *answer, struct error *err)
 {

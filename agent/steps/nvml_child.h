@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
-#include "model/license.h"
+#include "model/license/license.h"
 
 struct nvml_child {
 	pid_t pid; /* 0: none */
@@ -18,10 +18,13 @@ struct nvml_child {
 
 #define NVML_CHILD_INIT ((struct nvml_child){ .fd = -1 })
 
-/* Whether one is there, that answered so far. */
+/* Whether a child runs that has answered everything so far. */
 bool nvml_child_is_up(const struct nvml_child *child);
 
-/* Starts it; whether the library works is only known by the first answer. */
+/*
+ * Starts the child. Whether the library works is only known by the first answer: the
+ * library is opened in the child, which a crash of NVIDIA's code may end.
+ */
 must_check int nvml_child_start(const char *library, struct nvml_child *ret_child,
 				struct error *err);
 
@@ -34,5 +37,5 @@ must_check int nvml_child_ask(struct nvml_child *child, unsigned timeout_s, int 
 			      struct license_report *ret_report, bool *ret_exact,
 			      struct error *err);
 
-/* Ends it. None there is fine. */
+/* Ends the child; fine where none runs. */
 void nvml_child_end(struct nvml_child *child);

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "model/smi.h"
+#include "model/license/smi.h"
 
 #define OUTPUT_LIMIT (4u << 20) /* 64 GPUs print under 1 MiB */
 #define INTERVAL_FIRST_S 0.25

@@ -7,7 +7,7 @@
 
 #include "base/root.h"
 #include "base/run.h"
-#include "model/license.h"
+#include "model/license/license.h"
 
 /*
  * One `nvidia-smi -q`, ended after `timeout_s`. ERROR_DRIVER when it is not there, hangs,

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/symvers.h"
+#include "model/kernel/symvers.h"
 
 #define TOOL_S 120
 

@@ -9,10 +9,10 @@
 #include "base/channel.h"
 #include "base/root.h"
 #include "base/run.h"
-#include "model/kernel.h"
-#include "model/modules.h"
-#include "model/prebuilt.h"
-#include "model/symvers.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/modules.h"
+#include "model/kernel/symvers.h"
+#include "model/repository/prebuilt.h"
 #include "steps/module_file.h"
 
 /* The modules of one kernel, to be packed. */

@@ -49,7 +49,7 @@ static int list_own(const struct root *root, const char *release, struct own *ow
 	struct span rest;
 	char path[256];
 
-	(void)text_format(path, sizeof(path), "/lib/modules/%s/modules.dep", release);
+	text_path(path, sizeof(path), "/lib/modules/%s/modules.dep", release);
 	if (file_read(root, path, LIST_MAX, &own->text, &own->size, &why) == 0) {
 		rest = (struct span){ own->text, own->size };
 		while (next_own(&rest, release, path, sizeof(path)))
@@ -116,8 +116,7 @@ static int confirm_by_headers(const struct root *root, const char *release,
 	char path[160], name[SYMVERS_NAME_MAX];
 	size_t size;
 
-	(void)text_format(path, sizeof(path), "/lib/modules/%s/build/Module.symvers",
-			  release);
+	text_path(path, sizeof(path), "/lib/modules/%s/build/Module.symvers", release);
 	*ret_complete = file_read(root, path, LIST_MAX, &text, &size, &why) == 0;
 	if (*ret_complete && !symvers_confirm(needed, (struct span){ text, size }, name))
 		return contradicts(name, err);

@@ -30,6 +30,10 @@ static void close_all(int (*fds)[BUILD_MODULES_MAX + 1])
 	}
 }
 
+/*
+ * The worker writes each module to a descriptor that was opened before the module's name
+ * is known: a name from an archive opens nothing.
+ */
 static int unpack_into_slots(const struct channel *channel, const struct root *root,
 			     int archive, const char *dir, struct json **ret_answer,
 			     struct error *err)

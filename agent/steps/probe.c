@@ -37,7 +37,7 @@ static enum probe_outcome read_outcome(const struct json *server, char *detail,
 	return PROBE_UNKNOWN;
 }
 
-/* The first server that answers, else the last one that does not. */
+/* Fills `server` with the first server that answers, else with the last that did not. */
 static void ask_servers(const struct json *check, bool date,
 			const struct channel *channel, struct probe_server *server)
 {

@@ -7,8 +7,8 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "model/license/token.h"
 #include "model/paths.h"
-#include "model/token.h"
 
 #define UNIT_MARK "# Written by vgpu-guest-agent"
 #define DEPMOD_S 300
@@ -46,8 +46,7 @@ int remove_loaded(struct runner *runner, const struct root *root, bool *ret_gone
 		struct run run = { .argv = argv, .timeout_s = UNLOAD_S };
 		struct stat st;
 
-		(void)text_format(path, sizeof(path), "/sys/module/%s/initstate",
-				  modules[i]);
+		text_path(path, sizeof(path), "/sys/module/%s/initstate", modules[i]);
 		if (!root_stat(root, path, &st) ||
 		    !run_find(root, "rmmod", program, sizeof(program)))
 			continue;
@@ -173,6 +172,7 @@ int remove_configuration(const struct root *root, bool written, bool *ret_change
 	return 0;
 }
 
+/* Tokens that lay here before the agent's first one go back under their own names. */
 static int bring_back(const struct root *root, bool *changed, struct error *err)
 {
 	cleanup_strv char **names = NULL;

@@ -7,7 +7,7 @@
 
 #include "base/root.h"
 #include "base/run.h"
-#include "model/package.h"
+#include "model/driver/package.h"
 
 /*
  * Unloads what is loaded of the driver. False in `ret_gone`: something uses it still, and
@@ -25,7 +25,7 @@ must_check int remove_driver(struct runner *runner, const struct root *root,
 			     enum package_kind kind, int log_fd, bool *ret_changed,
 			     struct error *err);
 
-/* PATHS_MODULES of every kernel, and depmod for those that had them. */
+/* Removes PATHS_MODULES of every kernel, then runs depmod for each that had them. */
 must_check int remove_modules(struct runner *runner, const struct root *root,
 			      bool *ret_changed, struct error *err);
 

@@ -8,9 +8,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/dkms.h"
+#include "model/driver/version.h"
+#include "model/kernel/dkms.h"
 #include "model/paths.h"
-#include "model/version.h"
 
 #define SOURCES_DIR "/usr/src"
 #define SOURCES_NAME "nvidia-"
@@ -30,6 +30,7 @@ static bool is_ours(const struct root *root, const char *sources)
 	       dkms_conf_is_ours((struct span){ .at = conf, .len = size });
 }
 
+/* "dkms remove" for all kernels, then the entry of the registry. */
 static int unregister(struct runner *runner, const struct root *root, const char *version,
 		      int log_fd, struct error *err)
 {
@@ -39,8 +40,8 @@ static int unregister(struct runner *runner, const struct root *root, const char
 	struct run run = { .argv = argv, .timeout_s = REMOVE_S, .log_fd = log_fd };
 	struct stat st;
 
-	(void)text_format(entry, sizeof(entry), PATHS_DKMS_REGISTRY "/%s", version);
-	(void)text_format(source, sizeof(source), "%s/source", entry);
+	text_path(entry, sizeof(entry), PATHS_DKMS_REGISTRY "/%s", version);
+	text_path(source, sizeof(source), "%s/source", entry);
 	if (!root_stat(root, entry, &st))
 		return 0;
 	if (!run_find(root, "dkms", program, sizeof(program))) {
@@ -57,14 +58,19 @@ static int unregister(struct runner *runner, const struct root *root, const char
 				"here");
 		return error_hint(err, "mount them into the image, then run again");
 	}
-	/* What a killed run left may have no source, and is not registered then. */
+	/* After a run that was killed the link "source" may be missing: DKMS then knows
+	 * no such registration. */
 	if (root_stat(root, source, &st) && run_checked(runner, root, &run, err) < 0)
 		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
-	/* What was built by half DKMS does not see, and keeps its entry for. */
+	/* DKMS overlooks modules that are half built, and leaves the entry because of
+	 * them. */
 	return root_remove_tree(root, entry, err);
 }
 
-/* The sources last: they are what tells that a registration is ours. */
+/*
+ * The sources go last: the mark in their dkms.conf is the only sign that a registration
+ * is the agent's, and a run that is cut off must find that sign again.
+ */
 static int remove_version(struct runner *runner, const struct root *root,
 			  const char *version, int log_fd, bool *changed,
 			  struct error *err)

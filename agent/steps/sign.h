@@ -7,8 +7,8 @@
 
 #include "base/root.h"
 #include "base/run.h"
-#include "model/kernel.h"
-#include "model/modules.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/modules.h"
 
 struct sign_key {
 	const char *key;  /* PEM, inside the root */

@@ -75,7 +75,7 @@ int token_memory(const char *text, size_t size, int *ret_fd, struct error *err)
 	return 0;
 }
 
-/* The same bytes that the worker judged: the descriptor, from its beginning. */
+/* Reads the descriptor from its beginning: the bytes that the worker has judged. */
 static int content_read(struct content *content, int fd, struct error *err)
 {
 	if (lseek(fd, 0, SEEK_SET) < 0)

@@ -7,9 +7,10 @@
 
 #include "base/channel.h"
 #include "base/root.h"
-#include "model/token.h"
+#include "model/license/token.h"
 
-/* Any file outside the root: a descriptor of the caller's. The object is model/token.h's.
+/* Any file outside the root: a descriptor of the caller's. The object is
+ * model/license/token.h's.
  */
 must_check int token_check(int fd, const struct channel *channel, struct json **ret_check,
 			   struct error *err);
@@ -26,7 +27,10 @@ must_check int token_memory(const char *text, size_t size, int *ret_fd,
 must_check int token_install(int fd, unsigned mode, const struct root *root,
 			     bool *ret_changed, struct error *err);
 
-/* What token_install() moved away: the new one works, and these are secrets. */
+/*
+ * Removes the older tokens that token_install() moved to the backup. Call it once the new
+ * token has licensed the GPUs: tokens are secrets, and no way back needs the older ones.
+ */
 must_check int token_forget_older(const struct root *root, struct error *err);
 
 /*
@@ -40,8 +44,8 @@ must_check int token_open_installed(const struct root *root, int *ret_fd,
 bool token_same(int fd, int other);
 
 /*
- * A token that did not license, while another one did, is kept beside the replaced ones,
- * so that it is not tried again by itself.
+ * Remembers a token that did not license where its predecessor did, so that no later run
+ * tries the same token again unasked. A token of the same bytes is then rejected.
  */
 must_check int token_reject(const struct root *root, int fd, struct error *err);
 bool token_is_rejected(const struct root *root, int fd);

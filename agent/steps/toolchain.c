@@ -70,7 +70,7 @@ static void read_kernel(const struct root *root, struct kernel *kernel)
 
 	if (kernel->headers)
 		return;
-	(void)text_format(path, sizeof(path), "/lib/modules/%s/build", kernel->release);
+	text_path(path, sizeof(path), "/lib/modules/%s/build", kernel->release);
 	kernel->headers = exists(root, path, "Makefile") &&
 			  (exists(root, path, "include/config/auto.conf") ||
 			   exists(root, path, ".config"));
@@ -81,7 +81,7 @@ static void read_kernel(const struct root *root, struct kernel *kernel)
 	(void)text_copy(kernel->build, sizeof(kernel->build), path);
 	(void)text_copy(kernel->source, sizeof(kernel->source), path);
 	/* Debian keeps what all flavours share in a folder of its own. */
-	(void)text_format(path, sizeof(path), "/lib/modules/%s/source", kernel->release);
+	text_path(path, sizeof(path), "/lib/modules/%s/source", kernel->release);
 	if (exists(root, path, "Makefile"))
 		(void)text_copy(kernel->source, sizeof(kernel->source), path);
 }

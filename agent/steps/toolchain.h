@@ -9,8 +9,8 @@
 
 #include "base/root.h"
 #include "base/run.h"
-#include "model/kernel.h"
-#include "model/modules.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/modules.h"
 
 /* Looks; what is missing is no error. `kernel` is read anew where it has no headers. */
 must_check int toolchain_find(const struct root *root, const struct kernel *kernel,

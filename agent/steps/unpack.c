@@ -72,7 +72,10 @@ static void take_words(struct unpack_content *content)
 	(void)text_copy(content->arch, sizeof(content->arch), content->member.arch);
 }
 
-/* The one member of the first wanted kind that there is for this guest. */
+/*
+ * Chooses the bundle's member for this guest: one of the first kind in `wanted` that the
+ * bundle has for the guest's architecture. Two members of that kind are an error.
+ */
 static int choose_member(const struct unpack_input *input, const struct json *members,
 			 struct unpack_content *content, struct error *err)
 {

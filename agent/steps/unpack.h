@@ -8,8 +8,8 @@
 #include "base/channel.h"
 #include "base/root.h"
 #include "base/run.h"
-#include "model/member.h"
-#include "model/package.h"
+#include "model/driver/member.h"
+#include "model/driver/package.h"
 
 /* What a file holds, whatever its name says (worker's job "inspect"). */
 struct unpack_content {
@@ -23,7 +23,7 @@ struct unpack_input {
 	int fd;           /* the fetched file, readable */
 	const char *name; /* as the repository or the user calls it */
 	const char *arch; /* of the guest: "x86_64" */
-	enum package_kind wanted[MEMBER_WISHES]; /* as in model/member.h */
+	enum package_kind wanted[MEMBER_WISHES]; /* as in model/driver/member.h */
 	const struct root *root;
 	const struct channel *channel;
 	struct runner *runner;
@@ -56,9 +56,9 @@ must_check int unpack_member(const struct unpack_input *input,
 must_check int unpack_run(const char *path, const struct root *root,
 			  struct runner *runner, int log_fd, struct error *err);
 
-/* The same in a folder `cache` that is there: into its folder "tree". */
+/* unpack_run() into the folder "tree" of another cache, which is there already. */
 must_check int unpack_run_in(const char *cache, const char *path, const struct root *root,
 			     struct runner *runner, int log_fd, struct error *err);
 
-/* Removes that tree. */
+/* Removes PATHS_TREE. */
 must_check int unpack_discard(const struct root *root, struct error *err);

@@ -19,7 +19,7 @@
  */
 #define ROOM_FACTOR 4
 
-/* The folders of one unpacking, all of them in one folder `cache`. */
+/* The folders that one unpacking uses; all lie in the folder `cache`. */
 struct places {
 	const char *cache;
 	char tree[160]; /* the result */
@@ -36,7 +36,7 @@ static int check_exec(struct runner *runner, const struct root *root,
 	const char *argv[] = { probe, NULL };
 	struct run run = { .argv = argv, .timeout_s = PROBE_S };
 
-	(void)text_format(probe, sizeof(probe), "%s/probe", places->temp);
+	text_path(probe, sizeof(probe), "%s/probe", places->temp);
 	if (file_write_atomic(root, probe, script, strlen(script), 0700, err) < 0)
 		return -1;
 	if (run_checked(runner, root, &run, err) == 0)
@@ -52,6 +52,10 @@ static int check_exec(struct runner *runner, const struct root *root,
 			  places->cache);
 }
 
+/*
+ * The last line of the script's output as the reason. A full disk is told apart: the
+ * package is not damaged then.
+ */
 static int explain(const char *path, const struct run_result *result,
 		   const struct run *run, struct error *err)
 {
@@ -76,6 +80,7 @@ static int explain(const char *path, const struct run_result *result,
 	return error_hint(err, "make room on the file system of %s", run->dir);
 }
 
+/* Unpacks into a new folder beside the old tree and renames it last. */
 static int extract(const char *path, const struct root *root, struct runner *runner,
 		   const struct places *places, int log_fd, struct error *err)
 {
@@ -97,8 +102,7 @@ static int extract(const char *path, const struct root *root, struct runner *run
 	struct stat st;
 
 	(void)text_format(tmpdir, sizeof(tmpdir), "TMPDIR=%s", places->temp);
-	(void)text_format(installer, sizeof(installer), "%s/nvidia-installer",
-			  places->fresh);
+	text_path(installer, sizeof(installer), "%s/nvidia-installer", places->fresh);
 	if (run_command(runner, root, &run, &result, err) < 0)
 		return -1;
 	if (result.status != 0 || result.signal || result.timed_out)

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/channel.h"
-#include "worker/job.h"
+#include "worker/job/job.h"
 #include "worker/progress.h"
 
 static const struct job jobs[] = {

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "worker/bundle_choice.h"
-#include "worker/bundle_file.h"
-#include "worker/bundle_stream.h"
+#include "worker/bundle/bundle_choice.h"
+#include "worker/bundle/bundle_file.h"
+#include "worker/bundle/bundle_stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

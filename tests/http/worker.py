@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speaks with the real worker as the agent does: a socket on descriptor 3, files from 4 on (agent/worker/job.h)."""
+"""Speaks with the real worker as the agent does: a socket on descriptor 3, files from 4 on (agent/worker/job/job.h)."""
 
 import hashlib
 import json

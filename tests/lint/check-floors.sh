@@ -9,8 +9,7 @@ cd "$(dirname "$0")/../../agent"
 
 status=0
 check() { # folder, pattern of the project headers its files may include
-	for file in "$1"/*.[ch]; do
-		[ -e "$file" ] || continue
+	for file in $(find "$1" -name '*.[ch]'); do
 		noun=${file%.?} # a room may have several files: noun.c, noun_part.c
 		bad=$(grep -nE '^#include "' "$file" |
 			grep -vE "#include \"($2|${noun%%_*}(_[a-z0-9_]+)?\\.h)" || true)
@@ -36,11 +35,11 @@ door() { # pattern of the library's headers, the files that may include it
 	[ -z "$bad" ] || { echo "$bad"; status=1; }
 }
 
-door 'curl/' 'worker/http(_date)?\.c'
+door 'curl/' 'worker/http/http(_date)?\.c'
 door 'openssl/' 'worker/(digest|signature)\.c'
 door 'zlib\.h' 'worker/(inflate|deflate)\.c'
 door 'yaml\.h' 'worker/catalog_yaml\.c'
-door 'libconfig' 'model/settings\.c'
+door 'libconfig' 'model/settings/settings\.c'
 door 'jansson' 'base/json\.c'
 door 'systemd/sd-bus' 'steps/gridd\.c'
 door 'systemd/sd-journal' '(core/journal|steps/gridd_log)\.c'

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "fault/fault.h"
-#include "model/dkms.h"
+#include "model/kernel/dkms.h"
 #include "steps/build_tree.h"
 #include "support/cmocka.h"
 #include "support/module.h"

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "model/dkms.h"
+#include "model/kernel/dkms.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"

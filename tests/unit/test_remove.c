@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "fault/fault.h"
-#include "model/token.h"
+#include "model/license/token.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "model/dkms.h"
+#include "model/kernel/dkms.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/repository.h"
+#include "model/repository/repository.h"
 
 #include <string.h>
 
