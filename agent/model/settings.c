@@ -156,7 +156,7 @@ int settings_read(struct settings *settings, const char *text, size_t size,
 {
 	cleanup_free struct settings *next = malloc(sizeof(*next));
 	cleanup_free char *copy = strndup(text, size);
-	cleanup(config_destroy) config_t config;
+	cleanup(config_destroy) config_t config = { 0 };
 	struct reading reading = { next, file, layer, NULL, err };
 
 	config_init(&config);
