@@ -215,8 +215,6 @@ static int take_error(const struct json *error, struct error *err)
 	if (hint)
 		(void)error_hint(err, "%s", hint);
 	err->errnum = (int)json_get_int(error, "errnum", 0);
-	text_sanitize(err->text);
-	text_sanitize(err->hint);
 	return -1;
 }
 

@@ -103,7 +103,7 @@ int entry_read(const struct channel *channel, int fd, const char *name,
 	}
 	if (ask_worker_for_entry(channel, "index", fd, name, &answer, err) < 0)
 		return -1;
-	if (package.kind != member_kind(json_get_string(answer, "kind")))
+	if (package.kind != package_kind_named(json_get_string(answer, "kind")))
 		return error_set(err, ERROR_INTEGRITY, "it is not what its name says");
 	return package.kind == PACKAGE_BUNDLE
 		       ? make_bundle(&package, answer, ret_entry, err)

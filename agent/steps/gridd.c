@@ -44,7 +44,6 @@ static int fail(struct error *err, int r, const sd_bus_error *said, const char *
 
 	(void)error_set(err, denied ? ERROR_PERMISSION : ERROR_INTERNAL, "%s: %s", what,
 			said->message ? said->message : said->name);
-	text_sanitize(err->text);
 	return denied ? error_hint(err, "run it as root") : -1;
 }
 
@@ -326,7 +325,6 @@ static int fail_job(sd_bus *bus, const struct job *job, struct error *err)
 		(void)error_set(err, ERROR_UNLICENSED,
 				PATHS_GRIDD_UNIT " did not start: %s (%s)", job->result,
 				result);
-	text_sanitize(err->text);
 	return error_hint(err, "see its log: journalctl -u nvidia-gridd");
 }
 

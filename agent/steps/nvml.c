@@ -126,10 +126,8 @@ static int fail(const struct nvml *nvml, int code, const char *what, struct erro
 {
 	const char *words = nvml->words(code);
 
-	(void)error_set(err, ERROR_DRIVER, "NVML: %s: %.100s", what,
-			words ? words : "unknown error");
-	text_sanitize(err->text);
-	return -1;
+	return error_set(err, ERROR_DRIVER, "NVML: %s: %.100s", what,
+			 words ? words : "unknown error");
 }
 
 int nvml_load(const char *library, struct nvml **ret_nvml, struct error *err)

@@ -119,7 +119,7 @@ int unpack_inspect(const struct unpack_input *input, struct unpack_content *ret_
 	if (channel_call(input->channel, request, &input->fd, 1, &answer, err) < 0)
 		return -1;
 
-	content.kind = member_kind(string_or_empty(answer, "kind"));
+	content.kind = package_kind_named(json_get_string(answer, "kind"));
 	member_version(span_of(string_or_empty(answer, "version")), content.version);
 	member_arch(span_of(string_or_empty(answer, "arch")), content.arch,
 		    sizeof(content.arch));

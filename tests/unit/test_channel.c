@@ -335,7 +335,7 @@ static void an_error_of_any_bytes_is_one_line_of_json(void **state)
 	assert_true(n > 0 && memchr(text, '\n', (size_t)n) == text + n - 1);
 	assert_int_equal(json_parse(text, (size_t)n, &line, &err), 0);
 	assert_string_equal(json_get_string(json_get(line, "error"), "message"),
-			    "a\n\"\xef\xbf\xbd\xef\xbf\xbd(\\");
+			    "a?\"?\?(\\");
 	(void)close(pair[0]);
 	(void)close(pair[1]);
 }

@@ -7,15 +7,6 @@
 
 #define MEMBERS_MAX 4096
 
-enum package_kind member_kind(const char *name)
-{
-	for (int kind = PACKAGE_RUN; kind <= PACKAGE_BUNDLE; kind++) {
-		if (strcmp(package_kind_name((enum package_kind)kind), name) == 0)
-			return (enum package_kind)kind;
-	}
-	return PACKAGE_NONE;
-}
-
 static const char *string_or_empty(const struct json *object, const char *key)
 {
 	const char *value = json_get_string(object, key);
@@ -67,7 +58,7 @@ static void name_members(const struct json *members, enum package_kind kind, cha
 		size_t used = strlen(text);
 
 		if (kind != PACKAGE_NONE &&
-		    member_kind(string_or_empty(member, "kind")) != kind)
+		    package_kind_named(json_get_string(member, "kind")) != kind)
 			continue;
 		if (++named > 3) {
 			(void)text_format(text + used, size - used, ", ...");
@@ -85,7 +76,7 @@ static int take_member(const struct json *json, struct member *ret_member,
 	const char *name = string_or_empty(json, "name");
 	int64_t size = json_get_int(json, "size", 0);
 	struct member member = {
-		.kind = member_kind(string_or_empty(json, "kind")),
+		.kind = package_kind_named(json_get_string(json, "kind")),
 		.size = size > 0 ? (uint64_t)size : 0,
 	};
 
@@ -110,7 +101,7 @@ static size_t find_member(const struct json *members, enum package_kind kind,
 		char arch[16];
 
 		member_arch(span_of(string_or_empty(member, "arch")), arch, sizeof(arch));
-		if (member_kind(string_or_empty(member, "kind")) != kind ||
+		if (package_kind_named(json_get_string(member, "kind")) != kind ||
 		    !member_fits_arch(arch, guest))
 			continue;
 		*ret_found = member;
@@ -169,5 +160,6 @@ void member_wish_read(const struct json *json, struct member_wish *ret_wish)
 		.arch = string_or_empty(json, "arch"),
 	};
 	for (size_t i = 0; i < MEMBER_WISHES && i < json_count(kinds); i++)
-		ret_wish->kinds[i] = member_kind(json_as_string(json_at(kinds, i)));
+		ret_wish->kinds[i] =
+			package_kind_named(json_as_string(json_at(kinds, i)));
 }

@@ -53,6 +53,3 @@ void member_version(struct span text, char ret_version[static VERSION_MAX]);
 
 /* Debian's and RPM's words for what the kernel calls x86_64 and aarch64. */
 void member_arch(struct span text, char *ret_arch, size_t size);
-
-/* The kind of this name; PACKAGE_NONE for anything else. */
-enum package_kind member_kind(const char *name);

@@ -29,10 +29,8 @@ struct reading {
 
 static int unknown_key(const char *path, struct error *err)
 {
-	(void)error_set(err, ERROR_USAGE, "unknown key %s; did you mean %s", path,
-			settings_table_nearest(path));
-	text_sanitize(err->text);
-	return -1;
+	return error_set(err, ERROR_USAGE, "unknown key %s; did you mean %s", path,
+			 settings_table_nearest(path));
 }
 
 /* Keys below license.gridd have no line in the table. */
@@ -49,18 +47,12 @@ static int put_value(struct settings *settings, const char *path,
 {
 	const struct settings_key *key = settings_table_find(path);
 	const char *name = gridd_name(path);
-	int result;
 
 	if (name)
-		result = settings_table_put_gridd(settings, name, value, origin, err);
-	else if (key)
-		result = settings_table_put(settings, key, value, origin, err);
-	else
-		result = unknown_key(path, err);
-
-	if (result < 0)
-		text_sanitize(err->text);
-	return result;
+		return settings_table_put_gridd(settings, name, value, origin, err);
+	if (key)
+		return settings_table_put(settings, key, value, origin, err);
+	return unknown_key(path, err);
 }
 
 static struct settings_value value_of_list(const config_setting_t *list)
@@ -156,7 +148,7 @@ int settings_read(struct settings *settings, const char *text, size_t size,
 {
 	cleanup_free struct settings *next = malloc(sizeof(*next));
 	cleanup_free char *copy = strndup(text, size);
-	cleanup(config_destroy) config_t config;
+	cleanup(config_destroy) config_t config = { 0 };
 	struct reading reading = { next, file, layer, NULL, err };
 
 	config_init(&config);

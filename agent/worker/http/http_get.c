@@ -349,7 +349,7 @@ int http_get_text(struct http *http, const char *url, size_t limit,
 		  struct http_text *ret_text, struct error *err)
 {
 	struct http_request request = { .url = url, .limit = limit, .optional = true };
-	cleanup(sink_memory_done) struct sink_memory memory;
+	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 	struct http_answer answer;
 
 	sink_memory_begin(&memory, limit);
