@@ -13,7 +13,9 @@
 #include "base/file.h"
 #include "base/text.h"
 
-#define EXIT_GRACE_S 5.0 /* from the answer, or from SIGTERM, to the end */
+#define EXIT_GRACE_S 5.0            /* from the answer, or from SIGTERM, to the end */
+#define FILE_SIZE_SLACK (1u << 20)  /* so that the worker's own words tell of too much */
+#define FILE_SIZE_MAX (16ull << 30) /* where the job says no limit */
 
 /* One running worker, ended with everything it started when it goes out of scope. */
 struct child {
@@ -37,11 +39,43 @@ static void child_end(struct child *child)
 	free(child->buffer);
 }
 
-static int child_start(struct child *child, const int *fds, size_t fd_count,
-		       struct error *err)
+bool channel_is_online(const struct json *request)
 {
-	if (channel_spawn(child->channel->worker, fds, fd_count, &child->pid, &child->fd,
-			  err) < 0)
+	static const char *const jobs[] = { "list", "fetch", "member", "metadata",
+					    "probe" };
+	const char *job = json_get_string(request, "job");
+
+	for (size_t i = 0; job && i < ARRAY_SIZE(jobs); i++) {
+		if (strcmp(jobs[i], job) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The largest file that this job may write; next to nothing where it is given none. */
+static uint64_t file_size(const struct json *request)
+{
+	int64_t size = json_get_int(request, "max_size", 0);
+	int64_t member = json_get_int(request, "max_member", 0);
+
+	if (!json_get(request, "output") && !json_get(request, "outputs"))
+		return FILE_SIZE_SLACK;
+	if (size < member)
+		size = member;
+	return size > 0 ? (uint64_t)size + FILE_SIZE_SLACK : FILE_SIZE_MAX;
+}
+
+static int child_start(struct child *child, const struct json *request, const int *fds,
+		       size_t fd_count, struct error *err)
+{
+	struct confine confine = { .parent = 0 };
+
+	(void)confine_begin(&confine); /* doctor tells of a missing user */
+	confine.online = channel_is_online(request);
+	confine.fds = (unsigned)fd_count;
+	confine.file_size = file_size(request);
+	if (channel_spawn(child->channel->worker, &confine, fds, fd_count, &child->pid,
+			  &child->fd, err) < 0)
 		return -1;
 	child->heard = clock_monotonic();
 	return 0;
@@ -271,7 +305,7 @@ int channel_call(const struct channel *channel, const struct json *request,
 	cleanup(child_end) struct child child = { .channel = channel, .fd = -1 };
 	int done;
 
-	if (child_start(&child, fds, fd_count, err) < 0)
+	if (child_start(&child, request, fds, fd_count, err) < 0)
 		return -1;
 	if (child_ask(&child, request, err) < 0)
 		return -1;

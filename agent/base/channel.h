@@ -11,12 +11,17 @@
  *   {"error":{"name":"network","message":"...","hint":"...","errnum":0}}
  */
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "base/json.h"
 
 #define CHANNEL_FD 3 /* in the worker */
 #define CHANNEL_FIRST_FILE 4
 #define CHANNEL_LINE_MAX (11u << 20) /* bytes of one line, both ways */
+
+/* Whether the job of this request needs a network: every other job gets none. */
+bool channel_is_online(const struct json *request);
 
 /* How to reach a worker; the same for every call of one run. */
 struct channel {
