@@ -15,12 +15,14 @@
 #include "base/channel.h"
 #include "worker/job.h"
 #include "worker/progress.h"
+#include "worker/sandbox.h"
 
 static const struct job jobs[] = {
 	{ "list", job_list },       { "fetch", job_fetch }, { "copy", job_copy },
 	{ "inspect", job_inspect }, { "index", job_index }, { "unpack", job_unpack },
 	{ "modules", job_modules }, { "pack", job_pack },   { "metadata", job_metadata },
 	{ "token", job_token },     { "probe", job_probe }, { "member", job_member },
+	{ "layers", job_layers },
 };
 
 static const struct job *job_find(const char *name)
@@ -57,7 +59,7 @@ static int harden(struct error *err)
 	return 0;
 }
 
-static int run_job(struct json **ret_result, struct error *err)
+static int run_job(const char *told, struct json **ret_result, struct error *err)
 {
 	cleanup_json struct json *request = NULL;
 	const struct job *job;
@@ -67,11 +69,13 @@ static int run_job(struct json **ret_result, struct error *err)
 	job = job_find(json_get_string(request, "job"));
 	if (!job)
 		return error_set(err, ERROR_INTERNAL, "the worker knows no such job");
+	if (sandbox_enter(request, told, err) < 0)
+		return -1;
 
 	return job->run(request, ret_result, err);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct json *result = NULL; /* channel_send() takes it */
 	struct error err = ERROR_INIT, lost = ERROR_INIT;
@@ -85,7 +89,7 @@ int main(void)
 	}
 
 	progress_open(CHANNEL_FD);
-	if (harden(&err) < 0 || run_job(&result, &err) < 0)
+	if (harden(&err) < 0 || run_job(argc > 1 ? argv[1] : NULL, &result, &err) < 0)
 		sent = channel_send_error(CHANNEL_FD, &err, &lost);
 	else
 		sent = channel_send(CHANNEL_FD, "result", result, &lost);
