@@ -13,6 +13,7 @@ import time
 import unittest
 
 import server as fault
+import worker
 from server import Server, always
 from worker import INSTRUMENTED, PROGRAM, call, memfd, public_copy, start
 
@@ -121,6 +122,30 @@ class Process(unittest.TestCase):
             process.kill()
             process.wait()
             talk.close()
+
+
+class Kernels(unittest.TestCase):
+    """A layer that the kernel does not have is left out, and the job is done. Of the list of calls that is never true."""
+
+    def layers(self):
+        return call({"job": "layers"}).result
+
+    @unittest.skipIf(INSTRUMENTED, "such a build has no sandbox")
+    def test_what_this_one_has(self):
+        layers = self.layers()
+        self.assertEqual((layers["landlock"], layers["filter"]), (worker.landlock_abi(), True))
+        self.assertNotEqual(layers["user"], 0)
+
+    @unittest.skipUnless(os.geteuid() == 0 and not INSTRUMENTED, "needs root to make such a kernel")
+    def test_one_without_landlock(self):
+        worker.KERNEL.append("old")
+        self.addCleanup(worker.KERNEL.clear)
+        self.assertEqual((self.layers()["landlock"], self.layers()["filter"]), (0, True))
+        with Server() as first, Server() as second:
+            second.files["/f"] = DATA
+            first.faults["/f"] = always(fault.redirect(second.base + "/f"))
+            outcome = worker.fetch(first.base + "/f", DATA, ports=[])  # no port can be refused
+        self.assertTrue(outcome.content == DATA, outcome)
 
 
 class Copy(unittest.TestCase):

@@ -15,6 +15,7 @@ from server import PORTS
 
 PROGRAM = os.path.join(os.environ["VGPU_BUILD"], "agent", "fetch-worker")
 CONFINED = os.path.join(os.environ["VGPU_BUILD"], "tests", "confined")
+KERNEL = []  # ["old"]: one without Landlock; only as root
 ONLINE = ("list", "fetch", "member", "metadata", "probe")
 LIMIT_S = 40  # a worker that takes longer hangs
 
@@ -52,7 +53,7 @@ def start(fds, environment, user=None, program=PROGRAM, online=True):
     ours, theirs = socket.socketpair()
     command = [program]
     if os.geteuid() == 0 and not user:
-        command = [CONFINED, "online" if online else "offline", str(len(fds) + 1), program]
+        command = [CONFINED, "online" if online else "offline", str(len(fds) + 1), program, *KERNEL]
 
     def place():
         high = [os.dup2(fd, 100 + i) for i, fd in enumerate([theirs.fileno(), *fds])]
