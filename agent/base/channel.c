@@ -8,12 +8,16 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/channel_shape.h"
 #include "base/channel_spawn.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 
-#define EXIT_GRACE_S 5.0            /* from the answer, or from SIGTERM, to the end */
+#define EXIT_GRACE_S 5.0 /* from the answer, or from SIGTERM, to the end */
+/* A day of progress, five lines a second, and the longest answer. */
+#define LINES_MAX 500000u
+#define BYTES_MAX ((size_t)128 << 20)
 #define PORTS_MAX 4                 /* that a server may send us to in one call */
 #define FILE_SIZE_SLACK (1u << 20)  /* so that the worker's own words tell of too much */
 #define FILE_SIZE_MAX (16ull << 30) /* where the job says no limit */
@@ -31,6 +35,7 @@ struct child {
 	double heard; /* when the worker last took or said something */
 	char *buffer;
 	size_t used, capacity;
+	size_t lines, bytes; /* that it has said */
 	const struct json *request;
 	unsigned port; /* that it was sent to and a new one may connect to; 0: none */
 };
@@ -214,6 +219,11 @@ static int child_lost(struct child *child, struct error *err)
 			 child->used ? "in the middle of a line" : "without an answer");
 }
 
+static int child_babbles(struct error *err)
+{
+	return error_set(err, ERROR_INTERNAL, "the worker does not stop talking");
+}
+
 /* Moves the next line into `ret_json`. */
 static int child_hear(struct child *child, struct json **ret_json, struct error *err)
 {
@@ -234,7 +244,11 @@ static int child_hear(struct child *child, struct json **ret_json, struct error 
 			return child_lost(child, err);
 		child->used += (size_t)n;
 		child->heard = clock_monotonic();
+		if ((child->bytes += (size_t)n) > BYTES_MAX)
+			return child_babbles(err);
 	}
+	if (++child->lines > LINES_MAX)
+		return child_babbles(err);
 
 	if (json_parse(child->buffer, (size_t)(end - child->buffer), ret_json, err) < 0) {
 		(void)error_recode(err, ERROR_INTERNAL);
@@ -270,6 +284,9 @@ static int child_finish(struct child *child, struct error *err)
 	int status;
 
 	child_reap(child, &status);
+	if (status == 0 && (child->used || recv(child->fd, how, 1, MSG_DONTWAIT) > 0))
+		return error_set(err, ERROR_INTERNAL,
+				 "the worker answered, and said more");
 	if (status == 0)
 		return 0;
 	describe(status, how, sizeof(how));
@@ -297,7 +314,9 @@ static int child_take(struct child *child, struct json *line, struct json **ret_
 	const struct json *value;
 
 	if (result) {
-		if (child_finish(child, err) < 0)
+		if (child_finish(child, err) < 0 ||
+		    channel_shape_check(json_get_string(child->request, "job"), result,
+					err) < 0)
 			return -1;
 		*ret_result = take_ptr(result);
 		return 1;

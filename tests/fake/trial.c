@@ -2,8 +2,8 @@
 
 /*
  * In the worker's place: enters the same sandbox and then does what no worker needs, the
- * "trial" of its request. Answers {"done":b,"errno":i}. Built twice, with the layers and
- * without them: only then do the refusals say something.
+ * "trial" of its request. Says so in the words of an error. Built twice, with the layers
+ * and without them: only then do the refusals say something.
  */
 
 #include <errno.h>
@@ -346,9 +346,8 @@ int main(void)
 		done = trials[i].run();
 		errnum = errno;
 	}
-	return channel_send(CHANNEL_FD, "result",
-			    json_build("{s:b, s:i, s:i}", "done", (int)(done >= 0),
-				       "errno", done >= 0 ? 0 : errnum, "landlock",
-				       sandbox_layers().landlock),
-			    &err) < 0;
+	/* As an error's words: an answer must have the shape of its job's. */
+	(void)error_set(&err, ERROR_USAGE, "done %d errno %d landlock %d", done >= 0,
+			done >= 0 ? 0 : errnum, sandbox_layers().landlock);
+	return channel_send_error(CHANNEL_FD, &err, &(struct error){ .code = 0 }) < 0;
 }

@@ -168,6 +168,10 @@ static void a_worker_without_an_answer_is_told_in_words(void **state)
 		{ "echo '{\"result\":{}}' >&3; exit 3",
 		  "the worker answered, but ended with exit status 3" },
 		{ "echo '{\"error\":{}}' >&3", "the worker failed without words" },
+		{ "echo '{\"result\":{}}' >&3; echo '{\"result\":{}}' >&3",
+		  "the worker answered, and said more" },
+		{ "echo '{\"result\":[]}' >&3", "the worker's answer is no object" },
+		{ "yes '{\"progress\":{}}' >&3", "the worker does not stop talking" },
 		{ "tr '\\0' x </dev/zero >&3", "a line of more than 11534336 bytes" },
 	};
 
