@@ -22,6 +22,7 @@ static const struct shape {
 	{ "index", "kind:s version:S arch:S members:a size:i sha256:h" },
 	{ "unpack", "member:s size:i sha256:h" },
 	{ "modules", "size:i sha256:h manifest:o modules:a" },
+	{ "pack", "size:i sha256:h manifest:o modules:a" },
 	{ "metadata", "found:b object:o token:S token_source:S token_check:O sources:a "
 		      "service:s warnings:a" },
 	{ "probe", "servers:a" },
