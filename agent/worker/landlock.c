@@ -58,13 +58,13 @@ static size_t describe(int abi, struct ruleset *ret_ruleset)
 		ret_ruleset->fs |= FS_TRUNCATE;
 	if (abi >= 5)
 		ret_ruleset->fs |= FS_IOCTL_DEV;
-	if (abi >= 4)
+	if (abi >= LANDLOCK_ABI_PORTS)
 		ret_ruleset->net = NET_BIND | NET_CONNECT;
 	if (abi >= 6)
 		ret_ruleset->scope = SCOPE_SOCKET | SCOPE_SIGNAL;
-	return abi >= 6   ? sizeof(*ret_ruleset)
-	       : abi >= 4 ? offsetof(struct ruleset, scope)
-			  : offsetof(struct ruleset, net);
+	return abi >= 6                    ? sizeof(*ret_ruleset)
+	       : abi >= LANDLOCK_ABI_PORTS ? offsetof(struct ruleset, scope)
+					   : offsetof(struct ruleset, net);
 }
 
 /* What is not there needs no rule. */
