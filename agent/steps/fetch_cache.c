@@ -4,21 +4,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/statvfs.h>
 
 #include "base/text.h"
 #include "model/paths.h"
 
 /* The worker's answer to fetch and copy is foreign too: a hash is a hash or nothing. */
-int fetch_cache_answer(const struct json *answer, struct fetch_result *result,
-		       struct error *err)
+int fetch_cache_answer(const struct json *answer, const char *sha256, uint64_t size,
+		       struct fetch_result *result, struct error *err)
 {
-	const char *sha256 = json_get_string(answer, "sha256");
-	int64_t size = json_get_int(answer, "size", -1);
+	const char *found = json_get_string(answer, "sha256");
+	int64_t found_size = json_get_int(answer, "size", -1);
 
-	if (size < 0 || !sha256 || !package_sha256(span_of(sha256), result->sha256))
+	if (found_size < 0 || !found || !package_sha256(span_of(found), result->sha256))
 		return error_set(err, ERROR_INTERNAL, "the worker's answer has no hash");
-	result->size = (uint64_t)size;
+	if ((sha256[0] && strcasecmp(found, sha256) != 0) ||
+	    (size && (uint64_t)found_size != size))
+		return error_set(err, ERROR_INTEGRITY,
+				 "the worker has other bytes: SHA-256 %s, %ju of them",
+				 found, (uintmax_t)found_size);
+	result->size = (uint64_t)found_size;
 	result->bytes_transferred =
 		(uint64_t)json_get_int(answer, "bytes_transferred", 0);
 	return 0;
@@ -40,7 +46,7 @@ int fetch_cache_hash(int input_fd, int output_fd, const char *sha256,
 		return error_set_errno(err, ENOMEM, "asking the worker");
 	if (channel_call(channel, request, fds, output_fd >= 0 ? 2 : 1, &answer, err) < 0)
 		return -1;
-	return fetch_cache_answer(answer, result, err);
+	return fetch_cache_answer(answer, sha256, 0, result, err);
 }
 
 int fetch_cache_room(const struct root *root, uint64_t need, struct error *err)

@@ -27,6 +27,11 @@ must_check int fetch_cache_hash(int input_fd, int output_fd, const char *sha256,
 				const struct channel *channel,
 				struct fetch_result *result, struct error *err);
 
-/* Size, hash and bytes of what the worker answered. */
-must_check int fetch_cache_answer(const struct json *answer, struct fetch_result *result,
+/*
+ * Size, hash and bytes of what the worker answered. That they are those which were asked
+ * for (`sha256`, unless that is ""; `size`, unless that is 0) is compared here, whatever
+ * the worker thinks of it: ERROR_INTEGRITY where they are not.
+ */
+must_check int fetch_cache_answer(const struct json *answer, const char *sha256,
+				  uint64_t size, struct fetch_result *result,
 				  struct error *err);

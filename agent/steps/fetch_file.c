@@ -135,8 +135,11 @@ static int download(const struct fetch_input *input, const struct transport *tra
 		drop_partial(root, partial, fd, keep && err->code != ERROR_INTEGRITY);
 		return -1;
 	}
-	if (fetch_cache_answer(answer, result, err) < 0)
+	if (fetch_cache_answer(answer, input->package->sha256, input->package->size,
+			       result, err) < 0) {
+		root_discard(root, partial);
 		return -1;
+	}
 	result->integrity = fetch_vouch(input, json_get_bool(answer, "verified", false));
 	if (fetch_judge(input, result->integrity, err) < 0 ||
 	    give_final_name(input, root, partial, result, err) < 0) {

@@ -296,7 +296,8 @@ static int read_answer(const struct fetch_input *input, struct json *answer,
 		(uint64_t)json_get_int(answer, "bytes_transferred", 0);
 	if (strcmp(transfer, "spool") == 0)
 		return 0;
-	if (fetch_cache_answer(answer, result, err) < 0)
+	if (fetch_cache_answer(answer, by_entry ? input->entry->sha256 : "", 0, result,
+			       err) < 0)
 		return -1;
 	if (read_member(input,
 			by_entry ? entry_json(input->entry) : json_take(answer, "member"),

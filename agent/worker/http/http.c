@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "worker/http/http_hop.h"
 #include "worker/progress.h"
+#include "worker/sandbox.h"
 
 #define ERROR_BODY_MAX \
 	65536 /* so much of an unwanted body is read to keep a connection */
@@ -30,6 +31,7 @@ struct call {
 	struct error err; /* set: the callback ended the transfer */
 	bool head_done;
 	bool local_refused;
+	unsigned port_refused; /* 0: none was */
 	bool proxied;
 	uint64_t dropped; /* bytes of an unwanted body */
 };
@@ -121,6 +123,14 @@ static bool is_local_address(const struct sockaddr *address)
 	return url_is_local(&url);
 }
 
+static unsigned port_of(const struct sockaddr *address)
+{
+	return ntohs(
+		address->sa_family == AF_INET6
+			? ((const struct sockaddr_in6 *)(const void *)address)->sin6_port
+			: ((const struct sockaddr_in *)(const void *)address)->sin_port);
+}
+
 /* The address counts, not the name: a name may lead anywhere. */
 static curl_socket_t open_socket(void *context, curlsocktype purpose,
 				 struct curl_sockaddr *address)
@@ -131,6 +141,10 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
 	(void)purpose;
 	if (local && call->hop->no_local) {
 		call->local_refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	if (!sandbox_may_connect(port_of(&address->addr))) {
+		call->port_refused = port_of(&address->addr);
 		return CURL_SOCKET_BAD;
 	}
 	call->hop->local_peer |= local;
@@ -375,6 +389,14 @@ static int judge_callbacks(const struct call *call, struct error *err)
 			err, ERROR_NETWORK,
 			"refused: a redirect to a loopback or link-local address");
 		return error_hint(err, "no repository needs that; ask who runs it");
+	}
+	if (call->port_refused) {
+		struct url url = { .port = 0 };
+
+		progress_port(call->port_refused,
+			      url_parse(call->hop->url, &url) ? url.host : "");
+		return error_set(err, ERROR_NETWORK, "refused: a redirect to port %u",
+				 call->port_refused);
 	}
 
 	return 0;

@@ -75,6 +75,12 @@
  *             "offset":i|null}]}
  *         tls: with "date", and no TLS came about; offset: our clock less the server's
  *         Date, seconds
+ * layers  {"job"}
+ *         what holds this process (worker/sandbox.h)
+ *         -> {"user":i,"landlock":i,"filter":b,"own_network":b}
+ *
+ * Every job that goes to the network may connect to the ports of its URLs, of its proxy
+ * and of "servers", to 53, 80 and 443, and to those of "ports":[i,...].
  */
 
 #include "base/error.h"
@@ -97,4 +103,5 @@ int job_modules(const struct json *request, struct json **ret_result, struct err
 int job_pack(const struct json *request, struct json **ret_result, struct error *err);
 int job_metadata(const struct json *request, struct json **ret_result, struct error *err);
 int job_token(const struct json *request, struct json **ret_result, struct error *err);
+int job_layers(const struct json *request, struct json **ret_result, struct error *err);
 int job_probe(const struct json *request, struct json **ret_result, struct error *err);
