@@ -33,10 +33,12 @@ __typeof__(poll) __wrap_poll;
 __typeof__(send) __wrap_send;
 __typeof__(recv) __wrap_recv;
 
-int __wrap_channel_spawn(const char *program, const int *fds, size_t fd_count,
-			 pid_t *ret_pid, int *ret_fd, struct error *err)
+int __wrap_channel_spawn(const char *program, const struct confine *confine,
+			 const int *fds, size_t fd_count, pid_t *ret_pid, int *ret_fd,
+			 struct error *err)
 {
 	(void)program;
+	(void)confine;
 	(void)fds;
 	(void)fd_count;
 	(void)err;

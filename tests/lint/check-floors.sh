@@ -9,12 +9,12 @@ cd "$(dirname "$0")/../../agent"
 
 status=0
 check() { # folder, pattern of the project headers its files may include
-	for file in $(find "$1" -name '*.[ch]'); do
+	bad=$(find "$1" -name '*.[ch]' | while read -r file; do
 		noun=${file%.?} # a room may have several files: noun.c, noun_part.c
-		bad=$(grep -nE '^#include "' "$file" |
-			grep -vE "#include \"($2|${noun%%_*}(_[a-z0-9_]+)?\\.h)" || true)
-		[ -z "$bad" ] || { echo "$file:$bad"; status=1; }
-	done
+		grep -nHE '^#include "' "$file" |
+			grep -vE "#include \"($2|${noun%%_*}(_[a-z0-9_]+)?\\.h)" || true
+	done)
+	[ -z "$bad" ] || { echo "$bad"; status=1; }
 }
 
 check base 'base/'

@@ -102,7 +102,7 @@ static void extract(struct machine *machine, const struct run *run)
 /* cp -R ... FROM/. TO, which is there */
 static void copy(struct machine *machine, const struct run *run)
 {
-	const char *from = NULL, *to = NULL;
+	const char *from = "", *to = "";
 	char path[512];
 
 	for (size_t i = 1; run->argv[i]; i++) {
