@@ -15,6 +15,9 @@ OWN = (INDEX, SIGNATURE, MANIFEST)
 # What is published and is no driver: the agent itself, and NVIDIA's list of what fits what.
 OTHERS = re.compile(r"vgpu-guest-agent[_-][^/]*\.(deb|rpm)|vgpuDriverCatalog\.yaml")
 
+# By its name a guest may take it; whether one does, the agent says.
+DRIVERS = re.compile(r"\.(zip|run|deb|rpm)$|(^|/)nvidia-modules-[^/]*\.tar\.gz$")
+
 
 class Item:
     """A file of the caller's, with its path in the repository."""

@@ -5,7 +5,6 @@ off at any point; the next call finds what is there and goes on."""
 import base64
 import hashlib
 import os
-import re
 import tempfile
 import time
 import urllib.parse
@@ -19,7 +18,6 @@ from .say import BUSY, INTEGRITY, NETWORK, USAGE, Failure, line, warn
 
 TRIES = 3     # against another publisher
 PROOF_S = 30  # caches between the content app and the guests
-DRIVERS = re.compile(r"\.(zip|run|deb|rpm)$|(^|/)nvidia-modules-[^/]*\.tar\.gz$")
 
 
 class Overtaken(Exception):
@@ -172,7 +170,7 @@ class Publisher:
             if self.key and seen.published.value and seen.published.signature is None:
                 warn(f"the published {INDEX} was not signed until now: its entries are believed")
         missing = [(name, sha256) for name, sha256 in target.items()
-                   if (name, sha256) not in known and DRIVERS.search(name) and not files.OTHERS.fullmatch(os.path.basename(name))]
+                   if (name, sha256) not in known and files.DRIVERS.search(name) and not files.OTHERS.fullmatch(os.path.basename(name))]
         if missing and self.options.rollback:
             self.before(seen, missing, known)
         else:

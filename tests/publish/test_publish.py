@@ -11,12 +11,15 @@ PULP_CONTENT_URL names its content app where that has an address of its own. Rep
 import base64
 import binascii
 import functools
+import gzip
 import hashlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 import urllib.request
@@ -61,6 +64,23 @@ def bundle(name=BUNDLE, version="525.105.17"):
         archive.write(driver(version), "Guest_Drivers/" + os.path.basename(driver(version)))
         archive.writestr("Host_Drivers/NVIDIA-Linux-x86_64-525.105.14-vgpu-kvm.run", os.urandom(3 << 20))
     return path
+
+
+MODULES = "nvidia-modules-525.105.17-6.1.0-37-cloud-amd64-proprietary.tar.gz"
+
+
+def modules():
+    """An archive of prebuilt modules, as build-modules makes it."""
+    module, packed = b"\x7fELF as if", io.BytesIO()
+    manifest = {"schema": 1, "name": MODULES, "version": "525.105.17", "kernel": "6.1.0-37-cloud-amd64", "vermagic": "6.1.0 SMP",
+                "compiler": "gcc 12.2.0", "flavour": "proprietary", "arch": "x86_64", "symbols": None, "signed_by": None,
+                "modules": [{"name": "nvidia.ko", "size": len(module), "sha256": sha256(module)}]}
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, data in (("manifest.json", json.dumps(manifest).encode()), ("modules/nvidia.ko", module)):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return gzip.compress(packed.getvalue(), mtime=0)
 
 
 def read(path):
@@ -235,12 +255,14 @@ class Publishing(Case):
         self.assertEqual([path for method, path, _ in self.between.requests if path.endswith(BUNDLE) and method == "GET"], [])
 
     def test_a_folder_with_other_things(self):
-        modules = self.write("f/vgpu-guest-agent_1.0_amd64.deb", b"the agent")
+        self.write("f/modules/" + MODULES, modules())
+        package = self.write("f/vgpu-guest-agent_1.0_amd64.deb", b"the agent")
         self.write("f/535/" + name_of(driver("535.161.08")), read(driver("535.161.08")))
         for name in ("PULP_MANIFEST", INDEX, ".hidden"):
             self.write("f/" + name, b"not this")
-        self.publish("--key", self.key, os.path.dirname(modules))
-        self.assertEqual(self.whole(), {"vgpu-guest-agent_1.0_amd64.deb", "535/" + name_of(driver("535.161.08"))})
+        self.publish("--key", self.key, os.path.dirname(package))
+        self.assertEqual(self.whole(), {"vgpu-guest-agent_1.0_amd64.deb", "535/" + name_of(driver("535.161.08")), "modules/" + MODULES})
+        self.assertEqual([entry["name"] for entry in self.index()["modules"]], ["modules/" + MODULES])
         self.assertEqual([entry["name"] for entry in self.index()["files"]], ["535/" + name_of(driver("535.161.08"))])
 
     def test_withdrawn_and_rolled_back(self):
