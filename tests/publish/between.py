@@ -67,13 +67,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Between:
-    def __init__(self, target, content=None):
+    def __init__(self, target, content=None, context=None):
         self.target, self.content = target.rstrip("/"), (content or target).rstrip("/")
         self.rules, self.after, self.requests, self.count, self.lock = [], None, [], 0, threading.Lock()
         self.httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.httpd.daemon_threads, self.httpd.block_on_close, self.httpd.owner = True, False, self
         self.httpd.handle_error = lambda *args: None
-        self.url = f"http://127.0.0.1:{self.httpd.server_address[1]}"
+        if context:
+            self.httpd.socket = context.wrap_socket(self.httpd.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.httpd.server_address[1]}"
         self.thread = threading.Thread(target=self.httpd.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self):

@@ -8,6 +8,7 @@ Without more a stand-in for Pulp answers (pulp.py). Against a real one, all of i
 
 PULP_CONTENT_URL names its content app where that has an address of its own. Repositories of fresh names are made there, and left."""
 
+import ast
 import base64
 import binascii
 import functools
@@ -30,6 +31,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 CHECKOUT = os.path.dirname(os.path.dirname(HERE))
 sys.dont_write_bytecode = True
 sys.path[:0] = [HERE, os.path.join(CHECKOUT, "tests", "http"), os.path.join(CHECKOUT, "scripts")]
+from authority import Authority  # noqa: E402
 from between import Between  # noqa: E402
 from publish import say  # noqa: E402
 from publish import settings as publish_settings  # noqa: E402
@@ -223,6 +225,15 @@ class Case(unittest.TestCase):
         client.modify(client.repository(self.name), [client.put_content(name, sha256(data), artifact)], [])
 
 
+class Language(unittest.TestCase):
+    def test_python_of_2020_understands_it(self):
+        """RHEL 9 and Debian 11 have 3.9."""
+        scripts = os.path.join(CHECKOUT, "scripts")
+        paths = [os.path.join(scripts, "publish", name) for name in os.listdir(os.path.join(scripts, "publish")) if name.endswith(".py")]
+        for path in (*paths, *(os.path.join(scripts, name) for name in ("publish-driver", "sign-repository", "make-vendor-data"))):
+            ast.parse(read(path), path, feature_version=(3, 9))
+
+
 class Publishing(Case):
     def test_a_bundle_with_index_and_signature(self):
         for which in (ED25519, RSA):
@@ -378,6 +389,23 @@ class Reading(Case):
                 self.assertNotIn("user:secret", self.err)
 
 
+    def test_a_private_authority_and_a_client_certificate(self):
+        authority = Authority(tempfile.mkdtemp(prefix="ca-"))
+        for name in ("server", "client"):
+            authority.issue(name)
+        cert = ("--client-cert", authority.path("client.pem"), "--client-key", authority.path("client.key"))
+        plain = self.between.url
+        for context, words, says in ((authority.server(), (), "its certificate"), (authority.server(), ("--ca-file", authority.path("ca.pem")), None),
+                                     (authority.server(clients=authority), ("--ca-file", authority.path("ca.pem")), "does not answer"),
+                                     (authority.server(clients=authority), ("--ca-file", authority.path("ca.pem"), *cert), None)):
+            with self.subTest(words), Between(self.between.target, self.between.content, context) as between:
+                self.url = self.url.replace(plain, between.url)
+                plain = between.url
+                env = {"PULP_BASE_URL": between.url}
+                self.publish(*words, driver("535.161.08"), env=env, status=5 if says else 0, says=says)
+        self.refused(16, "certificate /none.pem", "--base-url", plain, "--ca-file", "/none.pem", driver("535.161.08"))
+
+
 class Refusing(Case):
     """What stops before any change."""
 
@@ -512,6 +540,37 @@ class Failing(Case):
         self.between.calm()
         self.publish("--key", self.key, driver("535.161.08"))
         self.assertEqual(len(self.whole()), 5)
+
+    def test_a_second_publisher_that_undoes_it(self):
+        """base_version is no compare-and-swap: a stale one drops what came after it."""
+        self.publish("--key", self.key, bundle())
+        stale, once = self.client().repository(self.name)["latest_version_href"], []
+
+        def undo(n, method, path):
+            if once or method != "POST" or "publications" not in path:
+                return
+            once.append(1)
+            client = self.client()
+            repository = client.repository(self.name)
+            content = client.content(stale)
+            client.task(client.ask("POST", repository["pulp_href"] + "modify/", "undoing",
+                                   {"base_version": stale, "add_content_units": [], "remove_content_units": [content[INDEX][1]]}), "undoing")
+
+        self.between.rules = [undo]
+        self.publish("--key", self.key, driver("535.161.08"), says="another publisher is at work")
+        self.assertEqual(self.whole(), {BUNDLE, name_of(driver("535.161.08"))})
+
+    def test_a_publication_that_is_switched_while_it_is_read(self):
+        """A removed path is 404 at once; a replaced one has the new bytes."""
+        self.publish("--key", self.key, bundle())
+        old = self.get(INDEX)
+        for answer in ((404, b"404: Not Found", "text/plain"), (200, old + b" ", "application/octet-stream")):
+            with self.subTest(answer[0]):
+                once = []
+                self.between.rules = [lambda n, method, path: path.endswith(INDEX) and not once and (once.append(1) or answer) or None]
+                self.publish("--key", self.key, bundle())
+        self.between.rules = [lambda n, method, path: (200, old + b" ", "text/plain") if path.endswith(INDEX) else None]
+        self.publish("--key", self.key, bundle(), status=6, says="contradict each other")
 
     def test_another_who_makes_the_same_things(self):
         """A race that was lost: what was not there when it was looked for is there when it is made."""
