@@ -1,9 +1,12 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A stand-in for Pulp: as much of the API and of the content app of pulpcore 3.85 with pulp_file as publishing needs, on loopback, in
 memory. It behaves; between.py misbehaves.
 
     with Pulp() as pulp:
         pulp.url, pulp.requests, pulp.workers = 0
+
+By itself: pulp.py [PORT] prints its URL and serves until a signal ends it.
 """
 
 import base64
@@ -12,6 +15,7 @@ import hashlib
 import http.server
 import json
 import re
+import sys
 import threading
 import urllib.parse
 import uuid
@@ -358,3 +362,9 @@ class Pulp:
         if method == "GET":
             return self.page(self.matching("contentguards", query, "name", under=under), query)
         return 201, self.shown(self.make("contentguards", "/".join(words[:3]), _kind=words[2], **body))
+
+
+if __name__ == "__main__":
+    with Pulp(int(sys.argv[1]) if len(sys.argv) > 1 else 0) as alone:
+        print(alone.url, flush=True)
+        alone.thread.join()
