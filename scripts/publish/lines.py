@@ -9,6 +9,7 @@ import urllib.parse
 
 from .files import INDEX, SIGNATURE
 
+OURS = (INDEX, SIGNATURE)
 
 def main_driver(entries):
     """The bundle or driver that the lines are about: the first with a guest .run."""
@@ -53,6 +54,14 @@ def commands(plan, options):
     """The documentation's way to the same end, with pulp-cli."""
     name, quote = options.repository, shlex.quote
     lines = []
+    new = [item["name"] for item in plan["new"]]
+    if INDEX in new:
+        before = "--previous PUBLISHED.json " if plan["indexed"] else ""
+        lines.append(f"vgpu-guest-agent index {before}--output {INDEX} " + " ".join(quote(item["path"]) for item in plan["new"]
+                                                                                   if item["name"] not in OURS))
+    if SIGNATURE in new:
+        how = "dgst -sha256 -sigopt rsa_padding_mode:pss -sign KEY" if plan["rsa"] else "pkeyutl -sign -rawin -inkey KEY -in"
+        lines.append(f"openssl {how.replace('KEY', quote(options.key))} {INDEX} | base64 > {SIGNATURE}")
     for item in plan["new"]:
         lines.append(f"pulp artifact upload --file {quote(item['path'])}")
         lines.append(f"pulp file content create --relative-path {quote(item['name'])} --sha256 {item['sha256']}")
@@ -65,7 +74,7 @@ def commands(plan, options):
     lines.append(f"pulp file publication create --repository {quote(name)}")
     how = "update" if plan["distribution"] else "create"
     path = "" if plan["distribution"] else f" --base-path {quote(options.base_path)}"
-    lines.append(f"pulp file distribution {how} --name {quote(options.distribution)}{path} --publication PULP_HREF_OF_THE_PUBLICATION")
+    lines.append(f"pulp file distribution {how} --name {quote(options.distribution)}{path} --repository {quote(name)}")
     return lines
 
 
@@ -77,6 +86,3 @@ def describe(entries):
         for member in entry.get("members", []):
             lines.append(f"{member['sha256']}  {os.path.basename(entry['name'])}:{member['name']}")
     return lines
-
-
-OURS = (INDEX, SIGNATURE)

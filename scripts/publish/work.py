@@ -429,7 +429,8 @@ class Publisher:
         fresh = [{"name": name, "path": paths.get(name, name), "sha256": sha256} for name, sha256 in sorted(target.items())
                  if seen.content.get(name, ("",))[0] != sha256]
         gone = [(name, sha256) for name, sha256 in names(seen.content).items() if name not in target]
-        plan = {"new": fresh, "gone": gone, "repository": seen.repository, "distribution": seen.distribution}
+        plan = {"new": fresh, "gone": gone, "repository": seen.repository, "distribution": seen.distribution,
+                "indexed": seen.published.value is not None, "rsa": bool(self.key and self.key.is_rsa)}
         return lines.commands(plan, self.options) if fresh or gone or documents and not seen.distribution else []
 
 

@@ -326,11 +326,13 @@ class Publishing(Case):
         self.assertEqual(self.whole(), {BUNDLE, name_of(driver("535.161.08"))})
 
     def test_nothing_is_changed_by_a_dry_run(self):
-        report = self.publish("--dry-run", bundle())
+        report = self.publish("--dry-run", "--key", self.key, bundle())
         self.assertEqual(self.changes(), [])
         text = "\n".join(report["commands"])
         for words in (f"pulp artifact upload --file {bundle()}", f"--relative-path {BUNDLE} --sha256 {sha256(read(bundle()))}",
-                      f"pulp file repository create --name {self.name}", "pulp file publication create", "pulp file distribution create"):
+                      f"pulp file repository create --name {self.name}", "pulp file publication create",
+                      f"pulp file distribution create --name {self.name} --base-path {self.name} --repository {self.name}",
+                      f"vgpu-guest-agent index --output {INDEX} {bundle()}", f"openssl pkeyutl -sign -rawin -inkey {self.key} -in {INDEX}"):
             self.assertIn(words, text)
 
     def test_guards(self):
