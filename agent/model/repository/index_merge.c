@@ -55,10 +55,14 @@ static int check_drops(const struct index_merge *merge, struct error *err)
 	return 0;
 }
 
+struct slot {
+	const struct json *entry;
+};
+
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(name_of(*(const struct json *const *)a),
-		      name_of(*(const struct json *const *)b));
+	return strcmp(name_of(((const struct slot *)a)->entry),
+		      name_of(((const struct slot *)b)->entry));
 }
 
 /* The list `key`: entries of `previous` that stay, and those of `fresh`, by name. */
@@ -67,10 +71,10 @@ static struct json *merge_list(const struct index_merge *merge, const char *key,
 {
 	const struct json *before = json_get(merge->previous, key);
 	size_t limit = json_count(before) + json_count(fresh), count = 0;
-	cleanup_free const struct json **entries = calloc(limit + 1, sizeof(*entries));
+	cleanup_free struct slot *slots = calloc(limit + 1, sizeof(*slots));
 	cleanup_json struct json *list = json_build("[]");
 
-	if (!entries || !list)
+	if (!slots || !list)
 		return NULL;
 	for (size_t i = 0; i < json_count(before); i++) {
 		const struct json *entry = json_at(before, i);
@@ -79,14 +83,14 @@ static struct json *merge_list(const struct index_merge *merge, const char *key,
 		if (!is_dropped(merge, name_of(entry)) &&
 		    !has_name(merge->files, name_of(entry)) &&
 		    !has_name(merge->modules, name_of(entry)))
-			entries[count++] = entry;
+			slots[count++].entry = entry;
 	}
 	for (size_t i = 0; i < json_count(fresh); i++)
-		entries[count++] = json_at(fresh, i);
+		slots[count++].entry = json_at(fresh, i);
 
-	qsort(entries, count, sizeof(*entries), by_name);
+	qsort(slots, count, sizeof(*slots), by_name);
 	for (size_t i = 0; i < count; i++) {
-		if (json_append(list, json_build("O", entries[i])) < 0)
+		if (json_append(list, json_build("O", slots[i].entry)) < 0)
 			return NULL;
 	}
 	return take_ptr(list);

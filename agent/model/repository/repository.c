@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,27 +95,40 @@ static void add_package(struct repository *repository, struct package *package,
 	repository->packages[repository->count++] = *package;
 }
 
+#define NOWHERE SIZE_MAX
+
+/* Something that is looked for by its checksum, and its place in its own list. */
+struct place {
+	const char *sha256;
+	size_t at;
+};
+
 /* While the index and the list of files are laid side by side. */
 struct pairing {
-	const struct index_file **by_sha256; /* the index's files in this order */
-	const char **names; /* of each file of the index the list's own; NULL: unseen */
+	struct place *places; /* of the index's files, by checksum */
+	const char **names;   /* of each file of the index the list's own; NULL: unseen */
 	size_t unsigned_count;
 };
 
 static int by_sha256(const void *a, const void *b)
 {
-	return strcmp((*(const struct index_file *const *)a)->sha256,
-		      (*(const struct index_file *const *)b)->sha256);
+	return strcmp(((const struct place *)a)->sha256,
+		      ((const struct place *)b)->sha256);
 }
 
-static int compare_sha256(const void *sha256, const void *file)
+static size_t find_place(const struct place *places, size_t count, const char *sha256)
 {
-	return strcmp(sha256, (*(const struct index_file *const *)file)->sha256);
+	const struct place wanted = { .sha256 = sha256 };
+	const struct place *found =
+		count ? bsearch(&wanted, places, count, sizeof(*places), by_sha256)
+		      : NULL;
+
+	return found ? found->at : NOWHERE;
 }
 
 static void pairing_done(struct pairing *pairing)
 {
-	free(pairing->by_sha256);
+	free(pairing->places);
 	free(pairing->names);
 }
 
@@ -122,37 +136,37 @@ static int pairing_begin(const struct index *index, struct pairing *pairing)
 {
 	size_t count = index ? index->file_count : 0;
 
-	pairing->by_sha256 = calloc(count + 1, sizeof(*pairing->by_sha256));
+	pairing->places = calloc(count + 1, sizeof(*pairing->places));
 	pairing->names = calloc(count + 1, sizeof(*pairing->names));
-	if (!pairing->by_sha256 || !pairing->names)
+	if (!pairing->places || !pairing->names)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		pairing->by_sha256[i] = &index->files[i];
-	qsort(pairing->by_sha256, count, sizeof(*pairing->by_sha256), by_sha256);
+		pairing->places[i] = (struct place){ index->files[i].sha256, i };
+	qsort(pairing->places, count, sizeof(*pairing->places), by_sha256);
 	return 0;
 }
 
-/* By its name, else by its checksum; NULL: the index does not know the file. */
-static const struct index_file *find_entry(const struct repository *repository,
-					   const struct pairing *pairing,
-					   const char *name, const char *sha256)
+/* By its name, else by its checksum; NOWHERE: the index does not know the file. */
+static size_t find_entry(const struct index *index, const struct pairing *pairing,
+			 const char *name, const char *sha256)
 {
-	const struct index *index = repository->index;
 	const struct index_file *entry = index_find(index, name);
-	const struct index_file **found;
 
-	if (entry || !index || !sha256[0] || index->file_count == 0)
-		return entry;
-	found = bsearch(sha256, pairing->by_sha256, index->file_count,
-			sizeof(*pairing->by_sha256), compare_sha256);
-	return found ? *found : NULL;
+	if (!index)
+		return NOWHERE;
+	if (entry)
+		return (size_t)(entry - index->files);
+	return sha256[0] ? find_place(pairing->places, index->file_count, sha256)
+			 : NOWHERE;
 }
 
 /* A file of the list that is no archive of modules. */
 static void add_listed(struct repository *repository, struct pairing *pairing,
 		       const char *name, uint64_t size, const char *sha256)
 {
-	const struct index_file *entry = find_entry(repository, pairing, name, sha256);
+	size_t at = find_entry(repository->index, pairing, name, sha256);
+	const struct index_file *entry = at == NOWHERE ? NULL
+						       : &repository->index->files[at];
 	struct package package;
 	const char *why;
 
@@ -165,13 +179,13 @@ static void add_listed(struct repository *repository, struct pairing *pairing,
 		pairing->unsigned_count++;
 		return;
 	}
-	if (entry && pairing->names[entry - repository->index->files]) {
+	if (entry && pairing->names[at]) {
 		pass_over(repository, name, "a copy of another file");
 		return;
 	}
 
 	if (entry)
-		pairing->names[entry - repository->index->files] = name;
+		pairing->names[at] = name;
 	(void)text_copy(package.name, sizeof(package.name), name);
 	package.size = size;
 	(void)text_copy(package.sha256, sizeof(package.sha256), sha256);
@@ -236,7 +250,7 @@ static void warn_unsigned(struct repository *repository, size_t count)
 	const struct index *index = repository->index;
 	char text[sizeof(repository->warnings[0])];
 
-	if (count == 0)
+	if (!index || count == 0)
 		return;
 	(void)text_format(text, sizeof(text),
 			  "%zu driver%s not in the signed " INDEX_FILE " (serial %" PRId64
@@ -272,21 +286,9 @@ static void warn_archives(struct repository *repository, size_t count)
 	add_warning(repository, text);
 }
 
-static int by_listed_sha256(const void *a, const void *b)
-{
-	return strcmp(json_get_string(*(const struct json *const *)a, "sha256"),
-		      json_get_string(*(const struct json *const *)b, "sha256"));
-}
-
-static int compare_listed_sha256(const void *sha256, const void *file)
-{
-	return strcmp(sha256,
-		      json_get_string(*(const struct json *const *)file, "sha256"));
-}
-
 /* Leaves the archives in the index that the manifest has, under its names. */
-static int pair_archives(struct repository *repository, const struct json **archives,
-			 size_t count)
+static int pair_archives(struct repository *repository, const struct json *files,
+			 struct place *archives, size_t count)
 {
 	cleanup_json struct json *modules = json_build("[]");
 	struct index *index = repository->index;
@@ -295,21 +297,23 @@ static int pair_archives(struct repository *repository, const struct json **arch
 		return 0;
 	if (!modules)
 		return -1;
-	qsort(archives, count, sizeof(*archives), by_listed_sha256);
+	qsort(archives, count, sizeof(*archives), by_sha256);
 	for (size_t i = 0; i < json_count(index->modules); i++) {
 		const struct json *entry = json_at(index->modules, i);
-		const struct json **found = bsearch(json_get_string(entry, "sha256"),
-						    archives, count, sizeof(*archives),
-						    compare_listed_sha256);
-		cleanup_free char *text = found ? json_print(entry) : NULL;
+		const char *said = json_get_string(entry, "sha256");
+		char sha256[PACKAGE_SHA256_SIZE] = ""; /* lower case, as the list's */
+		size_t at = said && package_sha256(span_of(said), sha256)
+				    ? find_place(archives, count, sha256)
+				    : NOWHERE;
+		cleanup_free char *text = at == NOWHERE ? NULL : json_print(entry);
 		struct error ignored = ERROR_INIT;
 		struct json *copy = NULL;
 
-		if (!found)
+		if (at == NOWHERE)
 			continue;
 		if (!text || json_parse(text, strlen(text), &copy, &ignored) < 0 ||
-		    json_set(copy, "name", json_build("O", json_get(*found, "name"))) <
-			    0 ||
+		    json_set(copy, "name",
+			     json_build("O", json_get(json_at(files, at), "name"))) < 0 ||
 		    json_append(modules, copy) < 0)
 			return -1;
 	}
@@ -342,7 +346,7 @@ static int fill_files(struct repository *repository, const struct json *files,
 {
 	size_t indexed = repository->index ? repository->index->file_count : 0;
 	size_t count = json_count(files), archive_count = 0;
-	cleanup_free const struct json **archives = calloc(count + 1, sizeof(*archives));
+	cleanup_free struct place *archives = calloc(count + 1, sizeof(*archives));
 	cleanup(pairing_done) struct pairing pairing = { .names = NULL };
 
 	repository->packages = calloc(count + indexed + 1, sizeof(*repository->packages));
@@ -361,14 +365,15 @@ static int fill_files(struct repository *repository, const struct json *files,
 				   (uint64_t)json_get_int(file, "size", 0),
 				   sha256 ? sha256 : "");
 		else if (sha256 && sha256[0])
-			archives[archive_count++] = file;
+			archives[archive_count++] = (struct place){ sha256, i };
 	}
 
 	add_indexed(repository, &pairing);
 	rename_entries(repository->index, &pairing);
 	warn_unsigned(repository, pairing.unsigned_count);
-	return pair_archives(repository, archives, archive_count) < 0 ? out_of_memory(err)
-								      : 0;
+	return pair_archives(repository, files, archives, archive_count) < 0
+		       ? out_of_memory(err)
+		       : 0;
 }
 
 /* The index before the files: each file takes from the index what it lacks. */
