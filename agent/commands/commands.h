@@ -55,10 +55,11 @@ must_check int command_build_modules(struct agent *agent, const struct request *
  * among them are skipped. A file's name in the index is its path from the folder of an
  * output that is called vgpu-index.json, else its relative path as the caller wrote it,
  * else its last component. The same input makes the same document, see
- * model/repository/index_merge.h; only --expires looks at the clock, and not where SOURCE_DATE_EPOCH
- * is set. What is made is proved to be read by index_from_json() without a warning, and
- * then request->output is replaced whole. ERROR_USAGE, before anything is read, for a
- * file that is not there and for an output that is one of the files read.
+ * model/repository/index_merge.h; only --expires looks at the clock, and not where
+ * SOURCE_DATE_EPOCH is set. What is made is proved to be read by index_from_json()
+ * without a warning, and then request->output is replaced whole. ERROR_USAGE, before
+ * anything is read, for a file that is not there and for an output that is one of the
+ * files read.
  */
 must_check int command_index(struct agent *agent, const struct request *request,
 			     struct json **ret_report, struct error *err);
