@@ -371,6 +371,12 @@ int index_from_json(const struct json *json, struct index **ret_index, struct er
 	return 0;
 }
 
+bool index_is_archive(const char *name)
+{
+	return text_starts(text_base_name(name), "nvidia-modules-") &&
+	       text_ends(name, ".tar.gz");
+}
+
 static int compare_name(const void *name, const void *file)
 {
 	return strcmp(name, ((const struct index_file *)file)->name);

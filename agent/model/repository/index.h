@@ -75,6 +75,12 @@ static inline void index_cleanup_(struct index **index)
 }
 #define cleanup_index cleanup(index_cleanup_)
 
+/*
+ * Whether a file of this name is an archive of prebuilt modules: only such ones are in
+ * `modules`.
+ */
+bool index_is_archive(const char *name);
+
 /* NULL when there is none of this name. */
 const struct index_file *index_find(const struct index *index, const char *name);
 const struct index_member *index_find_member(const struct index_file *file,

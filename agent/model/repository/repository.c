@@ -2,6 +2,8 @@
 #include "model/repository/repository.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,8 +86,6 @@ static void add_package(struct repository *repository, struct package *package,
 {
 	const char *why = entry ? contradiction(package, entry) : NULL;
 
-	if (!entry && repository->index_signed)
-		why = "not in the signed " INDEX_FILE;
 	if (why) {
 		pass_over(repository, package->name, why);
 		return;
@@ -95,41 +95,105 @@ static void add_package(struct repository *repository, struct package *package,
 	repository->packages[repository->count++] = *package;
 }
 
-/* `seen`, by the index's files: what need not be added again. */
-static int add_file(struct repository *repository, const struct json *file, bool *seen,
-		    struct error *err)
+#define NOWHERE SIZE_MAX
+
+/* Something that is looked for by its checksum, and its place in its own list. */
+struct place {
+	const char *sha256;
+	size_t at;
+};
+
+/* While the index and the list of files are laid side by side. */
+struct pairing {
+	struct place *places; /* of the index's files, by checksum */
+	const char **names;   /* of each file of the index the list's own; NULL: unseen */
+	size_t unsigned_count;
+};
+
+static int by_sha256(const void *a, const void *b)
 {
-	const char *name = json_get_string(file, "name");
-	const char *sha256 = json_get_string(file, "sha256");
-	int64_t size = json_get_int(file, "size", 0);
-	const struct index *index = repository->index;
-	const struct index_file *entry = NULL;
-	char hash[PACKAGE_SHA256_SIZE] = "";
-	struct package package;
-	const char *why;
+	return strcmp(((const struct place *)a)->sha256,
+		      ((const struct place *)b)->sha256);
+}
 
-	if (!name || size < 0 ||
-	    (sha256 && sha256[0] && !package_sha256(span_of(sha256), hash)))
-		return error_set(err, ERROR_INTERNAL,
-				 "the list of the repository has an odd entry");
+static size_t find_place(const struct place *places, size_t count, const char *sha256)
+{
+	const struct place wanted = { .sha256 = sha256 };
+	const struct place *found =
+		count ? bsearch(&wanted, places, count, sizeof(*places), by_sha256)
+		      : NULL;
 
-	if (index)
-		entry = index_find(index, name);
-	if (entry)
-		seen[entry - index->files] = true;
-	if (!package_parse(span_of(name), &package, &why)) {
-		pass_over(repository, name, why);
-		return 0;
-	}
+	return found ? found->at : NOWHERE;
+}
 
-	package.size = (uint64_t)size;
-	memcpy(package.sha256, hash, sizeof(hash));
-	add_package(repository, &package, entry);
+static void pairing_done(struct pairing *pairing)
+{
+	free(pairing->places);
+	free(pairing->names);
+}
+
+static int pairing_begin(const struct index *index, struct pairing *pairing)
+{
+	size_t count = index ? index->file_count : 0;
+
+	pairing->places = calloc(count + 1, sizeof(*pairing->places));
+	pairing->names = calloc(count + 1, sizeof(*pairing->names));
+	if (!pairing->places || !pairing->names)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		pairing->places[i] = (struct place){ index->files[i].sha256, i };
+	qsort(pairing->places, count, sizeof(*pairing->places), by_sha256);
 	return 0;
 }
 
+/* By its name, else by its checksum; NOWHERE: the index does not know the file. */
+static size_t find_entry(const struct index *index, const struct pairing *pairing,
+			 const char *name, const char *sha256)
+{
+	const struct index_file *entry = index_find(index, name);
+
+	if (!index)
+		return NOWHERE;
+	if (entry)
+		return (size_t)(entry - index->files);
+	return sha256[0] ? find_place(pairing->places, index->file_count, sha256)
+			 : NOWHERE;
+}
+
+/* A file of the list that is no archive of modules. */
+static void add_listed(struct repository *repository, struct pairing *pairing,
+		       const char *name, uint64_t size, const char *sha256)
+{
+	size_t at = find_entry(repository->index, pairing, name, sha256);
+	const struct index_file *entry = at == NOWHERE ? NULL
+						       : &repository->index->files[at];
+	struct package package;
+	const char *why;
+
+	if (!package_parse(span_of(entry ? entry->name : name), &package, &why)) {
+		pass_over(repository, name, why);
+		return;
+	}
+	if (!entry && repository->index_signed) {
+		pass_over(repository, name, "not in the signed " INDEX_FILE);
+		pairing->unsigned_count++;
+		return;
+	}
+	if (entry && pairing->names[at]) {
+		pass_over(repository, name, "a copy of another file");
+		return;
+	}
+
+	if (entry)
+		pairing->names[at] = name;
+	(void)text_copy(package.name, sizeof(package.name), name);
+	package.size = size;
+	(void)text_copy(package.sha256, sizeof(package.sha256), sha256);
+	add_package(repository, &package, entry);
+}
+
 /* Files that only the index names. */
-static void add_indexed(struct repository *repository, const bool *seen)
+static void add_indexed(struct repository *repository, const struct pairing *pairing)
 {
 	const struct index *index = repository->index;
 
@@ -138,13 +202,35 @@ static void add_indexed(struct repository *repository, const bool *seen)
 		struct package package;
 		const char *why;
 
-		if (seen[i])
+		if (pairing->names[i])
 			continue;
-		if (package_parse(span_of(entry->name), &package, &why))
+		if (repository->source == REPOSITORY_MANIFEST)
+			pass_over(repository, entry->name,
+				  "only in " INDEX_FILE
+				  ": the manifest has no such file");
+		else if (package_parse(span_of(entry->name), &package, &why))
 			add_package(repository, &package, entry);
 		else
 			pass_over(repository, entry->name, why);
 	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct index_file *)a)->name,
+		      ((const struct index_file *)b)->name);
+}
+
+/* From here on the index knows its files by the names under which they lie. */
+static void rename_entries(struct index *index, const struct pairing *pairing)
+{
+	for (size_t i = 0; index && i < index->file_count; i++) {
+		if (pairing->names[i])
+			(void)text_copy(index->files[i].name,
+					sizeof(index->files[i].name), pairing->names[i]);
+	}
+	if (index)
+		qsort(index->files, index->file_count, sizeof(*index->files), by_name);
 }
 
 static void add_warning(struct repository *repository, const char *text)
@@ -157,6 +243,21 @@ static void add_warning(struct repository *repository, const char *text)
 	warning = repository->warnings[repository->warning_count++];
 	(void)text_copy(warning, sizeof(repository->warnings[0]), text);
 	text_sanitize(warning);
+}
+
+static void warn_unsigned(struct repository *repository, size_t count)
+{
+	const struct index *index = repository->index;
+	char text[sizeof(repository->warnings[0])];
+
+	if (!index || count == 0)
+		return;
+	(void)text_format(text, sizeof(text),
+			  "%zu driver%s not in the signed " INDEX_FILE " (serial %" PRId64
+			  "%s%.10s): make and sign it again",
+			  count, count == 1 ? " is" : "s are", index->serial,
+			  index->created[0] ? ", of " : "", index->created);
+	add_warning(repository, text);
 }
 
 static enum repository_source source_of(const struct json *json)
@@ -172,22 +273,107 @@ static enum repository_source source_of(const struct json *json)
 	return REPOSITORY_NONE;
 }
 
+static void warn_archives(struct repository *repository, size_t count)
+{
+	char text[sizeof(repository->warnings[0])];
+
+	if (count == 0)
+		return;
+	(void)text_format(text, sizeof(text),
+			  INDEX_FILE " names %zu archive%s of modules that the manifest "
+				     "does not have",
+			  count, count == 1 ? "" : "s");
+	add_warning(repository, text);
+}
+
+/* Leaves the archives in the index that the manifest has, under its names. */
+static int pair_archives(struct repository *repository, const struct json *files,
+			 struct place *archives, size_t count)
+{
+	cleanup_json struct json *modules = json_build("[]");
+	struct index *index = repository->index;
+
+	if (!index || repository->source != REPOSITORY_MANIFEST)
+		return 0;
+	if (!modules)
+		return -1;
+	qsort(archives, count, sizeof(*archives), by_sha256);
+	for (size_t i = 0; i < json_count(index->modules); i++) {
+		const struct json *entry = json_at(index->modules, i);
+		const char *said = json_get_string(entry, "sha256");
+		char sha256[PACKAGE_SHA256_SIZE] = ""; /* lower case, as the list's */
+		size_t at = said && package_sha256(span_of(said), sha256)
+				    ? find_place(archives, count, sha256)
+				    : NOWHERE;
+		cleanup_free char *text = at == NOWHERE ? NULL : json_print(entry);
+		struct error ignored = ERROR_INIT;
+		struct json *copy = NULL;
+
+		if (at == NOWHERE)
+			continue;
+		if (!text || json_parse(text, strlen(text), &copy, &ignored) < 0 ||
+		    json_set(copy, "name",
+			     json_build("O", json_get(json_at(files, at), "name"))) < 0 ||
+		    json_append(modules, copy) < 0)
+			return -1;
+	}
+
+	warn_archives(repository, json_count(index->modules) - json_count(modules));
+	json_free(index->modules);
+	index->modules = take_ptr(modules);
+	return 0;
+}
+
+static int check_listed(const struct json *file, struct error *err)
+{
+	const char *sha256 = json_get_string(file, "sha256");
+	char hash[PACKAGE_SHA256_SIZE];
+
+	if (!json_get_string(file, "name") || json_get_int(file, "size", 0) < 0 ||
+	    (sha256 && sha256[0] && !package_sha256(span_of(sha256), hash)))
+		return error_set(err, ERROR_INTERNAL,
+				 "the list of the repository has an odd entry");
+	return 0;
+}
+
+static int out_of_memory(struct error *err)
+{
+	return error_set_errno(err, ENOMEM, "listing the repository");
+}
+
 static int fill_files(struct repository *repository, const struct json *files,
 		      struct error *err)
 {
 	size_t indexed = repository->index ? repository->index->file_count : 0;
-	cleanup_free bool *seen = calloc(indexed + 1, sizeof(*seen));
-	size_t count = json_count(files);
+	size_t count = json_count(files), archive_count = 0;
+	cleanup_free struct place *archives = calloc(count + 1, sizeof(*archives));
+	cleanup(pairing_done) struct pairing pairing = { .names = NULL };
 
 	repository->packages = calloc(count + indexed + 1, sizeof(*repository->packages));
-	if (!seen || !repository->packages)
-		return error_set_errno(err, ENOMEM, "listing the repository");
+	if (!archives || !repository->packages ||
+	    pairing_begin(repository->index, &pairing) < 0)
+		return out_of_memory(err);
 	for (size_t i = 0; i < count; i++) {
-		if (add_file(repository, json_at(files, i), seen, err) < 0)
+		const struct json *file = json_at(files, i);
+		const char *name = json_get_string(file, "name");
+		const char *sha256 = json_get_string(file, "sha256");
+
+		if (check_listed(file, err) < 0)
 			return -1;
+		if (!index_is_archive(name))
+			add_listed(repository, &pairing, name,
+				   (uint64_t)json_get_int(file, "size", 0),
+				   sha256 ? sha256 : "");
+		else if (sha256 && sha256[0])
+			archives[archive_count++] = (struct place){ sha256, i };
 	}
-	add_indexed(repository, seen);
-	return 0;
+
+	add_indexed(repository, &pairing);
+	rename_entries(repository->index, &pairing);
+	warn_unsigned(repository, pairing.unsigned_count);
+	return pair_archives(repository, files, archives, archive_count) < 0
+		       ? out_of_memory(err)
+		       : 0;
 }
 
 /* The index before the files: each file takes from the index what it lacks. */

@@ -42,12 +42,17 @@ struct repository {
 /*
  * The answer of the worker's job "list":
  *   {"source":"manifest"|"listing"|"index","verified":bool,
- *    "files":[{"name":s,"size":i,"sha256":s}],   every file that ends like a package
+ *    "files":[{"name":s,"size":i,"sha256":s}],   packages and archives of modules
  *    "warnings":[s,...],"catalog":{...}|null,
  *    "index":{...}|null,"index_verified":b,"index_signed":b}
  * What the index says of a file is taken into its package. A file of which manifest and
  * index say different things is passed over, and, where the index is signed, one that is
- * not in it.
+ * not in it; how many of these there are is a warning.
+ *
+ * Where there is a manifest it says what exists, and where: files and archives that only
+ * the index names are passed over, and an entry whose checksum the manifest has under
+ * another name gets that name, in `index`, too. What such a file is its name in the index
+ * decides, which a signature may cover.
  */
 must_check int repository_from_json(const struct json *json,
 				    struct repository *ret_repository, struct error *err);

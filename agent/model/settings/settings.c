@@ -319,11 +319,13 @@ int settings_check(const struct settings *settings, struct error *err)
 	return 0;
 }
 
+/* `metadata`: whether the cloud may set it; scripts/make-vendor-data asks that. */
 static int show_key(struct json *object, const char *path, struct json *value,
-		    const char *where)
+		    const char *where, bool metadata)
 {
 	return json_set(object, path,
-			json_build("{s:o, s:s}", "value", value, "origin", where));
+			json_build("{s:o, s:s, s:b}", "value", value, "origin", where,
+				   "metadata", (int)metadata));
 }
 
 struct json *settings_json(const struct settings *settings)
@@ -335,7 +337,7 @@ struct json *settings_json(const struct settings *settings)
 		const struct settings_key *key = settings_table_at(i);
 
 		if (show_key(object, key->path, settings_value_json(settings, key),
-			     settings->origins[i].where) < 0)
+			     settings->origins[i].where, key->metadata) < 0)
 			return NULL;
 	}
 	for (size_t i = 0; object && i < license->gridd_count; i++) {
@@ -345,7 +347,7 @@ struct json *settings_json(const struct settings *settings)
 		(void)text_format(path, sizeof(path), SETTINGS_TABLE_GRIDD ".%s",
 				  gridd->key);
 		if (show_key(object, path, json_text(gridd->value, strlen(gridd->value)),
-			     gridd->origin.where) < 0)
+			     gridd->origin.where, true) < 0)
 			return NULL;
 	}
 

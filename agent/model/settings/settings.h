@@ -137,7 +137,10 @@ must_check int settings_read_metadata(struct settings *settings,
  */
 must_check int settings_check(const struct settings *settings, struct error *err);
 
-/* {"driver.url":{"value":...,"origin":"..."}}: URL credentials are named, not shown. */
+/*
+ * {"driver.url":{"value":...,"origin":"...","metadata":b}}: URL credentials are named,
+ * not shown; metadata: the cloud may set the key.
+ */
 struct json *settings_json(const struct settings *settings);
 
 /*

@@ -109,7 +109,8 @@ static void take_entry(void *context, const struct manifest_entry *entry, size_t
 	} else if (strcmp(entry->name, INDEX_FILE) == 0) {
 		(void)text_copy(listing->index_sha256, sizeof(listing->index_sha256),
 				entry->sha256);
-	} else if (package_kind_of(span_of(entry->name)) != PACKAGE_NONE) {
+	} else if (package_kind_of(span_of(entry->name)) != PACKAGE_NONE ||
+		   index_is_archive(entry->name)) {
 		take_file(listing, entry);
 	}
 }
