@@ -84,6 +84,7 @@ static int child_start(struct child *child, const struct json *request,
 	struct confine confine = { .parent = 0 };
 
 	(void)confine_begin(&confine); /* doctor tells of a missing user */
+	confine.program = child->channel->worker;
 	confine.online = channel_is_online(request);
 	confine.fds = (unsigned)files->count;
 	confine.file_size = file_size(request);

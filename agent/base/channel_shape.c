@@ -26,7 +26,7 @@ static const struct shape {
 	{ "metadata", "found:b object:o token:S token_source:S token_check:O sources:a "
 		      "service:s warnings:a" },
 	{ "probe", "servers:a" },
-	{ "layers", "user:i landlock:i filter:b own_network:b" },
+	{ "layers", "user:i landlock:i filter:b own_network:b own_mounts:b" },
 };
 
 static bool is_sha256(const char *text)

@@ -104,7 +104,7 @@ static int spawning_hand(struct spawning *spawning, int fd)
  * ours stays, nothing is on stdin, stdout and stderr: a terminal is not the worker's to
  * read or write.
  */
-static const char *become(const struct spawning *spawning, bool *ret_alone)
+static const char *become(const struct spawning *spawning, unsigned *ret_layers)
 {
 	int last = CHANNEL_FD + spawning->count;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -129,15 +129,15 @@ static const char *become(const struct spawning *spawning, bool *ret_alone)
 	/* The pipe of the report is among them: it is closed by exec. */
 	if (close_range((unsigned)last, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return "closing files";
-	return confine_enter(spawning->confine, ret_alone);
+	return confine_enter(spawning->confine, ret_layers);
 }
 
 static __attribute__((noreturn)) void child(const struct spawning *spawning)
 {
-	bool alone = false;
-	const char *what = become(spawning, &alone);
-	char shared[] = CHANNEL_SHARED_NETWORK, name[] = "fetch-worker";
-	char *argv[] = { name, alone || spawning->confine->online ? NULL : shared, NULL };
+	unsigned layers = 0;
+	const char *what = become(spawning, &layers);
+	char name[] = "fetch-worker", told[] = { (char)('0' + layers), '\0' };
+	char *argv[] = { name, told, NULL };
 	struct report report = { .errnum = errno };
 
 	if (!what) {

@@ -10,8 +10,7 @@
 #include "base/confine.h"
 #include "base/error.h"
 
-/* What a worker without a network namespace of its own is told, as its only argument. */
-#define CHANNEL_SHARED_NETWORK "shared-network"
+/* The worker's only argument is its layers, enum confine_layer, as one digit. */
 
 /*
  * Starts `program` confined, in a session of its own, with the other end of `ret_fd` as

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/confine_mounts.h"
 #include "base/macro.h"
 
 #define OWN_FDS 64              /* beside those that it is handed */
@@ -54,10 +55,10 @@ bool confine_begin(struct confine *ret_confine)
 /* A test looks for this in what is packed. */
 __attribute__((used)) static const char bare[] = "built without the worker's layers";
 
-const char *confine_enter(const struct confine *confine, bool *ret_alone)
+const char *confine_enter(const struct confine *confine, unsigned *ret_layers)
 {
 	(void)confine;
-	*ret_alone = false;
+	*ret_layers = 0;
 	return setsid() < 0 ? "leaving the session" : NULL;
 }
 
@@ -111,6 +112,12 @@ static int drop_capabilities(void)
 	return (int)syscall(SYS_capset, &header, none);
 }
 
+/* Whether the worker will have it: worker/landlock.h, landlock_create_ruleset(2). */
+static bool has_landlock(void)
+{
+	return syscall(444, NULL, 0, 1) > 0;
+}
+
 static const char *drop_root(const struct confine *confine)
 {
 	if (drop_bounding_set() < 0)
@@ -122,18 +129,20 @@ static const char *drop_root(const struct confine *confine)
 	return NULL;
 }
 
-const char *confine_enter(const struct confine *confine, bool *ret_alone)
+const char *confine_enter(const struct confine *confine, unsigned *ret_layers)
 {
 	const char *failed = NULL;
 
-	*ret_alone = false;
+	*ret_layers = 0;
 	if (setsid() < 0)
 		return "leaving the session";
+	if (confine->root && !confine->online && unshare(CLONE_NEWNET) == 0)
+		*ret_layers |= CONFINE_OWN_NETWORK;
+	if (confine->root && !has_landlock() && confine_mounts_hide(confine->program))
+		*ret_layers |= CONFINE_OWN_MOUNTS;
 	(void)umask(S_IRWXG | S_IRWXO);
 	if (chdir("/") < 0)
 		return "going to /";
-	if (confine->root && !confine->online)
-		*ret_alone = unshare(CLONE_NEWNET) == 0;
 	if (set_limits(confine) < 0)
 		return "setting limits";
 	if (confine->root)

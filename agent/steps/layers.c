@@ -26,7 +26,7 @@ int layers_ask(const struct channel *channel, enum layers_state *ret_state,
 	cleanup_json struct json *answer = NULL;
 	struct confine confine = { .root = false };
 	bool there = confine_begin(&confine), filter, own_network;
-	char user[96], landlock[32] = "no Landlock in this kernel";
+	char user[96], landlock[80] = "no Landlock in this kernel";
 	int abi;
 
 	if (!request)
@@ -40,6 +40,9 @@ int layers_ask(const struct channel *channel, enum layers_state *ret_state,
 	name_user(&confine, there, user, sizeof(user));
 	if (abi > 0)
 		(void)text_format(landlock, sizeof(landlock), "Landlock %d", abi);
+	else if (json_get_bool(answer, "own_mounts", false))
+		(void)text_copy(landlock, sizeof(landlock),
+				"read-only mounts, no Landlock in this kernel");
 	(void)text_format(ret_words, size,
 			  "%s, no capabilities, no new privileges, limits, %s, %s%s",
 			  user, !filter ? "built without its sandbox" : landlock,

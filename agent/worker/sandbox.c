@@ -30,6 +30,7 @@ bool sandbox_may_connect(unsigned port)
 #	include <string.h>
 
 #	include "base/channel.h"
+#	include "base/confine.h"
 #	include "base/text.h"
 #	include "model/url.h"
 #	include "worker/digest.h"
@@ -129,7 +130,8 @@ int sandbox_enter(const struct json *request, const char *told, struct error *er
 		return -1;
 	held.held = layers.landlock >= LANDLOCK_ABI_PORTS;
 	layers.filter = true;
-	layers.own_network = !online && !told;
+	layers.own_network = told && (told[0] - '0') & CONFINE_OWN_NETWORK;
+	layers.own_mounts = told && (told[0] - '0') & CONFINE_OWN_MOUNTS;
 	return 0;
 }
 

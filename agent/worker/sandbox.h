@@ -21,6 +21,7 @@ struct sandbox_layers {
 	int landlock; /* the ABI of the kernel; 0: it has none */
 	bool filter;
 	bool own_network; /* base/confine.h made one, with nothing in it */
+	bool own_mounts;  /* base/confine_mounts.h, where there is no Landlock */
 };
 
 /*

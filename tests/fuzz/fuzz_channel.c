@@ -2,8 +2,9 @@
 
 /*
  * The agent's side of the channel, with a worker that says what it likes in pieces of any
- * size and ends as it likes. The first byte is how it ends, the second the size of the
- * pieces, the rest its lines. No process is made, and none is signalled.
+ * size and ends as it likes. The first byte is how it ends and which job it had, the
+ * second the size of the pieces, the rest its lines. No process is made, and none is
+ * signalled.
  */
 
 #include "base/channel.h"
@@ -101,14 +102,25 @@ static void take_progress(void *context, const struct json *progress)
 	(void)json_get_int(progress, "done", -1);
 }
 
+static bool allow_any(void *context, const struct json *request, const char *host,
+		      unsigned port)
+{
+	(void)context;
+	fuzz_require(request && host && port > 0 && port <= UINT16_MAX);
+	return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const int statuses[] = { 0, 1 << 8, SIGSEGV, 15 << 8 };
 	const struct channel channel = { .worker = "/worker",
 					 .silence_s = 3600,
 					 .cancel_fd = -1,
-					 .progress = take_progress };
-	cleanup_json struct json *request = json_build("{s:s}", "job", "try");
+					 .progress = take_progress,
+					 .may_connect = allow_any };
+	static const char *const jobs[] = { "try", "fetch", "list", "metadata" };
+	cleanup_json struct json *request =
+		json_build("{s:s}", "job", jobs[size ? data[0] / 4 % 4 : 0]);
 	cleanup_json struct json *result = NULL;
 	struct error err = ERROR_INIT;
 

@@ -34,8 +34,9 @@ static int forget_landlock(void)
 int main(int argc, char **argv)
 {
 	struct confine confine;
-	const char *failed;
-	bool alone;
+	const char *failed = NULL;
+	char told[2] = "0";
+	unsigned layers = 0;
 
 	if (argc < 4)
 		return 2;
@@ -44,11 +45,15 @@ int main(int argc, char **argv)
 	confine.online = strcmp(argv[1], "online") == 0;
 	confine.fds = (unsigned)strtoul(argv[2], NULL, 10);
 	confine.file_size = 1ull << 30;
-	failed = confine_enter(&confine, &alone);
-	if (!failed && argc > 4 && forget_landlock() < 0)
+	confine.program = argv[3];
+	if (argc > 4 && forget_landlock() < 0)
 		failed = "forgetting Landlock";
+	if (!failed)
+		failed = confine_enter(&confine, &layers);
 	if (!failed) {
-		(void)execve(argv[3], (char *[]){ argv[3], NULL }, environ);
+		told[0] = (char)('0' + layers);
+		(void)execve(argv[3], (char *[]){ argv[3], argc > 4 ? told : NULL, NULL },
+			     environ);
 		failed = "loading the program";
 	}
 	perror(failed);

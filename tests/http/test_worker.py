@@ -15,7 +15,7 @@ import unittest
 import server as fault
 import worker
 from server import Server, always
-from worker import INSTRUMENTED, PROGRAM, call, memfd, public_copy, start
+from worker import CONFINED, INSTRUMENTED, PROGRAM, call, memfd, public_copy, start
 
 DATA = os.urandom(3_000_001)
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -140,12 +140,29 @@ class Kernels(unittest.TestCase):
     def test_one_without_landlock(self):
         worker.KERNEL.append("old")
         self.addCleanup(worker.KERNEL.clear)
-        self.assertEqual((self.layers()["landlock"], self.layers()["filter"]), (0, True))
+        layers = self.layers()
+        self.assertEqual((layers["landlock"], layers["filter"], layers["own_mounts"]), (0, True, True))
         with Server() as first, Server() as second:
             second.files["/f"] = DATA
             first.faults["/f"] = always(fault.redirect(second.base + "/f"))
             outcome = worker.fetch(first.base + "/f", DATA, ports=[])  # no port can be refused
         self.assertTrue(outcome.content == DATA, outcome)
+
+
+    @unittest.skipUnless(os.geteuid() == 0 and not INSTRUMENTED, "needs root to make such a kernel")
+    def test_the_mounts_of_one_without_landlock(self):
+        """What everybody may read or write, but no worker: tried by tests/fake/trial.c in its place."""
+        worker.KERNEL.append("old")
+        self.addCleanup(worker.KERNEL.clear)
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            os.chmod(folder, 0o777)
+            with open(os.path.join(folder, "file"), "w") as file:
+                file.write("secret")
+            done = {}
+            for trial in ("read_library", "read_users_file", "create", "home", "passwd"):
+                outcome = call({"job": "fetch", "trial": trial, "folder": folder}, program=os.path.join(os.path.dirname(CONFINED), "trial"))
+                done[trial] = outcome.error["message"].startswith("done 1")
+        self.assertEqual([trial for trial in done if done[trial]], ["read_library"])
 
 
 class Copy(unittest.TestCase):

@@ -33,7 +33,7 @@ static const struct {
 		      "\"service\":\"off\",\"warnings\":[]}" },
 	{ "probe", "{\"servers\":[]}" },
 	{ "layers", "{\"user\":65534,\"landlock\":0,\"filter\":true,"
-		    "\"own_network\":false}" },
+		    "\"own_network\":false,\"own_mounts\":false}" },
 };
 
 static int check(const char *job, const char *answer, struct error *err)

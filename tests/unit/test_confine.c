@@ -114,7 +114,7 @@ static void only_a_job_with_a_network_has_one(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(jobs); i++) {
 		bool online = i < 5;
 
-		ask(*state, jobs[i], PATH_SET "readlink /proc/self/ns/net; echo $1", said,
+		ask(*state, jobs[i], PATH_SET "readlink /proc/self/ns/net", said,
 		    sizeof(said));
 		if (!online && strcmp(said, ours) == 0)
 			fail_msg("%s: the agent's network", jobs[i]);
@@ -242,10 +242,10 @@ static void a_network_namespace_that_is_refused_is_only_told(void **state)
 	broken = "unshare";
 	ask(*state, "copy", PATH_SET "echo $1", said, sizeof(said));
 	broken = NULL;
-	assert_string_equal(said, "shared-network");
+	assert_string_equal(said, "0");
 
-	ask(*state, "copy", PATH_SET "echo x$1", said, sizeof(said));
-	assert_string_equal(said, "x");
+	ask(*state, "copy", PATH_SET "echo $1", said, sizeof(said));
+	assert_string_equal(said, "1");
 }
 
 #define sysroot_test(f) \

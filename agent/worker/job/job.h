@@ -77,7 +77,7 @@
  *         Date, seconds
  * layers  {"job"}
  *         what holds this process (worker/sandbox.h)
- *         -> {"user":i,"landlock":i,"filter":b,"own_network":b}
+ *         -> {"user":i,"landlock":i,"filter":b,"own_network":b,"own_mounts":b}
  *
  * Every job that goes to the network may connect to the ports of its URLs, of its proxy
  * and of "servers", to 53, 80 and 443, and to those of "ports":[i,...].
