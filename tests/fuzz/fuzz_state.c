@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "core/state.h"
 #include "fuzz/fuzz.h"
+#include "model/paths.h"
 
 /* The one file there is. */
 static struct {
@@ -31,7 +32,7 @@ int __wrap_file_read(const struct root *root, const char *path, size_t limit,
 		     char **ret_text, size_t *ret_size, struct error *err)
 {
 	(void)root;
-	fuzz_require(strcmp(path, STATE_PATH) == 0);
+	fuzz_require(strcmp(path, PATHS_STATE_FILE) == 0);
 	if (file.size > limit)
 		return error_set(err, ERROR_INTERNAL, "too large");
 	*ret_text = calloc(1, file.size + 1);
@@ -47,7 +48,7 @@ int __wrap_file_write_atomic(const struct root *root, const char *path, const vo
 	(void)root;
 	(void)mode;
 	(void)err;
-	fuzz_require(strcmp(path, STATE_PATH) == 0);
+	fuzz_require(strcmp(path, PATHS_STATE_FILE) == 0);
 	keep(data, size);
 	return 0;
 }
