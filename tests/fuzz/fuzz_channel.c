@@ -33,13 +33,15 @@ __typeof__(poll) __wrap_poll;
 __typeof__(send) __wrap_send;
 __typeof__(recv) __wrap_recv;
 
-int __wrap_channel_spawn(const char *program, const int *fds, size_t fd_count,
-			 pid_t *ret_pid, int *ret_fd, struct error *err)
+int __wrap_channel_spawn(const char *program, const struct confine *confine,
+			 const int *fds, size_t fd_count, pid_t *ret_pid, int *ret_fd,
+			 struct error *err)
 {
 	(void)program;
 	(void)fds;
 	(void)fd_count;
 	(void)err;
+	fuzz_require(!confine->online && !worker.running);
 	worker.running = true;
 	*ret_pid = WORKER;
 	*ret_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -99,13 +101,24 @@ static void take_progress(void *context, const struct json *progress)
 	(void)json_get_int(progress, "done", -1);
 }
 
+/* The next worker goes on with what this one has not said. */
+static bool may_connect(void *context, const struct json *request, const char *host,
+			unsigned port)
+{
+	(void)context;
+	(void)request;
+	fuzz_require(host[0] && fuzz_is_printable(host) && port > 0 && port < 65536);
+	return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const int statuses[] = { 0, 1 << 8, SIGSEGV, 15 << 8 };
 	const struct channel channel = { .worker = "/worker",
 					 .silence_s = 3600,
 					 .cancel_fd = -1,
-					 .progress = take_progress };
+					 .progress = take_progress,
+					 .may_connect = may_connect };
 	cleanup_json struct json *request = json_build("{s:s}", "job", "try");
 	cleanup_json struct json *result = NULL;
 	struct error err = ERROR_INIT;
