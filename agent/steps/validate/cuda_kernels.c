@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Written by scripts/make-kernels from steps/validate/cuda_kernels.cu: change that one.
- */
+/* Written by scripts/make-kernels from cuda_kernels.cu: change that one. */
 
 #include "steps/validate/cuda.h"
 
