@@ -7,7 +7,7 @@
 
 /*
  * "name:kind ...". i number, h SHA-256, s text, b bool, a array, o object; S and O: or
- * null. worker/job.h says what they mean.
+ * null. worker/job/job.h says what they mean.
  */
 static const struct shape {
 	const char *job, *keys;

@@ -13,7 +13,7 @@
 #include "core/state.h"
 #include "driver/work.h"
 #include "model/repository/repository.h"
-#include "steps/metadata.h"
+#include "steps/fetch/metadata.h"
 
 struct agent {
 	struct tools tools;

@@ -14,9 +14,9 @@
 #include "driver/signing.h"
 #include "model/paths.h"
 #include "model/repository/prebuilt.h"
-#include "steps/build.h"
-#include "steps/prebuilt.h"
-#include "steps/toolchain.h"
+#include "steps/build/build.h"
+#include "steps/build/prebuilt.h"
+#include "steps/detect/toolchain.h"
 
 #define TEMPORARY "/var/tmp"
 #define WORKSHOP_MAX 128

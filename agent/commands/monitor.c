@@ -21,9 +21,9 @@
 #include "model/license/metrics.h"
 #include "model/license/token.h"
 #include "model/paths.h"
-#include "steps/announce.h"
-#include "steps/gridd_log.h"
-#include "steps/watch.h"
+#include "steps/license/announce.h"
+#include "steps/license/gridd_log.h"
+#include "steps/license/watch.h"
 
 #define CALM_S 1.0           /* between two looks, whatever happens */
 #define JOURNAL_CALM_S 2.0   /* other programs' lines wake the journal, too */

@@ -15,8 +15,8 @@
 #include "model/kernel/dkms.h"
 #include "model/paths.h"
 #include "model/url.h"
-#include "steps/configure.h"
-#include "steps/install.h"
+#include "steps/install/install.h"
+#include "steps/license/configure.h"
 
 struct plan {
 	const struct context *ctx;

@@ -10,7 +10,7 @@
 #include "core/lease.h"
 #include "driver/work.h"
 #include "model/repository/repository.h"
-#include "steps/metadata.h"
+#include "steps/fetch/metadata.h"
 
 /* What is checked: a run as it would be. */
 struct preflight {

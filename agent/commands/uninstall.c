@@ -8,9 +8,9 @@
 #include "base/text.h"
 #include "commands/run.h"
 #include "model/paths.h"
-#include "steps/announce.h"
-#include "steps/gridd.h"
-#include "steps/remove.h"
+#include "steps/install/remove.h"
+#include "steps/license/announce.h"
+#include "steps/license/gridd.h"
 
 #define LET_GO_S 2 /* the monitor's, once it has seen the mark */
 

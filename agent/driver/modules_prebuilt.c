@@ -7,9 +7,9 @@
 #include "base/text.h"
 #include "driver/signing.h"
 #include "model/paths.h"
-#include "steps/build.h"
-#include "steps/prebuilt.h"
-#include "steps/toolchain.h"
+#include "steps/build/build.h"
+#include "steps/build/prebuilt.h"
+#include "steps/detect/toolchain.h"
 
 static bool is_setting(const struct context *ctx, const char *value)
 {

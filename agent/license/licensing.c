@@ -9,9 +9,9 @@
 #include "license/token_trial.h"
 #include "license/which_token.h"
 #include "model/paths.h"
-#include "steps/configure.h"
-#include "steps/gridd.h"
-#include "steps/poll.h"
+#include "steps/license/configure.h"
+#include "steps/license/gridd.h"
+#include "steps/license/poll.h"
 
 #define GRIDD_TIMEOUT_S 90
 #define NOT_NEEDED "no GPU here needs a license"

@@ -10,7 +10,7 @@
 #include "base/run.h"
 #include "base/text.h"
 #include "fuzz/fuzz.h"
-#include "steps/metadata_drive.h"
+#include "steps/fetch/metadata_drive.h"
 
 static struct span table;
 

@@ -19,7 +19,7 @@ check() { # folder, pattern of the project headers its files may include
 
 check base 'base/'
 check model 'base/(macro|error|span|text|json)\.h|model/'
-check steps 'base/|model/|steps/module_(file|chosen)\.h' # questions that several steps ask
+check steps 'base/|model/|steps/detect/module_(file|chosen)\.h' # questions that several steps ask
 check worker 'base/|model/|worker/'
 check core 'base/|model/|steps/|core/'
 check driver 'base/|model/|steps/|core/|driver/'
@@ -41,9 +41,9 @@ door 'zlib\.h' 'worker/(inflate|deflate)\.c'
 door 'yaml\.h' 'worker/catalog_yaml\.c'
 door 'libconfig' 'model/settings/settings\.c'
 door 'jansson' 'base/json\.c'
-door 'systemd/sd-bus' 'steps/gridd\.c'
-door 'systemd/sd-journal' '(core/journal|steps/gridd_log)\.c'
+door 'systemd/sd-bus' 'steps/license/gridd\.c'
+door 'systemd/sd-journal' '(core/journal|steps/license/gridd_log)\.c'
 door 'systemd/sd-daemon' 'commands/monitor\.c'
-door 'libkmod' 'steps/module_file\.c'
-door 'dlfcn\.h' 'steps/(nvml|cuda_api|module_file)\.c'
+door 'libkmod' 'steps/detect/module_file\.c'
+door 'dlfcn\.h' 'steps/(license/nvml|validate/cuda_api|detect/module_file)\.c'
 exit $status

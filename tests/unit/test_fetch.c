@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/fetch.h"
+#include "steps/fetch/fetch.h"
 
 #include <fcntl.h>
 #include <string.h>

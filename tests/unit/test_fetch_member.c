@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/fetch_member.h"
+#include "steps/fetch/fetch_member.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/match.h"
+#include "steps/fetch/match.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/metadata.h"
+#include "steps/fetch/metadata.h"
 
 #include <limits.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/remove.h"
+#include "steps/install/remove.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/unpack.h"
+#include "steps/fetch/unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>

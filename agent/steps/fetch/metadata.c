@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/fetch/metadata.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "steps/fetch/metadata_drive.h"
+
+#define SILENCE_MARGIN_S 30 /* of a worker that waits for the service */
+
+void metadata_done(struct metadata *metadata)
+{
+	json_free(metadata->object);
+	json_free(metadata->warnings);
+	json_free(metadata->token_check);
+	if (metadata->token)
+		explicit_bzero(metadata->token, metadata->token_size);
+	free(metadata->token);
+	*metadata = METADATA_INIT;
+}
+
+/* [{"name":"vendor_data2.json","input":4},...]; NULL: no memory. */
+static struct json *list_files(const struct metadata_drive *drive)
+{
+	cleanup_json struct json *files = json_build("[]");
+
+	for (size_t i = 0; files && i < drive->count; i++) {
+		if (json_append(files, json_build("{s:s, s:i}", "name", drive->names[i],
+						  "input", CHANNEL_FIRST_FILE + (int)i)) <
+		    0)
+			return NULL;
+	}
+
+	return take_ptr(files);
+}
+
+static int ask_the_service(const struct settings_metadata *settings,
+			   const struct metadata_drive *drive,
+			   const struct channel *channel, struct json **ret_answer,
+			   struct error *err)
+{
+	struct channel patient = *channel;
+	unsigned needed = (unsigned)settings->timeout + SILENCE_MARGIN_S;
+	cleanup_json struct json *request =
+		json_build("{s:s, s:s*, s:i, s:o}", "job", "metadata", "service",
+			   settings->metadata_service ? settings->url : NULL, "timeout",
+			   settings->timeout, "drive", list_files(drive));
+
+	if (!request)
+		return error_set_errno(err, ENOMEM, "asking the worker");
+
+	if (patient.silence_s < needed)
+		patient.silence_s = needed;
+	return channel_call(&patient, request, drive->fds, drive->count, ret_answer, err);
+}
+
+static int add_warning(struct metadata *metadata, const char *text, struct error *err)
+{
+	cleanup_free char *line = strdup(text);
+
+	if (line)
+		text_sanitize(line);
+	if (!line || json_append(metadata->warnings, json_text(line, strlen(line))) < 0)
+		return error_set_errno(err, ENOMEM, "reading the metadata");
+	return 0;
+}
+
+/* "config drive, vendor_data2.json; metadata service: absent" */
+static void describe(const struct json *answer, struct metadata *metadata)
+{
+	const struct json *sources = json_get(answer, "sources");
+	const char *service = json_get_string(answer, "service");
+	size_t size = sizeof(metadata->detail), used = 0;
+
+	for (size_t i = 0; i < json_count(sources) && used < size; i++) {
+		(void)text_format(metadata->detail + used, size - used, "%s%s",
+				  used ? ", " : "", json_as_string(json_at(sources, i)));
+		used = strlen(metadata->detail);
+	}
+	if (used == 0)
+		(void)text_format(metadata->detail, size,
+				  "nothing found; metadata service: %s",
+				  service ? service : "not asked");
+	text_sanitize(metadata->detail);
+}
+
+/* Copies the token, and the worker's judgement of it where the worker gave one. */
+static int take_token(const struct json *answer, struct metadata *metadata,
+		      struct error *err)
+{
+	const char *token = json_get_string(answer, "token");
+	const char *source = json_get_string(answer, "token_source");
+	const struct json *check = json_get(answer, "token_check");
+
+	if (!token)
+		return 0;
+
+	metadata->token = strdup(token);
+	if (!metadata->token)
+		return error_set_errno(err, ENOMEM, "reading the metadata");
+	metadata->token_size = strlen(token);
+	(void)text_copy(metadata->token_source, sizeof(metadata->token_source),
+			source ? source : "metadata");
+	text_sanitize(metadata->token_source);
+	if (json_kind(json_get(check, "problems")) != JSON_KIND_ARRAY)
+		return 0;
+	metadata->token_check = json_build("O", check);
+	return metadata->token_check
+		       ? 0
+		       : error_set_errno(err, ENOMEM, "reading the metadata");
+}
+
+static int take_answer(const struct json *answer, struct metadata *metadata,
+		       struct error *err)
+{
+	const struct json *object = json_get(answer, "object");
+	const struct json *warnings = json_get(answer, "warnings");
+
+	describe(answer, metadata);
+	for (size_t i = 0; i < json_count(warnings); i++) {
+		if (add_warning(metadata, json_as_string(json_at(warnings, i)), err) < 0)
+			return -1;
+	}
+	if (json_get_bool(answer, "found", false) &&
+	    json_kind(object) == JSON_KIND_OBJECT) {
+		metadata->object = json_build("O", object);
+		if (!metadata->object)
+			return error_set_errno(err, ENOMEM, "reading the metadata");
+	}
+
+	return take_token(answer, metadata, err);
+}
+
+/* Both sources into `metadata`, which the caller cleans up on -1. */
+static int read_sources(const struct settings_metadata *settings, const struct root *root,
+			struct runner *runner, const struct channel *channel,
+			struct metadata *metadata, struct error *err)
+{
+	cleanup(metadata_drive_done) struct metadata_drive drive = METADATA_DRIVE_INIT;
+	cleanup_json struct json *answer = NULL;
+
+	metadata->warnings = json_build("[]");
+	if (!metadata->warnings)
+		return error_set_errno(err, ENOMEM, "reading the metadata");
+
+	if (settings->config_drive) {
+		if (metadata_drive_open(runner, root, &drive, err) < 0)
+			return -1;
+		if (drive.warning[0] && add_warning(metadata, drive.warning, err) < 0)
+			return -1;
+	}
+	if (drive.count == 0 && !settings->metadata_service) {
+		(void)text_copy(metadata->detail, sizeof(metadata->detail),
+				"no config drive");
+		return 0;
+	}
+
+	if (ask_the_service(settings, &drive, channel, &answer, err) < 0)
+		return error_prefix(err, "reading the metadata");
+	return take_answer(answer, metadata, err);
+}
+
+int metadata_read(const struct settings_metadata *settings, const struct root *root,
+		  struct runner *runner, const struct channel *channel,
+		  struct metadata *ret_metadata, struct error *err)
+{
+	struct metadata metadata = METADATA_INIT;
+
+	if (read_sources(settings, root, runner, channel, &metadata, err) < 0) {
+		metadata_done(&metadata);
+		return -1;
+	}
+
+	*ret_metadata = metadata;
+	return 0;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/license/token.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "model/paths.h"
+
+#define REJECTED PATHS_TOKEN_BACKUP "/rejected.tok"
+#define LICENSED PATHS_TOKEN_BACKUP "/licensed.tok"
+#define FILES_MAX 1000 /* in the folder, and kept of one name */
+#define PATH_SIZE 512
+
+/* A token in our memory; its bytes are gone with it. */
+struct content {
+	char *text;
+	size_t size;
+};
+
+static void content_done(struct content *content)
+{
+	if (content->text)
+		explicit_bzero(content->text, content->size);
+	free(content->text);
+}
+
+static bool content_same(const struct content *a, const struct content *b)
+{
+	return a->text && b->text && a->size == b->size &&
+	       memcmp(a->text, b->text, a->size) == 0;
+}
+
+int token_check(int fd, const struct channel *channel, struct json **ret_check,
+		struct error *err)
+{
+	cleanup_json struct json *request =
+		json_build("{s:s, s:i}", "job", "token", "input", CHANNEL_FIRST_FILE);
+	cleanup_json struct json *check = NULL;
+
+	if (!request)
+		return error_set_errno(err, ENOMEM, "checking the token");
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_set_errno(err, errno, "reading the token");
+	if (channel_call(channel, request, &fd, 1, &check, err) < 0)
+		return error_prefix(err, "checking the token");
+	if (json_kind(json_get(check, "problems")) != JSON_KIND_ARRAY)
+		return error_set(err, ERROR_INTERNAL,
+				 "the worker did not say what is wrong with the token");
+
+	*ret_check = take_ptr(check);
+	return 0;
+}
+
+int token_memory(const char *text, size_t size, int *ret_fd, struct error *err)
+{
+	cleanup_fd int fd = memfd_create("token", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return error_set_errno(err, errno, "holding the token in memory");
+	if (size > TOKEN_SIZE_MAX + 1)
+		return error_set(err, ERROR_TOKEN, "the token is larger than %u bytes",
+				 TOKEN_SIZE_MAX);
+	if (file_write_all(fd, text, size, err) < 0)
+		return error_prefix(err, "holding the token in memory");
+	if (lseek(fd, 0, SEEK_SET) < 0 ||
+	    fcntl(fd, F_ADD_SEALS,
+		  F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		return error_set_errno(err, errno, "sealing the token");
+
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+/* Reads the descriptor from its beginning: the bytes that the worker has judged. */
+static int content_read(struct content *content, int fd, struct error *err)
+{
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_set_errno(err, errno, "reading the token");
+	if (file_read_fd(fd, TOKEN_SIZE_MAX, &content->text, &content->size, err) < 0) {
+		if (!err->errnum)
+			(void)error_recode(err, ERROR_TOKEN);
+		return error_prefix(err, "the token");
+	}
+	if (content->size == 0)
+		return error_set(err, ERROR_TOKEN, "the token is empty");
+	return 0;
+}
+
+/*
+ * "" for the first of a name, then ".1", ".2", ...: other bytes are never overwritten,
+ * and the same ones get no second place.
+ */
+static int find_room(const struct root *root, const char *path, char ret_path[PATH_SIZE],
+		     struct error *err)
+{
+	const char *name = text_base_name(path);
+	struct stat st;
+
+	for (int i = 0; i < FILES_MAX; i++) {
+		bool fits = i == 0 ? text_format(ret_path, PATH_SIZE,
+						 PATHS_TOKEN_BACKUP "/%s", name)
+				   : text_format(ret_path, PATH_SIZE,
+						 PATHS_TOKEN_BACKUP "/%s.%d", name, i);
+
+		if (!fits)
+			return error_set_errno(err, ENAMETOOLONG, "keeping %s", path);
+		if (!root_stat(root, ret_path, &st) || file_same(root, path, ret_path))
+			return 0;
+	}
+
+	return error_set(err, ERROR_INTERNAL, "%s holds too many files named %s",
+			 PATHS_TOKEN_BACKUP, name);
+}
+
+/* A copy in the state folder, which may be on another file system. */
+static int copy_to_backup(const struct root *root, const char *path, struct error *err)
+{
+	char target[PATH_SIZE];
+
+	if (root_mkdir(root, PATHS_STATE, 0755, err) < 0 ||
+	    root_mkdir(root, PATHS_TOKEN_BACKUP, 0700, err) < 0 ||
+	    find_room(root, path, target, err) < 0)
+		return -1;
+	return file_copy(root, path, target, err);
+}
+
+/*
+ * A file of this folder that gridd might take for a token. Hidden names are other
+ * programs' unfinished files and the folders behind a Kubernetes secret's links.
+ */
+static bool open_candidate(const struct root *root, const char *name,
+			   char path[PATH_SIZE], int *ret_fd, struct stat *ret_stat)
+{
+	struct error ignored = ERROR_INIT;
+	cleanup_fd int fd = -1;
+
+	if (name[0] == '.' || !text_format(path, PATH_SIZE, PATHS_TOKENS "/%s", name))
+		return false;
+	fd = root_open_at(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &ignored);
+	if (fd < 0 || fstat(fd, ret_stat) < 0 || !S_ISREG(ret_stat->st_mode))
+		return false;
+
+	*ret_fd = take_fd(fd);
+	return true;
+}
+
+/* Moves every other token away. */
+static int clear_folder(const struct root *root, bool *ret_moved, struct error *err)
+{
+	cleanup_strv char **names = NULL;
+
+	*ret_moved = false;
+	if (root_list(root, PATHS_TOKENS, FILES_MAX, &names, err) < 0)
+		return -1;
+
+	for (char **name = names; *name; name++) {
+		cleanup_fd int fd = -1;
+		char path[PATH_SIZE];
+		struct stat st;
+
+		if (!open_candidate(root, *name, path, &fd, &st) ||
+		    strcmp(path, PATHS_TOKEN) == 0)
+			continue;
+		if (copy_to_backup(root, path, err) < 0 ||
+		    root_unlink(root, path, err) < 0)
+			return -1;
+		*ret_moved = true;
+	}
+
+	return 0;
+}
+
+/* Whether PATHS_TOKEN holds other bytes, which are to be kept before they are replaced.
+ */
+static bool holds_another(const struct root *root, const struct content *content)
+{
+	cleanup(content_done) struct content old = { 0 };
+	struct error err = ERROR_INIT;
+
+	if (file_read(root, PATHS_TOKEN, TOKEN_SIZE_MAX, &old.text, &old.size, &err) < 0)
+		return err.errnum != ENOENT;
+	return !content_same(&old, content);
+}
+
+int token_install(int fd, unsigned mode, const struct root *root, bool *ret_changed,
+		  struct error *err)
+{
+	cleanup(content_done) struct content content = { 0 };
+	bool replaced = false, moved = false;
+
+	if (content_read(&content, fd, err) < 0 ||
+	    root_mkdir(root, PATHS_TOKENS, 0755, err) < 0)
+		return -1;
+	if (holds_another(root, &content) && copy_to_backup(root, PATHS_TOKEN, err) < 0)
+		return -1;
+	if (file_update(root, PATHS_TOKEN, (struct span){ content.text, content.size },
+			mode & 07777, &replaced, err) < 0)
+		return -1;
+	if (clear_folder(root, &moved, err) < 0)
+		return error_prefix(err, "moving other tokens away");
+
+	*ret_changed = replaced || moved;
+	return 0;
+}
+
+int token_forget_older(const struct root *root, struct error *err)
+{
+	cleanup_strv char **names = NULL;
+
+	if (root_list(root, PATHS_TOKEN_BACKUP, FILES_MAX, &names, err) < 0)
+		return -1;
+	for (char **name = names; *name; name++) {
+		char path[PATH_SIZE];
+
+		if (!text_format(path, sizeof(path), PATHS_TOKEN_BACKUP "/%s", *name) ||
+		    strcmp(path, REJECTED) == 0)
+			continue;
+		if (root_unlink(root, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool is_newer(const struct stat *a, const struct stat *b)
+{
+	if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
+		return a->st_mtim.tv_sec > b->st_mtim.tv_sec;
+	return a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
+}
+
+int token_open_installed(const struct root *root, int *ret_fd, size_t *ret_count,
+			 struct error *err)
+{
+	cleanup_strv char **names = NULL;
+	cleanup_fd int newest = -1;
+	struct stat newest_stat = { 0 };
+	size_t count = 0;
+
+	if (root_list(root, PATHS_TOKENS, FILES_MAX, &names, err) < 0)
+		return -1;
+
+	for (char **name = names; *name; name++) {
+		cleanup_fd int fd = -1;
+		char path[PATH_SIZE];
+		struct stat st;
+
+		if (!open_candidate(root, *name, path, &fd, &st))
+			continue;
+		if (count++ > 0 && !is_newer(&st, &newest_stat))
+			continue;
+		if (newest >= 0)
+			(void)close(newest);
+		newest = take_fd(fd);
+		newest_stat = st;
+	}
+
+	*ret_fd = take_fd(newest);
+	*ret_count = count;
+	return 0;
+}
+
+bool token_same(int fd, int other)
+{
+	cleanup(content_done) struct content a = { 0 }, b = { 0 };
+	struct error ignored = ERROR_INIT;
+
+	return content_read(&a, fd, &ignored) == 0 &&
+	       content_read(&b, other, &ignored) == 0 && content_same(&a, &b);
+}
+
+static int keep_as(const struct root *root, const char *path, int fd, struct error *err)
+{
+	cleanup(content_done) struct content content = { 0 };
+
+	if (content_read(&content, fd, err) < 0 ||
+	    root_mkdir(root, PATHS_STATE, 0755, err) < 0 ||
+	    root_mkdir(root, PATHS_TOKEN_BACKUP, 0700, err) < 0)
+		return -1;
+	return file_write_atomic(root, path, content.text, content.size, 0600, err);
+}
+
+int token_reject(const struct root *root, int fd, struct error *err)
+{
+	return keep_as(root, REJECTED, fd, err);
+}
+
+bool token_is_rejected(const struct root *root, int fd)
+{
+	struct error ignored = ERROR_INIT;
+	cleanup_fd int rejected =
+		root_open_at(root, REJECTED, O_RDONLY | O_NONBLOCK, 0, &ignored);
+
+	return rejected >= 0 && token_same(fd, rejected);
+}
+
+int token_keep_licensed(const struct root *root, struct error *err)
+{
+	cleanup_fd int fd = -1;
+	struct stat st;
+	size_t count;
+
+	if (root_stat(root, LICENSED, &st))
+		return 0;
+	if (token_open_installed(root, &fd, &count, err) < 0)
+		return -1;
+	return fd < 0 ? 0 : keep_as(root, LICENSED, fd, err);
+}
+
+int token_open_licensed(const struct root *root)
+{
+	struct error ignored = ERROR_INIT;
+
+	return root_open_at(root, LICENSED, O_RDONLY | O_NONBLOCK, 0, &ignored);
+}
