@@ -38,7 +38,16 @@ must_check int root_open_at(const struct root *root, const char *path, int flags
  */
 char *root_absolute(const char *path);
 
-/* stat(2) inside the tree, the last component not followed. False when it is not there.
+/*
+ * stat(2) inside the tree, the last component not followed, with three answers: 0 and
+ * `ret_there`, 0 and not there (ENOENT and ENOTDIR alone; `ret_stat` is untouched), or
+ * -1: it cannot be told. Whoever takes the last for the second overwrites or deletes.
+ */
+must_check int root_look(const struct root *root, const char *path, bool *ret_there,
+			 struct stat *ret_stat, struct error *err);
+
+/*
+ * The same where a wrong "no" can do no harm: what cannot be looked at is not there.
  */
 bool root_stat(const struct root *root, const char *path, struct stat *ret_stat);
 

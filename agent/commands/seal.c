@@ -228,6 +228,8 @@ int command_seal(struct agent *agent, const struct request *request,
 		 struct json **ret_report, struct error *err)
 {
 	(void)request;
+	if (state_refuse_lost(&agent->state, err) < 0)
+		return -1;
 	agent->context.job = JOB_SEAL;
 	return command_run_list(agent, steps, ARRAY_SIZE(steps), agent, ret_report, err);
 }

@@ -149,7 +149,8 @@ static int restore_token(void *subject, struct outcome *outcome, struct error *e
 	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (record(agent, "token")[0] && remove_token(&ctx->root, &changed, err) < 0)
+	if (remove_token(&ctx->root, strcmp(record(agent, "token"), "changed") == 0,
+			 &changed, err) < 0)
 		return -1;
 	outcome_tell(outcome, changed, changed ? "removed" : "none of ours");
 	return 0;
@@ -200,6 +201,8 @@ int command_uninstall(struct agent *agent, const struct request *request,
 		      struct json **ret_report, struct error *err)
 {
 	(void)request;
+	if (state_refuse_lost(&agent->state, err) < 0)
+		return -1;
 	agent->context.job = JOB_UNINSTALL;
 	return command_run_list(agent, steps, ARRAY_SIZE(steps), agent, ret_report, err);
 }

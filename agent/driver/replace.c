@@ -377,13 +377,23 @@ static int refuse_packaged(const struct replace *replace, const struct work *wor
 	return error_hint(err, "remove its package, then run again");
 }
 
+/* Which packages lead back from a driver that is there is what was lost. */
+static int refuse_lost(const struct replace *replace, struct error *err)
+{
+	char program[128];
+
+	if (!run_find(&replace->ctx->root, "nvidia-smi", program, sizeof(program)))
+		return 0;
+	return state_refuse_lost(replace->state, err);
+}
+
 static int replace_whole(const struct replace *replace, struct work *work,
 			 struct outcome *outcome, struct error *err)
 {
 	const struct context *ctx = replace->ctx;
 	struct stat st;
 
-	if (refuse_packaged(replace, work, err) < 0)
+	if (refuse_lost(replace, err) < 0 || refuse_packaged(replace, work, err) < 0)
 		return -1;
 	if (root_stat(&ctx->root, work->driver.path, &st) &&
 	    install_check_room(&ctx->root, ROOM_FACTOR * (uint64_t)st.st_size, err) < 0)

@@ -36,11 +36,11 @@
 #include <unistd.h>
 
 #ifndef __x86_64__
-#error "the registers below are those of x86-64"
+#	error "the registers below are those of x86-64"
 #endif
 
-#define OPTIONS                                                                   \
-	(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |       \
+#define OPTIONS                                                             \
+	(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | \
 	 PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)
 #define TRACEES_MAX 4096
 #define DIRTY_MAX 4096
@@ -185,9 +185,9 @@ static void read_string(pid_t pid, unsigned long long at, char *text, size_t siz
 
 	while (used + 1 < size) {
 		size_t piece = 256 - at % 256;
-		struct iovec local = { text + used,
-				       piece < size - 1 - used ? piece
-							       : size - 1 - used };
+		struct iovec local = { text + used, piece < size - 1 - used
+							    ? piece
+							    : size - 1 - used };
 		struct iovec remote = { (void *)at, local.iov_len };
 		ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
 
@@ -254,8 +254,9 @@ static void say_name(const struct call *call, const char *path, char *text, size
 
 static bool is_dull(const char *name)
 {
-	static const char *const prefixes[] = { "/proc", "/sys", "/dev", "/etc/ld.so",
-						"/memfd:", "pipe:", "socket:", "anon_inode:" };
+	static const char *const prefixes[] = { "/proc",      "/sys",       "/dev",
+						"/etc/ld.so", "/memfd:",    "pipe:",
+						"socket:",    "anon_inode:" };
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
@@ -447,8 +448,8 @@ static void at_call(pid_t pid)
 	}
 	if (number > 0 && number == plan.at && !seen.fired && !plan.full) {
 		comm_of(pid, comm, sizeof(comm));
-		(void)snprintf(seen.hit, sizeof(seen.hit), "%s %s by %s", call->name, name,
-			       comm);
+		(void)snprintf(seen.hit, sizeof(seen.hit), "%s %s by %s", call->name,
+			       name, comm);
 		disturb(pid, &regs);
 		return;
 	}

@@ -19,6 +19,7 @@ TRACER, PRELOAD = "/torture/tracer", "/torture/alloc.so"
 ALLOC = "/torture/alloc"
 LIMIT_S = 60
 STATE = "/var/lib/vgpu-guest-agent/state.json"
+COPY = "/var/lib/vgpu-guest-agent/backup/state.json"
 # Names or bytes that differ between two good runs, or that anybody may delete at any time.
 PASSING = ("/torture", "/var/log/vgpu-guest-agent/", "/var/log/nvidia-", "/etc/ld.so.cache", "/var/cache/ldconfig", "/run/lock",
            "/var/cache/vgpu-guest-agent/.lock")
@@ -54,8 +55,8 @@ def filtered_state(data):
         state = json.loads(data)
     except ValueError:
         return "damaged"
-    kept = {key: state.get(key) for key in ("schema", "driver", "installing", "installing_failed", "index")}
-    return json.dumps(kept, sort_keys=True)
+    kept = {key: state.get(key) for key in ("driver", "installing", "installing_failed", "index", "lost") if state.get(key)}
+    return json.dumps(kept, sort_keys=True) if kept else None
 
 
 def value_of(top, path):
@@ -73,7 +74,9 @@ def value_of(top, path):
         return f"special {at.st_mode:o}"
     with open(top + path, "rb") as file:
         data = file.read()
-    what = filtered_state(data) if path.endswith(STATE) else hashlib.sha1(data).hexdigest()
+    if path.endswith((STATE, COPY)):
+        return filtered_state(data)
+    what = hashlib.sha1(data).hexdigest()
     return f"file {at.st_mode:o} {at.st_uid} {what}"
 
 
@@ -156,7 +159,7 @@ class Inside:
             for name in names_below("", top):
                 if not name.startswith(PASSING):
                     found[name] = value_of("", name)
-        return found
+        return {path: what for path, what in found.items() if path not in (STATE, COPY) or what}
 
     def others(self):
         """Living processes besides this one."""
