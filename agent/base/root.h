@@ -46,6 +46,10 @@ char *root_absolute(const char *path);
 must_check int root_look(const struct root *root, const char *path, bool *ret_there,
 			 struct stat *ret_stat, struct error *err);
 
+/* root_look() where nothing but the answer is wanted. */
+must_check int root_exists(const struct root *root, const char *path, bool *ret_there,
+			   struct error *err);
+
 /*
  * The same where a wrong "no" can do no harm: what cannot be looked at is not there.
  */

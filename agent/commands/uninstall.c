@@ -166,15 +166,15 @@ static int remove_state(void *subject, struct outcome *outcome, struct error *er
 	const struct context *ctx = &agent->context;
 	static const char *const folders[] = { "/var/cache/vgpu-guest-agent", PATHS_LOGS,
 					       PATHS_STATE };
-	bool changed = false;
+	bool changed = false, there;
 
-	if (root_stat(&ctx->root, PATHS_STATE, &(struct stat){ 0 }) &&
-	    root_unlink(&ctx->root, PATHS_STATE_FILE, err) < 0)
+	if (root_exists(&ctx->root, PATHS_STATE, &there, err) < 0 ||
+	    (there && root_unlink(&ctx->root, PATHS_STATE_FILE, err) < 0))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		struct stat st;
-
-		if (!root_stat(&ctx->root, folders[i], &st))
+		if (root_exists(&ctx->root, folders[i], &there, err) < 0)
+			return -1;
+		if (!there)
 			continue;
 		if (root_remove_tree(&ctx->root, folders[i], err) < 0)
 			return -1;

@@ -159,11 +159,11 @@ static int keep_package(const struct root *root, struct driver *driver, struct e
 	return 0;
 }
 
-static bool is_kept(const struct root *root, const struct driver *driver)
+static int is_kept(const struct root *root, const struct driver *driver, bool *ret_kept,
+		   struct error *err)
 {
-	struct stat st;
-
-	return driver->path[0] && root_stat(root, driver->path, &st);
+	*ret_kept = false;
+	return driver->path[0] ? root_exists(root, driver->path, ret_kept, err) : 0;
 }
 
 /* From here on the old driver may be gone at any moment: the state says so first. */
@@ -173,6 +173,7 @@ static int begin_change(const struct replace *replace, struct work *work,
 	const struct root *root = &replace->ctx->root;
 	struct state *state = replace->state;
 	struct driver given_up = state->installing;
+	bool kept;
 
 	/* Taken up again, or on the way back: it is said already. */
 	if (work->way_back || strcmp(state->installing.path, work->driver.path) == 0)
@@ -180,7 +181,8 @@ static int begin_change(const struct replace *replace, struct work *work,
 
 	state->installing = work->driver;
 	state->installing_failed = false;
-	if (is_kept(root, &state->driver) && keep_package(root, &state->driver, err) < 0)
+	if (is_kept(root, &state->driver, &kept, err) < 0 ||
+	    (kept && keep_package(root, &state->driver, err) < 0))
 		return -1;
 	if (keep_package(root, &state->installing, err) < 0)
 		return -1;
@@ -332,6 +334,7 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	struct state *state = replace->state;
 	struct error second = ERROR_INIT;
 	struct work back;
+	bool kept;
 
 	if (err->interrupted)
 		return -1;
@@ -347,7 +350,8 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	}
 
 	state->installing_failed = true;
-	if (state_save(root, state, &second) < 0 || !is_kept(root, &state->driver))
+	if (state_save(root, state, &second) < 0 ||
+	    is_kept(root, &state->driver, &kept, &second) < 0 || !kept)
 		return -1;
 
 	work_back(work, &state->driver, &back);
@@ -395,10 +399,13 @@ static int replace_whole(const struct replace *replace, struct work *work,
 {
 	const struct context *ctx = replace->ctx;
 	struct stat st;
+	bool there;
 
 	if (refuse_lost(replace, err) < 0 || refuse_packaged(replace, work, err) < 0)
 		return -1;
-	if (root_stat(&ctx->root, work->driver.path, &st) &&
+	if (root_look(&ctx->root, work->driver.path, &there, &st, err) < 0)
+		return -1;
+	if (there &&
 	    install_check_room(&ctx->root, ROOM_FACTOR * (uint64_t)st.st_size, err) < 0)
 		return -1;
 	if (context_log(ctx, err) < 0)

@@ -48,11 +48,12 @@ int remove_loaded(struct runner *runner, const struct root *root, bool *ret_gone
 		char program[128], path[128];
 		const char *argv[] = { program, modules[i], NULL };
 		struct run run = { .argv = argv, .timeout_s = UNLOAD_S };
-		struct stat st;
+		bool there;
 
 		text_path(path, sizeof(path), "/sys/module/%s/initstate", modules[i]);
-		if (!root_stat(root, path, &st) ||
-		    !run_find(root, "rmmod", program, sizeof(program)))
+		if (root_exists(root, path, &there, err) < 0)
+			return -1;
+		if (!there || !run_find(root, "rmmod", program, sizeof(program)))
 			continue;
 		if (run_command(runner, root, &run, &result, err) < 0)
 			return -1;
@@ -123,10 +124,11 @@ static int reload_systemd(struct runner *runner, const struct root *root,
 	char program[128];
 	const char *argv[] = { program, "daemon-reload", NULL };
 	struct run run = { .argv = argv, .timeout_s = SYSTEMCTL_S };
-	struct stat st;
+	bool there;
 
-	if (!root_stat(root, "/run/systemd/system", &st) ||
-	    !run_find(root, "systemctl", program, sizeof(program)))
+	if (root_exists(root, "/run/systemd/system", &there, err) < 0)
+		return -1;
+	if (!there || !run_find(root, "systemctl", program, sizeof(program)))
 		return 0;
 	return run_checked(runner, root, &run, err);
 }

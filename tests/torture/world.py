@@ -123,7 +123,7 @@ class Inside:
         mount("overlay", "before", base + "/before", f"lowerdir={empty}:{lower}")
         mount("overlay", "world", base + "/root", f"lowerdir={empty}:{lower},upperdir={upper},workdir={work}")
         root = base + "/root"
-        for name in ("dev", "sys", "run", "tmp", "var/tmp"):
+        for name in ("dev", "sys", "run", "tmp", "var/tmp", "root", "home", "opt"):  # the last three: what `seal` would search
             mount("tmpfs", name, f"{root}/{name}", "mode=1777" if "tmp" in name else "mode=0755")
         for name, minor in (("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)):
             os.mknod(f"{root}/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(1, minor))
