@@ -59,9 +59,12 @@ bool root_stat(const struct root *root, const char *path, struct stat *ret_stat)
 must_check int root_mkdir(const struct root *root, const char *path, mode_t mode,
 			  struct error *err);
 
-/* A new folder of mode 0700 in `dir`, whose name nobody could guess: its path. */
+/*
+ * A new folder of mode 0700 in `dir`, whose name nobody could guess: its path, and a
+ * descriptor that says that its maker lives. Those of makers that were killed go.
+ */
 must_check int root_mkdtemp(const struct root *root, const char *dir, char *ret_path,
-			    size_t size, struct error *err);
+			    size_t size, int *ret_fd, struct error *err);
 
 /* A file, a link or an empty folder; not being there is success. */
 must_check int root_unlink(const struct root *root, const char *path, struct error *err);

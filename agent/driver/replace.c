@@ -13,6 +13,7 @@
 #include "steps/announce.h"
 #include "steps/build.h"
 #include "steps/build_tree.h"
+#include "steps/depmod.h"
 #include "steps/install.h"
 #include "steps/poll.h"
 #include "steps/remove.h"
@@ -454,6 +455,8 @@ int replace_driver(const struct replace *replace, struct work *work,
 	const struct context *ctx = replace->ctx;
 	int result;
 
+	if (depmod_make_up(ctx->runner, &ctx->root, err) < 0)
+		return -1;
 	/* The monitor lets go of the driver's library meanwhile. */
 	if (!ctx->offline)
 		announce_change(&ctx->root, true);

@@ -14,6 +14,7 @@
  */
 #define PATHS_CACHE "/var/cache/vgpu-guest-agent"
 #define PATHS_TREE PATHS_CACHE "/tree"
+#define PATHS_TREE_NEW PATHS_CACHE "/.tree" /* until it is whole */
 #define PATHS_BUILD PATHS_CACHE "/build"
 #define PATHS_INSTALLER PATHS_CACHE "/.tmp" /* where nvidia-installer works */
 

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "model/kernel/dkms.h"
 #include "model/paths.h"
+#include "steps/depmod.h"
 #include "steps/module_chosen.h"
 
 #define INSTALL_S 3600 /* it builds where something has taken the registration away */
@@ -157,7 +158,7 @@ int install_dkms(struct runner *runner, const struct root *root,
 	if (root_exists(root, place.ours, &there, err) < 0 ||
 	    (there && remove_ours(root, &place, err) < 0))
 		return -1;
-	if (install_modules_index(runner, root, input->release, err) < 0 ||
+	if (depmod_run(runner, root, input->release, err) < 0 ||
 	    check_chosen(runner, root, &place, err) < 0)
 		return -1;
 	*ret_changed = true;

@@ -9,10 +9,10 @@
 #include "base/text.h"
 #include "model/license/token.h"
 #include "model/paths.h"
+#include "steps/depmod.h"
 #include "steps/intent.h"
 
 #define UNIT_MARK "# Written by vgpu-guest-agent"
-#define DEPMOD_S 300
 #define SYSTEMCTL_S 60
 #define UNLOAD_S 120
 #define NAMES_MAX 1000
@@ -63,18 +63,6 @@ int remove_loaded(struct runner *runner, const struct root *root, bool *ret_gone
 	return 0;
 }
 
-static int run_depmod(struct runner *runner, const struct root *root, const char *release,
-		      struct error *err)
-{
-	char program[128];
-	const char *argv[] = { program, release, NULL };
-	struct run run = { .argv = argv, .timeout_s = DEPMOD_S };
-
-	if (!run_find(root, "depmod", program, sizeof(program)))
-		return error_set(err, ERROR_PREREQUISITES, "depmod is not installed");
-	return run_checked(runner, root, &run, err);
-}
-
 int remove_modules(struct runner *runner, const struct root *root, bool *ret_changed,
 		   struct error *err)
 {
@@ -84,16 +72,22 @@ int remove_modules(struct runner *runner, const struct root *root, bool *ret_cha
 	if (root_list(root, "/lib/modules", NAMES_MAX, &releases, err) < 0)
 		return -1;
 	for (char **release = releases; *release; release++) {
-		bool changed = false;
+		bool there, owed, changed = false;
 		char path[512];
 
 		if (!text_format(path, sizeof(path), "/lib/modules/%s/" PATHS_MODULES,
-				 *release) ||
-		    remove_if_there(root, path, &changed, err) < 0)
+				 *release))
+			return error_set_errno(err, ENAMETOOLONG, "removing modules");
+		if (root_exists(root, path, &there, err) < 0 ||
+		    depmod_is_owed(root, *release, &owed, err) < 0)
 			return -1;
-		if (changed && run_depmod(runner, root, *release, err) < 0)
+		if (!there && !owed)
+			continue;
+		if (depmod_owe(root, *release, err) < 0 ||
+		    remove_if_there(root, path, &changed, err) < 0 ||
+		    depmod_run(runner, root, *release, err) < 0)
 			return -1;
-		any |= changed;
+		any = true;
 	}
 	*ret_changed = any;
 	return 0;

@@ -76,6 +76,8 @@ def value_of(top, path):
         data = file.read()
     if path.endswith((STATE, COPY)):
         return filtered_state(data)
+    if path.endswith("/run/vgpu-guest-agent/status.json"):  # the time is in it; torn it must never be
+        return f"status {at.st_mode:o} {filtered_state(data) != 'damaged'}"
     what = hashlib.sha1(data).hexdigest()
     return f"file {at.st_mode:o} {at.st_uid} {what}"
 
@@ -181,11 +183,11 @@ class Inside:
     @staticmethod
     def tell(program, number):
         for name in os.listdir("/proc"):
-            if name.isdigit() and name != "1" and os.path.basename(os.path.realpath(f"/proc/{name}/exe")) == program:
-                try:
+            try:
+                if name.isdigit() and name != "1" and os.path.basename(os.readlink(f"/proc/{name}/exe")) == program:
                     os.kill(int(name), number)
-                except ProcessLookupError:
-                    pass
+            except OSError:
+                pass
 
     def reap(self):
         try:
