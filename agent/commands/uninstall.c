@@ -149,7 +149,8 @@ static int restore_token(void *subject, struct outcome *outcome, struct error *e
 	const struct context *ctx = &agent->context;
 	bool changed = false;
 
-	if (record(agent, "token")[0] && remove_token(&ctx->root, &changed, err) < 0)
+	if (remove_token(&ctx->root, strcmp(record(agent, "token"), "changed") == 0,
+			 &changed, err) < 0)
 		return -1;
 	outcome_tell(outcome, changed, changed ? "removed" : "none of ours");
 	return 0;
@@ -165,15 +166,15 @@ static int remove_state(void *subject, struct outcome *outcome, struct error *er
 	const struct context *ctx = &agent->context;
 	static const char *const folders[] = { "/var/cache/vgpu-guest-agent", PATHS_LOGS,
 					       PATHS_STATE };
-	bool changed = false;
+	bool changed = false, there;
 
-	if (root_stat(&ctx->root, PATHS_STATE, &(struct stat){ 0 }) &&
-	    root_unlink(&ctx->root, PATHS_STATE_FILE, err) < 0)
+	if (root_exists(&ctx->root, PATHS_STATE, &there, err) < 0 ||
+	    (there && root_unlink(&ctx->root, PATHS_STATE_FILE, err) < 0))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		struct stat st;
-
-		if (!root_stat(&ctx->root, folders[i], &st))
+		if (root_exists(&ctx->root, folders[i], &there, err) < 0)
+			return -1;
+		if (!there)
 			continue;
 		if (root_remove_tree(&ctx->root, folders[i], err) < 0)
 			return -1;
@@ -200,6 +201,8 @@ int command_uninstall(struct agent *agent, const struct request *request,
 		      struct json **ret_report, struct error *err)
 {
 	(void)request;
+	if (state_refuse_lost(&agent->state, err) < 0)
+		return -1;
 	agent->context.job = JOB_UNINSTALL;
 	return command_run_list(agent, steps, ARRAY_SIZE(steps), agent, ret_report, err);
 }

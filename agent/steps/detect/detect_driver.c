@@ -71,14 +71,14 @@ int detect_driver(struct runner *runner, const struct root *root, const char *re
 		  struct detect_driver *ret_driver, struct error *err)
 {
 	struct detect_driver driver = { .version = "" };
-	struct stat st;
 
 	if (read_module(runner, root, release, &driver, err) < 0)
 		return -1;
 
 	read_loaded(root, &driver);
-	driver.grid = root_stat(root, PATHS_GRIDD, &st);
-	driver.tools = root_stat(root, PATHS_SMI, &st);
+	if (root_exists(root, PATHS_GRIDD, &driver.grid, err) < 0 ||
+	    root_exists(root, PATHS_SMI, &driver.tools, err) < 0)
+		return -1;
 
 	*ret_driver = driver;
 	return 0;
@@ -91,10 +91,12 @@ int detect_driver_packaged(struct runner *runner, const struct root *root,
 		const char *tool, *option;
 	} owners[] = { { "dpkg-query", "-S" }, { "rpm", "-qf" } };
 
-	struct stat st;
+	bool there;
 
 	*ret_packaged = false;
-	if (!root_stat(root, PATHS_SMI, &st))
+	if (root_exists(root, PATHS_SMI, &there, err) < 0)
+		return -1;
+	if (!there)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(owners) && !*ret_packaged; i++) {
 		char tool[64];

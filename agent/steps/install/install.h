@@ -42,10 +42,6 @@ struct install_dkms {
 must_check int install_dkms(struct runner *runner, const struct root *root,
 			    const struct install_dkms *input, bool *ret_changed,
 			    struct error *err);
-
-/* Between the files of this room: depmod for a kernel, synced. */
-must_check int install_modules_index(struct runner *runner, const struct root *root,
-				     const char *release, struct error *err);
 /*
  * nouveau, nova_core and nova_drm must not bind at the next boot. Where an initramfs of
  * the system would still load nouveau, it is made anew.

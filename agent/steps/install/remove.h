@@ -48,14 +48,18 @@ must_check int remove_files(struct runner *runner, const struct root *root,
 			    bool *ret_changed, struct error *err);
 
 /*
- * gridd.conf as it was before the first change of ours; where there was none and
- * `written` (we wrote it) none again. The backup stays, so that it can be done twice.
+ * gridd.conf as it was before the first change of ours; where there was none and we wrote
+ * it none again. By the notes of steps/intent.h; where there is none by `written`, what
+ * the state says. The backup stays, so that it can be done twice.
  * `ret_what` is a static text for the report.
  */
 must_check int remove_configuration(const struct root *root, bool written,
 				    bool *ret_changed, const char **ret_what,
 				    struct error *err);
 
-/* Our token. Tokens of other names that it displaced come back. */
-must_check int remove_token(const struct root *root, bool *ret_changed,
+/*
+ * Our token, and not one that others have put in its place since; as above by the note,
+ * else by `written`. Tokens of others that it displaced come back.
+ */
+must_check int remove_token(const struct root *root, bool written, bool *ret_changed,
 			    struct error *err);

@@ -9,10 +9,12 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/paths.h"
+#include "steps/intent.h"
 
 #define REJECTED PATHS_TOKEN_BACKUP "/rejected.tok"
 #define LICENSED PATHS_TOKEN_BACKUP "/licensed.tok"
-#define FILES_MAX 1000 /* in the folder, and kept of one name */
+#define FORMER "former.tok" /* of ours, replaced by a newer one */
+#define FILES_MAX 1000      /* in the folder, and kept of one name */
 #define PATH_SIZE 512
 
 /* A token in our memory; its bytes are gone with it. */
@@ -94,21 +96,23 @@ static int content_read(struct content *content, int fd, struct error *err)
  * "" for the first of a name, then ".1", ".2", ...: other bytes are never overwritten,
  * and the same ones get no second place.
  */
-static int find_room(const struct root *root, const char *path, char ret_path[PATH_SIZE],
-		     struct error *err)
+static int find_room(const struct root *root, const char *path, const char *name,
+		     char ret_path[PATH_SIZE], struct error *err)
 {
-	const char *name = text_base_name(path);
-	struct stat st;
-
 	for (int i = 0; i < FILES_MAX; i++) {
 		bool fits = i == 0 ? text_format(ret_path, PATH_SIZE,
 						 PATHS_TOKEN_BACKUP "/%s", name)
 				   : text_format(ret_path, PATH_SIZE,
 						 PATHS_TOKEN_BACKUP "/%s.%d", name, i);
+		bool there, same = false;
+		struct stat st;
 
 		if (!fits)
 			return error_set_errno(err, ENAMETOOLONG, "keeping %s", path);
-		if (!root_stat(root, ret_path, &st) || file_same(root, path, ret_path))
+		if (root_look(root, ret_path, &there, &st, err) < 0 ||
+		    (there && file_compare(root, path, ret_path, &same, err) < 0))
+			return -1;
+		if (!there || same)
 			return 0;
 	}
 
@@ -117,35 +121,45 @@ static int find_room(const struct root *root, const char *path, char ret_path[PA
 }
 
 /* A copy in the state folder, which may be on another file system. */
-static int copy_to_backup(const struct root *root, const char *path, struct error *err)
+static int copy_to_backup(const struct root *root, const char *path, const char *name,
+			  struct error *err)
 {
 	char target[PATH_SIZE];
 
 	if (root_mkdir(root, PATHS_STATE, 0755, err) < 0 ||
 	    root_mkdir(root, PATHS_TOKEN_BACKUP, 0700, err) < 0 ||
-	    find_room(root, path, target, err) < 0)
+	    find_room(root, path, name, target, err) < 0)
 		return -1;
 	return file_copy(root, path, target, err);
 }
 
 /*
- * A file of this folder that gridd might take for a token. Hidden names are other
- * programs' unfinished files and the folders behind a Kubernetes secret's links.
+ * A file of this folder that gridd might take for a token; -1 in `ret_fd` where it is
+ * none. Hidden names are other programs' unfinished files and the folders behind a
+ * Kubernetes secret's links; a link may lead nowhere, or in a circle.
  */
-static bool open_candidate(const struct root *root, const char *name,
-			   char path[PATH_SIZE], int *ret_fd, struct stat *ret_stat)
+static int open_candidate(const struct root *root, const char *name, char path[PATH_SIZE],
+			  int *ret_fd, struct stat *ret_stat, struct error *err)
 {
-	struct error ignored = ERROR_INIT;
+	struct error why = ERROR_INIT;
 	cleanup_fd int fd = -1;
 
+	*ret_fd = -1;
 	if (name[0] == '.' || !text_format(path, PATH_SIZE, PATHS_TOKENS "/%s", name))
-		return false;
-	fd = root_open_at(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &ignored);
-	if (fd < 0 || fstat(fd, ret_stat) < 0 || !S_ISREG(ret_stat->st_mode))
-		return false;
-
-	*ret_fd = take_fd(fd);
-	return true;
+		return 0;
+	fd = root_open_at(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &why);
+	if (fd < 0 && (why.errnum == ENOENT || why.errnum == ENOTDIR ||
+		       why.errnum == ELOOP || why.errnum == ENXIO))
+		return 0;
+	if (fd < 0) {
+		*err = why;
+		return -1;
+	}
+	if (fstat(fd, ret_stat) < 0)
+		return error_set_errno(err, errno, "looking at %s", path);
+	if (S_ISREG(ret_stat->st_mode))
+		*ret_fd = take_fd(fd);
+	return 0;
 }
 
 /* Moves every other token away. */
@@ -162,10 +176,11 @@ static int clear_folder(const struct root *root, bool *ret_moved, struct error *
 		char path[PATH_SIZE];
 		struct stat st;
 
-		if (!open_candidate(root, *name, path, &fd, &st) ||
-		    strcmp(path, PATHS_TOKEN) == 0)
+		if (open_candidate(root, *name, path, &fd, &st, err) < 0)
+			return -1;
+		if (fd < 0 || strcmp(path, PATHS_TOKEN) == 0)
 			continue;
-		if (copy_to_backup(root, path, err) < 0 ||
+		if (copy_to_backup(root, path, *name, err) < 0 ||
 		    root_unlink(root, path, err) < 0)
 			return -1;
 		*ret_moved = true;
@@ -174,31 +189,59 @@ static int clear_folder(const struct root *root, bool *ret_moved, struct error *
 	return 0;
 }
 
-/* Whether PATHS_TOKEN holds other bytes, which are to be kept before they are replaced.
- */
-static bool holds_another(const struct root *root, const struct content *content)
+/* Whether PATHS_TOKEN holds these bytes; false where there is no file to be read. */
+static int holds(const struct root *root, const struct content *content, bool *ret_there,
+		 bool *ret_same, struct error *err)
 {
 	cleanup(content_done) struct content old = { 0 };
-	struct error err = ERROR_INIT;
+	struct error why = ERROR_INIT;
 
-	if (file_read(root, PATHS_TOKEN, TOKEN_SIZE_MAX, &old.text, &old.size, &err) < 0)
-		return err.errnum != ENOENT;
-	return !content_same(&old, content);
+	*ret_there = *ret_same = false;
+	if (file_read(root, PATHS_TOKEN, TOKEN_SIZE_MAX, &old.text, &old.size, &why) <
+	    0) {
+		if (why.errnum == ENOENT || why.errnum == ENOTDIR)
+			return 0;
+		if (why.errnum) {
+			*err = why;
+			return -1;
+		}
+		*ret_there = true; /* larger than a token, or no file */
+		return 0;
+	}
+	*ret_there = true;
+	*ret_same = content_same(&old, content);
+	return 0;
+}
+
+/* Other bytes take the place of what is there, which is kept before. */
+static int replace(const struct root *root, const struct content *content, bool there,
+		   struct error *err)
+{
+	struct span text = { content->text, content->size };
+	struct intent_note note = { 0 };
+
+	if (intent_look(root, INTENT_TOKEN, PATHS_TOKEN, &note, err) < 0)
+		return -1;
+	/* The first time the intent itself keeps what others had put there. */
+	if (note.known && there && copy_to_backup(root, PATHS_TOKEN, FORMER, err) < 0)
+		return -1;
+	return intent_begin(root, INTENT_TOKEN, PATHS_TOKEN, text, err);
 }
 
 int token_install(int fd, unsigned mode, const struct root *root, bool *ret_changed,
 		  struct error *err)
 {
 	cleanup(content_done) struct content content = { 0 };
-	bool replaced = false, moved = false;
+	bool there, same, replaced = false, moved = false;
 
 	if (content_read(&content, fd, err) < 0 ||
+	    holds(root, &content, &there, &same, err) < 0 ||
+	    (!same && replace(root, &content, there, err) < 0) ||
 	    root_mkdir(root, PATHS_TOKENS, 0755, err) < 0)
 		return -1;
-	if (holds_another(root, &content) && copy_to_backup(root, PATHS_TOKEN, err) < 0)
-		return -1;
 	if (file_update(root, PATHS_TOKEN, (struct span){ content.text, content.size },
-			mode & 07777, &replaced, err) < 0)
+			mode & 07777, &replaced, err) < 0 ||
+	    intent_end(root, INTENT_TOKEN, err) < 0)
 		return -1;
 	if (clear_folder(root, &moved, err) < 0)
 		return error_prefix(err, "moving other tokens away");
@@ -248,7 +291,9 @@ int token_open_installed(const struct root *root, int *ret_fd, size_t *ret_count
 		char path[PATH_SIZE];
 		struct stat st;
 
-		if (!open_candidate(root, *name, path, &fd, &st))
+		if (open_candidate(root, *name, path, &fd, &st, err) < 0)
+			return -1;
+		if (fd < 0)
 			continue;
 		if (count++ > 0 && !is_newer(&st, &newest_stat))
 			continue;
@@ -302,8 +347,11 @@ int token_keep_licensed(const struct root *root, struct error *err)
 	cleanup_fd int fd = -1;
 	struct stat st;
 	size_t count;
+	bool there;
 
-	if (root_stat(root, LICENSED, &st))
+	if (root_look(root, LICENSED, &there, &st, err) < 0)
+		return -1;
+	if (there)
 		return 0;
 	if (token_open_installed(root, &fd, &count, err) < 0)
 		return -1;
