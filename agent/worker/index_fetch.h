@@ -9,12 +9,14 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "worker/digest.h"
 #include "worker/http.h"
 
 struct index_fetched {
 	struct json *json; /* what index_json() makes of it; NULL: there is none */
 	bool verified;     /* every hop https with a verified peer */
 	bool is_signed;    /* by a key of the request's "index_keys" */
+	char key[DIGEST_TEXT_SIZE]; /* that key's SHA-256 */
 };
 
 struct index_place {
