@@ -28,16 +28,23 @@
 #define PATHS_JOURNAL PATHS_STATE "/journal" /* what is under way: steps/intent.h */
 
 #define PATHS_LOGS "/var/log/vgpu-guest-agent"
-#define PATHS_LOCK "/run/lock/vgpu-guest-agent.lock"
+#define PATHS_LOCK_DIR "/run"
+#define PATHS_LOCK PATHS_LOCK_DIR "/vgpu-guest-agent.lock"
+#define PATHS_LOCK_FORMER "/run/lock/vgpu-guest-agent.lock" /* where it was before */
 
 /* What other programs may read (contract, section 6). */
 #define PATHS_RUN "/run/vgpu-guest-agent"
 #define PATHS_STATUS PATHS_RUN "/status.json"
 #define PATHS_LICENSED PATHS_RUN "/licensed"
-#define PATHS_CHANGING_NAME "changing"
-#define PATHS_CHANGING PATHS_RUN "/" PATHS_CHANGING_NAME
 #define PATHS_ROTATE PATHS_RUN "/rotate"
-#define PATHS_DRIVE PATHS_RUN "/config-drive"
+
+/* Root's to make, so not in that folder, which is the monitor's. */
+#define PATHS_CHANGING_NAME "vgpu-guest-agent-changing"
+#define PATHS_CHANGING "/run/" PATHS_CHANGING_NAME
+
+/* Which config drive was there at the first look of this boot, or "none". In a folder of
+ * root's. */
+#define PATHS_DRIVE_NOTE "/run/vgpu-guest-agent-drive"
 
 /* Kernel modules and what they are made of. */
 #define PATHS_MODULES "updates/vgpu-guest-agent" /* below /lib/modules/REL */

@@ -38,6 +38,8 @@ static const struct settings_key table[] = {
 	{ "driver.prerequisites", SETTINGS_CHOICE, MEMBER(driver.prerequisites), "install",
 	  "install never" },
 	{ "driver.dkms", SETTINGS_CHOICE, MEMBER(driver.dkms), "no", "no yes" },
+	{ "driver.index_min_serial", SETTINGS_INT, MEMBER(driver.index_min_serial), "0",
+	  .max = INT32_MAX },
 	{ "driver.allow_mismatch", SETTINGS_BOOL, MEMBER(driver.allow_mismatch), "false" },
 
 	{ "http.proxy", SETTINGS_PROXY, MEMBER(http.proxy), "",
@@ -71,6 +73,9 @@ static const struct settings_key table[] = {
 	{ "metadata.url", SETTINGS_URL, MEMBER(metadata.url), "http://169.254.169.254",
 	  "http https" },
 	{ "metadata.sources", SETTINGS_SOURCES, 0, 0, "config-drive,metadata-service" },
+	{ "metadata.keys", SETTINGS_KEYS, MEMBER(metadata.keys), "*" },
+	{ "metadata.removable_drive", SETTINGS_BOOL, MEMBER(metadata.removable_drive),
+	  "false" },
 	{ "metadata.timeout", SETTINGS_INT, MEMBER(metadata.timeout), "30", .min = 1,
 	  .max = 3600 },
 
