@@ -82,8 +82,8 @@ int command_run_metadata(void *subject, struct outcome *outcome, struct error *e
 		return 0;
 	}
 
-	if (metadata_read(&context->settings.metadata, &context->root, context->runner,
-			  context->channel, metadata, err) < 0)
+	if (metadata_read(&context->settings.metadata, &context->root, context->channel,
+			  metadata, err) < 0)
 		return -1;
 	if (config_assemble(context->options, &context->base, metadata->object,
 			    metadata->warnings, &context->settings, err) < 0)

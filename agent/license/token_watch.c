@@ -63,8 +63,7 @@ static int ask_metadata(struct token_watch *watch, const struct context *ctx,
 	settings.config_drive = false;
 	if (settings.timeout > METADATA_TIMEOUT_S)
 		settings.timeout = METADATA_TIMEOUT_S;
-	if (metadata_read(&settings, &ctx->root, ctx->runner, ctx->channel, &metadata,
-			  &why) < 0) {
+	if (metadata_read(&settings, &ctx->root, ctx->channel, &metadata, &why) < 0) {
 		if (why.interrupted)
 			*err = why;
 		return why.interrupted ? -1 : 0;

@@ -35,7 +35,10 @@
 #define PATHS_CHANGING_NAME "changing"
 #define PATHS_CHANGING PATHS_RUN "/" PATHS_CHANGING_NAME
 #define PATHS_ROTATE PATHS_RUN "/rotate"
-#define PATHS_DRIVE PATHS_RUN "/config-drive"
+
+/* Which config drive was there at the first look of this boot, or "none". In a folder of
+ * root's. */
+#define PATHS_DRIVE_NOTE "/run/vgpu-guest-agent-drive"
 
 /* Kernel modules and what they are made of. */
 #define PATHS_MODULES "updates/vgpu-guest-agent" /* below /lib/modules/REL */

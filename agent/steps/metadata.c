@@ -136,8 +136,8 @@ static int take_answer(const struct json *answer, struct metadata *metadata,
 
 /* Both sources into `metadata`, which the caller cleans up on -1. */
 static int read_sources(const struct settings_metadata *settings, const struct root *root,
-			struct runner *runner, const struct channel *channel,
-			struct metadata *metadata, struct error *err)
+			const struct channel *channel, struct metadata *metadata,
+			struct error *err)
 {
 	cleanup(metadata_drive_done) struct metadata_drive drive = METADATA_DRIVE_INIT;
 	cleanup_json struct json *answer = NULL;
@@ -146,12 +146,10 @@ static int read_sources(const struct settings_metadata *settings, const struct r
 	if (!metadata->warnings)
 		return error_set_errno(err, ENOMEM, "reading the metadata");
 
-	if (settings->config_drive) {
-		if (metadata_drive_open(runner, root, &drive, err) < 0)
-			return -1;
-		if (drive.warning[0] && add_warning(metadata, drive.warning, err) < 0)
-			return -1;
-	}
+	if (settings->config_drive &&
+	    metadata_drive_open(root, settings->removable_drive, metadata->warnings,
+				&drive, err) < 0)
+		return -1;
 	if (drive.count == 0 && !settings->metadata_service) {
 		(void)text_copy(metadata->detail, sizeof(metadata->detail),
 				"no config drive");
@@ -164,12 +162,12 @@ static int read_sources(const struct settings_metadata *settings, const struct r
 }
 
 int metadata_read(const struct settings_metadata *settings, const struct root *root,
-		  struct runner *runner, const struct channel *channel,
-		  struct metadata *ret_metadata, struct error *err)
+		  const struct channel *channel, struct metadata *ret_metadata,
+		  struct error *err)
 {
 	struct metadata metadata = METADATA_INIT;
 
-	if (read_sources(settings, root, runner, channel, &metadata, err) < 0) {
+	if (read_sources(settings, root, channel, &metadata, err) < 0) {
 		metadata_done(&metadata);
 		return -1;
 	}

@@ -7,7 +7,6 @@
 
 #include "base/channel.h"
 #include "base/root.h"
-#include "base/run.h"
 #include "model/settings/settings.h"
 
 struct metadata {
@@ -24,12 +23,11 @@ struct metadata {
 #define METADATA_INIT ((struct metadata){ 0 })
 
 /*
- * The drive is mounted read-only for the moment where it is not mounted. No service and
+ * The drive is read on a mount that nobody else sees. No service and
  * no drive are no error; a service that keeps failing within metadata.timeout is a
  * warning.
  */
 must_check int metadata_read(const struct settings_metadata *settings,
-			     const struct root *root, struct runner *runner,
-			     const struct channel *channel, struct metadata *ret_metadata,
-			     struct error *err);
+			     const struct root *root, const struct channel *channel,
+			     struct metadata *ret_metadata, struct error *err);
 void metadata_done(struct metadata *metadata);

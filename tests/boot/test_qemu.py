@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole job on a real kernel in QEMU, where the modules it builds are really loaded; then in the other installed kernel."""
 import base64
+import json
 import os
 import re
 import sys
@@ -11,13 +12,14 @@ from lab import check, qemu, scene, servers  # noqa: E402
 from lab.base import output  # noqa: E402
 from lab.check import need  # noqa: E402
 
-check.need_root_and("qemu-system-x86_64", "mkfs.ext4", "mmdebstrap", "nginx", "ip", "cpio")
+check.need_root_and("qemu-system-x86_64", "mkfs.ext4", "genisoimage", "mmdebstrap", "nginx", "ip", "cpio")
 
 # Each part begins with a line of its own, so that one boot answers several claims.
 SCRIPT = """
 part() { echo "=== $1"; }
 part release; uname -r
 part run; vgpu-guest-agent run; echo "status $?"
+part drive; grep ^LicenseInterval /etc/nvidia/gridd.conf; grep -cE 'iso9660|config-drive' /proc/self/mountinfo; cat /run/vgpu-guest-agent-drive; echo
 part status; vgpu-guest-agent --json status; echo "status $?"
 part modules; lsmod
 part proc; cat /proc/driver/nvidia/version
@@ -44,8 +46,22 @@ part compilers; ls /usr/bin/*gcc* /usr/bin/make /lib/modules/$(uname -r)/build/ 
 BOOT_SECONDS = 560
 
 
-def boot(guest, release, script=SCRIPT):
-    status, text = guest.boot_and_run(release, script, BOOT_SECONDS)
+def config_drives(guest):
+    """QEMU's options for a config drive of nova's, and behind it a disk of ext4 that only has its label."""
+    options = []
+    for interval, name, make in ((61, "nova", ("genisoimage", "-quiet", "-J", "-r", "-V", "config-2", "-o")),
+                                        (62, "other", ("mkfs.ext4", "-q", "-L", "config-2", "-d"))):
+        folder, image = f"{guest.home}/{name}", f"{guest.home}/{name}.img"
+        os.makedirs(f"{folder}/openstack/latest")
+        with open(f"{folder}/openstack/latest/vendor_data.json", "w") as file:
+            json.dump({"vgpu_guest_agent": {"license": {"gridd": {"LicenseInterval": interval}}}}, file)
+        output(*make, *((image, folder) if make[0] == "genisoimage" else (folder, image, "1M")))
+        options += qemu.drive(image, name)
+    return options
+
+
+def boot(guest, release, script=SCRIPT, more=()):
+    status, text = guest.boot_and_run(release, script, BOOT_SECONDS, more)
     need(status == 0, text)
     parts = re.split(r"^=== (\w+)\n", text, flags=re.M)[1:]
     seen = dict(zip(parts[::2], parts[1::2]))
@@ -55,10 +71,18 @@ def boot(guest, release, script=SCRIPT):
 
 
 def claim_run_ends_licensed_on_a_real_kernel(guest):
-    guest.seen = boot(guest, guest.kernels[0])
+    guest.seen = boot(guest, guest.kernels[0], more=config_drives(guest))
     need(guest.seen["release"].strip() == guest.kernels[0], guest.seen["release"])
     need(guest.seen["run"].endswith("status 0\n"), guest.seen["run"])
     need('"licensed":true' in guest.seen["status"].replace(" ", ""), guest.seen["status"])
+
+
+def claim_the_config_drive_is_read_on_a_mount_that_nobody_sees(guest):
+    said, run = guest.seen["drive"].splitlines(), guest.seen["run"]
+    need(said[:2] == ["LicenseInterval=61", "0"], said)
+    need(re.fullmatch(r"vdb \d+:\d+ (\d+|-)", said[2]), said)
+    need("config drive, vendor_data.json" in run, run)
+    need("warning: metadata: config drive /dev/vdc: passed over: it is neither iso9660 nor vfat" in run, run)
 
 
 def claim_the_modules_it_built_are_loaded_and_speak(guest):

@@ -11,8 +11,8 @@
 
 #include "base/file.h"
 #include "fuzz/fuzz.h"
-#include "worker/http.h"
-#include "worker/http_options.h"
+#include "worker/http/http.h"
+#include "worker/http/http_options.h"
 
 __typeof__(socket) __wrap_socket;
 

@@ -4,8 +4,8 @@
  * NUL byte: it may set what is marked for it, and nothing else. */
 
 #include "fuzz/fuzz.h"
-#include "model/settings.h"
-#include "model/settings_table.h"
+#include "model/settings/settings.h"
+#include "model/settings/settings_table.h"
 
 /* libconfig 1.5 loses its texts of a file that it cannot parse. */
 const char *__lsan_default_suppressions(void);

@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "fuzz/fuzz.h"
-#include "model/prebuilt.h"
+#include "model/repository/prebuilt.h"
 #include "worker/deflate.h"
 #include "worker/module_archive.h"
 

@@ -89,6 +89,7 @@ struct settings_metadata {
 	char url[SETTINGS_URL_MAX];
 	bool config_drive;     /* in metadata.sources */
 	bool metadata_service; /* in metadata.sources */
+	bool removable_drive;
 	int timeout;
 };
 

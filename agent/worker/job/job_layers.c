@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "worker/job.h"
+#include "worker/job/job.h"
 #include "worker/sandbox.h"
 
 int job_layers(const struct json *request, struct json **ret_result, struct error *err)

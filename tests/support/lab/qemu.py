@@ -109,6 +109,6 @@ class Guest(nspawn.Guest):
             raise LabError(f"the guest brought no result: {said.decode()}\n{self.serial()[-3000:]}")
         return int(status), text.decode(errors="replace")
 
-    def boot_and_run(self, release, script, timeout):
-        """run_script() from the guest's disk by one of its kernels."""
-        return self.run_script(script, timeout, [*self.kernel(release), *drive(self.disk, "disk")])
+    def boot_and_run(self, release, script, timeout, more=()):
+        """run_script() from the guest's disk by one of its kernels; `more` are QEMU's options for further disks."""
+        return self.run_script(script, timeout, [*self.kernel(release), *drive(self.disk, "disk"), *more])
