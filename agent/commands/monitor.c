@@ -287,7 +287,7 @@ static int prepare(struct monitor *monitor, struct error *err)
 	    watch_add(&monitor->watch, PATHS_NVIDIA, "gridd.conf", MARK_LOOK, err) < 0 ||
 	    watch_add(&monitor->watch, PATHS_TOKENS, NULL, MARK_LOOK | MARK_TOKEN, err) <
 		    0 ||
-	    watch_add(&monitor->watch, PATHS_RUN, PATHS_CHANGING_NAME,
+	    watch_add(&monitor->watch, "/run", PATHS_CHANGING_NAME,
 		      MARK_LOOK | MARK_CHANGING, err) < 0 ||
 	    watch_add(&monitor->watch, PATHS_STATE, PATHS_STATE_NAME,
 		      MARK_LOOK | MARK_STATE, err) < 0)

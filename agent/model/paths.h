@@ -32,9 +32,11 @@
 #define PATHS_RUN "/run/vgpu-guest-agent"
 #define PATHS_STATUS PATHS_RUN "/status.json"
 #define PATHS_LICENSED PATHS_RUN "/licensed"
-#define PATHS_CHANGING_NAME "changing"
-#define PATHS_CHANGING PATHS_RUN "/" PATHS_CHANGING_NAME
 #define PATHS_ROTATE PATHS_RUN "/rotate"
+
+/* Root's to make, so not in that folder, which is the monitor's. */
+#define PATHS_CHANGING_NAME "vgpu-guest-agent-changing"
+#define PATHS_CHANGING "/run/" PATHS_CHANGING_NAME
 
 /* Which config drive was there at the first look of this boot, or "none". In a folder of
  * root's. */

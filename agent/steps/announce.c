@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/owner.h"
 #include "base/span.h"
 #include "base/text.h"
 #include "model/paths.h"
@@ -35,14 +36,44 @@ static int move_target(struct runner *runner, const struct root *root, const cha
 	return run_checked(runner, root, &run, err);
 }
 
-/* The file goes first: who reads it must not be told of a license that is gone. */
-static int withdraw(struct runner *runner, const struct root *root, struct error *err)
-{
-	bool was = announce_is_licensed(root);
+/* What is written below PATHS_RUN, which belongs to the monitor's user. */
+struct writing {
+	const struct root *root;
+	const char *status; /* NULL: none is left */
+	bool licensed;
+};
 
-	if (root_unlink(root, PATHS_LICENSED, err) < 0)
+static int remove_files(void *context, struct error *err)
+{
+	const struct writing *writing = context;
+
+	if (root_unlink(writing->root, PATHS_LICENSED, err) < 0)
 		return -1;
-	return was ? move_target(runner, root, "stop", err) : 0;
+	return writing->status ? 0 : root_unlink(writing->root, PATHS_STATUS, err);
+}
+
+static int write_files(void *context, struct error *err)
+{
+	const struct writing *writing = context;
+	bool changed;
+
+	if (root_mkdir(writing->root, PATHS_RUN, 0755, err) < 0 ||
+	    file_write_atomic(writing->root, PATHS_STATUS, writing->status,
+			      strlen(writing->status), 0644, err) < 0)
+		return -1;
+	return writing->licensed ? file_update(writing->root, PATHS_LICENSED, span_of(""),
+					       0644, &changed, err)
+				 : 0;
+}
+
+/* The file goes first: who reads it must not be told of a license that is gone. */
+static int withdraw(struct runner *runner, struct writing *writing, struct error *err)
+{
+	bool was = announce_is_licensed(writing->root);
+
+	if (owner_do(writing->root, PATHS_RUN, remove_files, writing, err) < 0)
+		return -1;
+	return was ? move_target(runner, writing->root, "stop", err) : 0;
 }
 
 int announce_license(struct runner *runner, const struct root *root,
@@ -50,27 +81,21 @@ int announce_license(struct runner *runner, const struct root *root,
 		     struct error *err)
 {
 	cleanup_free char *text = json_print(status);
-	bool changed;
+	struct writing writing = { root, text, licensed };
 
 	if (!text)
 		return error_set_errno(err, ENOMEM, "writing %s", PATHS_STATUS);
-	if (!licensed && withdraw(runner, root, err) < 0)
+	if ((!licensed && withdraw(runner, &writing, err) < 0) ||
+	    owner_do(root, PATHS_RUN, write_files, &writing, err) < 0)
 		return -1;
-	if (root_mkdir(root, PATHS_RUN, 0755, err) < 0 ||
-	    file_write_atomic(root, PATHS_STATUS, text, strlen(text), 0644, err) < 0)
-		return -1;
-	if (!licensed)
-		return 0;
-	if (file_update(root, PATHS_LICENSED, span_of(""), 0644, &changed, err) < 0)
-		return -1;
-	return reached ? 0 : move_target(runner, root, "start", err);
+	return licensed && !reached ? move_target(runner, root, "start", err) : 0;
 }
 
 int announce_nothing(struct runner *runner, const struct root *root, struct error *err)
 {
-	if (withdraw(runner, root, err) < 0)
-		return -1;
-	return root_unlink(root, PATHS_STATUS, err);
+	struct writing writing = { root, NULL, false };
+
+	return withdraw(runner, &writing, err);
 }
 
 /* The status without its time. The caller frees it; NULL when memory is out. */
@@ -121,7 +146,6 @@ void announce_change(const struct root *root, bool begins)
 {
 	struct error ignored = ERROR_INIT;
 
-	if (!begins || root_mkdir(root, PATHS_RUN, 0755, &ignored) < 0 ||
-	    file_write_atomic(root, PATHS_CHANGING, "", 0, 0644, &ignored) < 0)
+	if (!begins || file_write_atomic(root, PATHS_CHANGING, "", 0, 0644, &ignored) < 0)
 		root_discard(root, PATHS_CHANGING);
 }

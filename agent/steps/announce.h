@@ -3,7 +3,8 @@
 
 /*
  * Tells the rest of the guest whether it is licensed: two files in /run, and a target
- * that systemd reaches exactly while it is.
+ * that systemd reaches exactly while it is. The files' folder belongs to the monitor's
+ * user: root writes there with that user's rights alone.
  */
 
 #include "base/json.h"

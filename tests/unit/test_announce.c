@@ -2,6 +2,7 @@
 #include "model/paths.h"
 #include "steps/announce.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "fault/fault.h"
@@ -186,6 +187,61 @@ static void a_damaged_status_is_written_again(void **state)
 	assert_true(announce_only_files(sysroot, "2", true));
 }
 
+/* The monitor's folder, and in it whatever that user likes. */
+static void give_away(const struct sysroot *sysroot)
+{
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(fchmodat(sysroot->root.fd, ".", 0755, 0), 0);
+	sysroot_mkdir(sysroot, PATHS_RUN);
+	assert_int_equal(fchownat(sysroot->root.fd, PATHS_RUN + 1, 65534, 65534, 0), 0);
+}
+
+static void in_the_monitors_folder_root_has_the_monitors_rights(void **state)
+{
+	static const char *const paths[] = { PATHS_STATUS, PATHS_LICENSED };
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	struct script script;
+	struct stat st;
+
+	give_away(sysroot);
+	script_init(&script, answers, NULL);
+	if (announce(sysroot, &script, true, &err) < 0)
+		fail_msg("%s", err.text);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		assert_true(root_stat(&sysroot->root, paths[i], &st));
+		assert_int_equal(st.st_uid, 65534);
+	}
+	announce_change(&sysroot->root, true);
+	sysroot_assert_entries(sysroot, PATHS_RUN, 2);
+	assert_int_equal(announce(sysroot, &script, false, &err), 0);
+	sysroot_assert_entries(sysroot, PATHS_RUN, 1);
+	assert_int_equal(announce_nothing(&script.runner, &sysroot->root, &err), 0);
+	sysroot_assert_entries(sysroot, PATHS_RUN, 0);
+}
+
+/* A root that worked by path would write into the folder behind the link. */
+static void a_link_in_its_place_leads_root_nowhere(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	char full[256], target[256];
+	struct error err = ERROR_INIT;
+	struct script script;
+
+	give_away(sysroot);
+	sysroot_mkdir(sysroot, "/etc");
+	(void)snprintf(full, sizeof(full), "%s" PATHS_RUN, sysroot->dir);
+	(void)snprintf(target, sizeof(target), "%s/run/old", sysroot->dir);
+	assert_int_equal(rename(full, target), 0);
+	assert_int_equal(symlink("../etc", full), 0);
+	assert_int_equal(lchown(full, 65534, 65534), 0);
+
+	script_init(&script, answers, NULL);
+	assert_int_equal(announce(sysroot, &script, true, &err), -1);
+	sysroot_assert_entries(sysroot, "/etc", 0);
+}
+
 static void a_change_of_the_driver_is_marked_while_it_lasts(void **state)
 {
 	const struct sysroot *sysroot = *state;
@@ -210,6 +266,8 @@ int main(void)
 		TEST(another_time_alone_is_nothing_new),
 		TEST(a_change_is_written_with_its_time),
 		TEST(a_damaged_status_is_written_again),
+		TEST(in_the_monitors_folder_root_has_the_monitors_rights),
+		TEST(a_link_in_its_place_leads_root_nowhere),
 		TEST(a_change_of_the_driver_is_marked_while_it_lasts),
 		TEST(a_lost_license_is_never_announced_whatever_breaks),
 	};
