@@ -14,3 +14,13 @@
  */
 must_check int lock_take(const struct root *root, const char *path, unsigned wait_s,
 			 int cancel_fd, int *ret_fd, struct error *err);
+
+/*
+ * The same with a lock that another version of the program takes, in a folder where every
+ * user may make files. It is taken where it lies there already and is our user's alone:
+ * a file that another user made or can open could stop us for ever. `ret_fd` stays as it
+ * is where there is none.
+ */
+must_check int lock_take_former(const struct root *root, const char *path,
+				unsigned wait_s, int cancel_fd, int *ret_fd,
+				struct error *err);

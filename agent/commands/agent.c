@@ -132,7 +132,7 @@ static int execute(struct agent *agent, const struct agent_call *call,
 		   struct error *err)
 {
 	const struct root *root = &agent->context.root;
-	cleanup_fd int lock = -1;
+	cleanup_fd int lock = -1, former = -1;
 
 	if (call->needs_root && geteuid() != 0) {
 		(void)error_set(err, ERROR_PERMISSION, "needs root");
@@ -142,9 +142,12 @@ static int execute(struct agent *agent, const struct agent_call *call,
 		return -1;
 	/* A token may pass through our memory: no core and no debugger shall see it. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
-	if (call->locks && (root_mkdir(root, "/run/lock", 0755, err) < 0 ||
-			    lock_take(root, PATHS_LOCK, request->lock_wait_s,
-				      call->cancel_fd, &lock, err) < 0))
+	if (call->locks &&
+	    (root_mkdir(root, PATHS_LOCK_DIR, 0755, err) < 0 ||
+	     lock_take(root, PATHS_LOCK, request->lock_wait_s, call->cancel_fd, &lock,
+		       err) < 0 ||
+	     lock_take_former(root, PATHS_LOCK_FORMER, request->lock_wait_s,
+			      call->cancel_fd, &former, err) < 0))
 		return -1;
 	if (state_load(root, &agent->state, err) < 0)
 		return -1;

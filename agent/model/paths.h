@@ -26,7 +26,9 @@
 #define PATHS_TOKEN_BACKUP PATHS_BACKUP "/tokens"
 
 #define PATHS_LOGS "/var/log/vgpu-guest-agent"
-#define PATHS_LOCK "/run/lock/vgpu-guest-agent.lock"
+#define PATHS_LOCK_DIR "/run"
+#define PATHS_LOCK PATHS_LOCK_DIR "/vgpu-guest-agent.lock"
+#define PATHS_LOCK_FORMER "/run/lock/vgpu-guest-agent.lock" /* where it was before */
 
 /* What other programs may read (contract, section 6). */
 #define PATHS_RUN "/run/vgpu-guest-agent"

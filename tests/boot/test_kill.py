@@ -129,7 +129,7 @@ def claim_sigterm_at_any_moment_ends_the_children_and_frees_the_lock(_):
 def claim_two_at_once_are_15_for_the_second(_):
     renew()
     first = guest.spawn(["vgpu-guest-agent", "run"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while guest.exec(["test", "-e", "/run/lock/vgpu-guest-agent.lock"]).returncode != 0 and first.poll() is None:
+    while guest.exec(["test", "-e", "/run/vgpu-guest-agent.lock"]).returncode != 0 and first.poll() is None:
         time.sleep(0.1)
     second = scene.agent(guest, "--json", "run")
     status = first.wait(120)

@@ -195,7 +195,7 @@ def claim_a_kernel_without_headers_is_complained_about_and_not_hindered(guest):
 
 
 def claim_the_hook_waits_for_a_run_that_is_at_work(guest):
-    lock = "/run/lock/vgpu-guest-agent.lock"
+    lock = "/run/vgpu-guest-agent.lock"
     holder = guest.spawn(["flock", lock, "sleep", "3"])
     began = time.monotonic()
     wait_for(guest, "holder of the lock", lambda: scene.agent(guest, "configure").returncode == 15)

@@ -21,7 +21,8 @@ from server import Server
 
 KERNEL = "6.1.0-95-test"
 BUILD = f"/lib/modules/{KERNEL}/build"
-LOCK = "/run/lock/vgpu-guest-agent.lock"
+LOCK = "/run/vgpu-guest-agent.lock"
+FORMER = "/run/lock/vgpu-guest-agent.lock"  # of a version before, which may be at work while this one is installed
 LOGS = "/var/log/vgpu-guest-agent"
 STATE = "/var/lib/vgpu-guest-agent/state.json"
 ALONE = {"driver.prerequisites": "never"}  # no package manager beside it, which would take seconds; one test is about that
@@ -279,6 +280,21 @@ class Instances(Jobs):
                     self.error(15, " ".join(words), "another instance", *words, *([path] if words[0] == "token" else []),
                                sysfs=vgpu(), hint="wait")
         self.assertFalse(os.path.exists(STATE))
+
+    def former(self, mode, owner):
+        self.addCleanup(remove, FORMER)
+        with self.held(FORMER):
+            os.chown(FORMER, owner, -1)
+            os.chmod(FORMER, mode)
+            return self.program.call("run", sysfs=pci())
+
+    def test_the_lock_of_a_version_before_counts_too(self):
+        self.assertEqual(self.former(0o600, 0).status, 15)
+
+    def test_a_lock_that_any_user_can_hold_stops_nobody(self):
+        for mode, owner in ((0o600, 65534), (0o644, 0), (0o666, 0)):
+            with self.subTest(mode=mode, owner=owner):
+                self.assertEqual(self.former(mode, owner).status, 3)
 
     def test_who_only_looks_needs_no_lock(self):
         with self.held():
