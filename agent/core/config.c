@@ -2,47 +2,25 @@
 #include "core/config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "base/trust.h"
 #include "model/paths.h"
 #include "model/url.h"
 
 #define CONFIG_SIZE_MAX (1u << 20)
 #define CONFIG_FILES_MAX 256
 
-/* Whoever may write the configuration is root in this guest: nobody else may. */
-static int check_owner(int fd, const char *path, struct error *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return error_set_errno(err, errno, "looking at %s", path);
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, ERROR_USAGE, "%s: no regular file", path);
-	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
-		(void)error_set(err, ERROR_USAGE, "%s: others may write it", path);
-		return error_hint(err, "chmod go-w %s", path);
-	}
-	if (st.st_uid != 0 && st.st_uid != geteuid()) {
-		(void)error_set(err, ERROR_USAGE, "%s: belongs to user %u", path,
-				(unsigned)st.st_uid);
-		return error_hint(err, "chown root: %s", path);
-	}
-	return 0;
-}
-
 static int read_one(struct settings *settings, const struct root *root, const char *path,
 		    enum settings_layer layer, struct error *err)
 {
-	cleanup_fd int fd = root_open_at(root, path, O_RDONLY | O_NONBLOCK, 0, err);
 	cleanup_free char *text = NULL;
+	cleanup_fd int fd = -1;
 	size_t size;
 
-	if (fd < 0 || check_owner(fd, path, err) < 0)
+	if (trust_open(root, path, TRUST_PUBLIC, &fd, err) < 0)
 		return -1;
 	if (file_read_fd(fd, CONFIG_SIZE_MAX, &text, &size, err) < 0)
 		return error_prefix(err, "%s", path);

@@ -5,11 +5,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "base/channel.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/trust.h"
 #include "model/url.h"
 
 #define FILE_SIZE_MAX (4u << 20) /* a whole CA bundle is below 1 MiB */
@@ -18,7 +18,7 @@ struct source {
 	const char *key;  /* in the worker's protocol; NULL: no part of "http" */
 	const char *name; /* of the setting */
 	const char *path;
-	bool secret;
+	enum trust trust;
 };
 
 /* Its bytes in a file of memory that nobody can change any more. */
@@ -37,39 +37,17 @@ static int to_memory(const char *text, size_t size, struct error *err)
 	return take_fd(fd);
 }
 
-/* Who can write the authority's file decides whom we believe. */
-static int check_mode(const struct source *source, mode_t mode, struct error *err)
-{
-	if (source->secret && mode & (S_IRWXG | S_IRWXO)) {
-		(void)error_set(err, ERROR_USAGE,
-				"%s holds a secret and others may read it", source->path);
-		return error_hint(err, "chmod 600 %s", source->path);
-	}
-	if (mode & (S_IWGRP | S_IWOTH)) {
-		(void)error_set(err, ERROR_USAGE, "others may write %s", source->path);
-		return error_hint(err, "chmod go-w %s", source->path);
-	}
-
-	return 0;
-}
-
 static int open_source(const struct source *source, const struct root *root,
 		       struct error *err)
 {
-	cleanup_fd int fd =
-		root_open_at(root, source->path, O_RDONLY | O_NONBLOCK, 0, err);
 	cleanup_free char *text = NULL;
-	struct stat st;
+	cleanup_fd int fd = -1;
 	size_t size;
 	int memory;
 
-	if (fd < 0)
+	if (trust_open(root, source->path, source->trust, &fd, err) < 0)
 		return error_recode(err, err->code == ERROR_INTERNAL ? ERROR_USAGE
 								     : err->code);
-	if (fstat(fd, &st) < 0)
-		return error_set_errno(err, errno, "looking at %s", source->path);
-	if (check_mode(source, st.st_mode, err) < 0)
-		return -1;
 	if (file_read_fd(fd, FILE_SIZE_MAX, &text, &size, err) < 0)
 		return error_prefix(err, "%s", source->path);
 
@@ -145,13 +123,14 @@ int transport_open(const struct settings *settings, const struct settings *base,
 {
 	const struct settings_http *http = &settings->http;
 	const struct source sources[] = {
-		{ "ca", "http.ca_file", http->ca_file, false },
+		{ "ca", "http.ca_file", http->ca_file, TRUST_PUBLIC },
 		/* Without a file for the key, the key is in this one. */
-		{ "cert", "http.client_cert", http->client_cert, !http->client_key[0] },
-		{ "key", "http.client_key", http->client_key, true },
-		{ "netrc", "http.netrc_file", http->netrc_file, true },
-		{ "header", "http.header_file", http->header_file, true },
-		{ NULL, "driver.index_key", settings->driver.index_key, false },
+		{ "cert", "http.client_cert", http->client_cert,
+		  http->client_key[0] ? TRUST_PUBLIC : TRUST_SECRET },
+		{ "key", "http.client_key", http->client_key, TRUST_SECRET },
+		{ "netrc", "http.netrc_file", http->netrc_file, TRUST_SECRET },
+		{ "header", "http.header_file", http->header_file, TRUST_SECRET },
+		{ NULL, "driver.index_key", settings->driver.index_key, TRUST_PUBLIC },
 	};
 	struct transport transport = { .http = NULL };
 

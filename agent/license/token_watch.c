@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/trust.h"
 #include "core/journal.h"
 #include "model/license/event.h"
 #include "model/paths.h"
@@ -83,6 +84,7 @@ static void read_wanted(const struct token_watch *watch, const struct context *c
 {
 	const char *path = ctx->settings.license.token_file;
 	struct error err = ERROR_INIT;
+	cleanup_fd int fd = -1;
 
 	*ret_denied = false;
 
@@ -91,9 +93,10 @@ static void read_wanted(const struct token_watch *watch, const struct context *c
 		ret_text->size = ret_text->at ? watch->metadata_size : 0;
 		return;
 	}
-	if (path[0] &&
-	    file_read(context_root_of(ctx, "license.token_file"), path, TOKEN_SIZE_MAX,
-		      &ret_text->at, &ret_text->size, &err) < 0) {
+	if (path[0] && (trust_open(context_root_of(ctx, "license.token_file"), path,
+				   TRUST_PUBLIC, &fd, &err) < 0 ||
+			file_read_fd(fd, TOKEN_SIZE_MAX, &ret_text->at, &ret_text->size,
+				     &err) < 0)) {
 		*ret_text = (struct text){ .at = NULL };
 		*ret_denied = err.errnum == EACCES || err.errnum == EPERM;
 	}

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/trust.h"
 #include "model/paths.h"
 
 #define HINT_GET_TOKEN \
@@ -16,15 +17,14 @@
 
 static int open_token_file(const struct context *ctx, int *ret_fd, struct error *err)
 {
-	*ret_fd = root_open_at(context_root_of(ctx, "license.token_file"),
-			       ctx->settings.license.token_file, O_RDONLY | O_NONBLOCK, 0,
-			       err);
-	if (*ret_fd < 0) {
-		(void)error_recode(err, err->code == ERROR_PERMISSION ? ERROR_PERMISSION
-								      : ERROR_TOKEN);
-		return error_hint(err, "license.token_file names it");
-	}
-	return 0;
+	if (trust_open(context_root_of(ctx, "license.token_file"),
+		       ctx->settings.license.token_file, TRUST_PUBLIC, ret_fd, err) == 0)
+		return 0;
+	if (err->code == ERROR_USAGE)
+		return error_prefix(err, "license.token_file");
+	if (err->code != ERROR_PERMISSION)
+		(void)error_recode(err, ERROR_TOKEN);
+	return error_hint(err, "license.token_file names it");
 }
 
 /*

@@ -2,10 +2,10 @@
 #include "steps/match.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "base/trust.h"
 #include "model/url.h"
 
 /* A path is opened here; anything else is for the worker to understand. */
@@ -16,8 +16,7 @@ static int add_catalog(struct json *request, const char *catalog, const struct r
 	cleanup_fd int fd = -1;
 
 	if (is_path) {
-		fd = root_open_at(root, catalog, O_RDONLY | O_NONBLOCK, 0, err);
-		if (fd < 0)
+		if (trust_open(root, catalog, TRUST_PUBLIC, &fd, err) < 0)
 			return error_prefix(err, "driver.catalog");
 		if (json_set(request, "catalog_input", json_build("i", number)) < 0)
 			return error_set_errno(err, ENOMEM, "asking the worker");

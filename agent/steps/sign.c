@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "base/text.h"
+#include "base/trust.h"
 
 #define SIGN_TIMEOUT_S 60
 
@@ -30,13 +31,27 @@ static int find_tool(const struct root *root, const struct kernel *kernel, char 
 			       "them, or sign the modules elsewhere");
 }
 
+/* Whoever can write them decides what the kernel of this guest trusts. */
+static int check_key(const struct root *root, const struct sign_key *key,
+		     struct error *err)
+{
+	cleanup_fd int secret = -1, cert = -1;
+
+	if (trust_open(root, key->key, TRUST_SECRET, &secret, err) < 0)
+		return error_prefix(err, "signing.key");
+	if (trust_open(root, key->cert, TRUST_PUBLIC, &cert, err) < 0)
+		return error_prefix(err, "signing.cert");
+	return 0;
+}
+
 int sign_modules(struct runner *runner, const struct root *root,
 		 const struct sign_key *key, const struct kernel *kernel,
 		 const struct build_result *build, struct error *err)
 {
 	char tool[256];
 
-	if (find_tool(root, kernel, tool, sizeof(tool), err) < 0)
+	if (check_key(root, key, err) < 0 ||
+	    find_tool(root, kernel, tool, sizeof(tool), err) < 0)
 		return -1;
 
 	for (size_t i = 0; i < build->count; i++) {

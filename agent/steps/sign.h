@@ -17,8 +17,8 @@ struct sign_key {
 
 /*
  * By the kernel's own scripts/sign-file, in place, before the modules are installed.
- * ERROR_PREREQUISITES where the kernel's headers have no sign-file, ERROR_SECURE_BOOT
- * where it refuses the key.
+ * ERROR_USAGE where others may write the key or read it, ERROR_PREREQUISITES where the
+ * kernel's headers have no sign-file, ERROR_SECURE_BOOT where it refuses the key.
  */
 must_check int sign_modules(struct runner *runner, const struct root *root,
 			    const struct sign_key *key, const struct kernel *kernel,

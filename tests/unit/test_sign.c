@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "steps/sign.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "support/cmocka.h"
 #include "support/sysroot.h"
@@ -32,6 +34,44 @@ static const struct kernel kernel = { .release = "6.1.0-1",
 				      .build = "/lib/modules/6.1.0-1/build",
 				      .source = "/lib/modules/6.1.0-1/source" };
 static const struct build_result build = { .count = 1, .modules = { "/tmp/nvidia.ko" } };
+
+static int setup(void **state)
+{
+	const struct sysroot *sysroot;
+
+	if (sysroot_setup(state) != 0)
+		return -1;
+	sysroot = *state;
+	sysroot_mkdir(sysroot, "/etc/keys");
+	sysroot_write(sysroot, key.key, "key");
+	sysroot_write(sysroot, key.cert, "certificate");
+	return fchmodat(sysroot->root.fd, key.key + 1, 0600, 0);
+}
+
+static void a_key_that_others_reach_is_refused(void **state)
+{
+	static const struct {
+		const char *path;
+		mode_t mode;
+	} rows[] = { { "/etc/keys/mok.key", 0644 },
+		     { "/etc/keys/mok.key", 0660 },
+		     { "/etc/keys/mok.crt", 0666 } };
+	const struct sysroot *sysroot = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(
+			fchmodat(sysroot->root.fd, rows[i].path + 1, rows[i].mode, 0), 0);
+		assert_int_equal(
+			sign_modules(&fake, &sysroot->root, &key, &kernel, &build, &err),
+			-1);
+		assert_int_equal(err.code, ERROR_USAGE);
+		assert_non_null(strstr(err.text, "signing."));
+		assert_int_equal(fchmodat(sysroot->root.fd, rows[i].path + 1, 0600, 0),
+				 0);
+	}
+}
 
 static void the_kernels_own_tool_signs_with_the_given_key(void **state)
 {
@@ -79,13 +119,15 @@ static void headers_without_the_tool_are_a_prerequisite(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_key_that_others_reach_is_refused, setup,
+						sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
-			the_kernels_own_tool_signs_with_the_given_key, sysroot_setup,
+			the_kernels_own_tool_signs_with_the_given_key, setup,
 			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_refused_key_is_a_matter_of_secure_boot,
-						sysroot_setup, sysroot_teardown),
+						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
-			headers_without_the_tool_are_a_prerequisite, sysroot_setup,
+			headers_without_the_tool_are_a_prerequisite, setup,
 			sysroot_teardown),
 	};
 
