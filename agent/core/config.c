@@ -107,12 +107,13 @@ int config_assemble(const struct options *options, const struct settings *base,
 {
 	*ret_settings = *base;
 
-	if (metadata && settings_read_metadata(ret_settings, metadata, warnings, err) < 0)
-		return -1;
+	/* First, though they are above it all: metadata.keys may be among them. */
 	for (size_t i = 0; i < options->set_count; i++) {
 		if (settings_set(ret_settings, options->sets[i], err) < 0)
 			return -1;
 	}
+	if (metadata && settings_read_metadata(ret_settings, metadata, warnings, err) < 0)
+		return -1;
 	if (options->driver && take_driver(options->driver, ret_settings, err) < 0)
 		return -1;
 	if (refuse_contradiction(&ret_settings->driver, err) < 0)

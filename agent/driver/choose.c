@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "driver/bound.h"
 #include "model/paths.h"
 #include "model/url.h"
 #include "steps/build.h"
@@ -114,21 +115,24 @@ static int judge_serial(struct state *state, const struct repository *listed,
 int choose_list(const struct context *ctx, struct state *state,
 		struct repository *repository, struct error *err)
 {
-	const char *url = ctx->settings.driver.repository;
+	struct settings_driver driver = ctx->settings.driver;
 	const struct transport *transport;
 
-	if (!url[0])
+	if (bound_is(ctx) &&
+	    bound_repository(ctx, driver.repository, sizeof(driver.repository), err) < 0)
+		return -1;
+	if (!driver.repository[0])
 		return 0;
 	transport = context_transport(ctx, err);
 	if (!transport)
 		return -1;
 
 	repository_done(repository);
-	if (match_list(&ctx->settings.driver, transport,
-		       context_root_of(ctx, "driver.catalog"), ctx->channel, repository,
-		       err) < 0)
+	if (match_list(&driver, transport, context_root_of(ctx, "driver.catalog"),
+		       ctx->channel, repository, err) < 0)
 		return -1;
-	if (repository->index_signed && judge_serial(state, repository, url, err) < 0) {
+	if (repository->index_signed &&
+	    judge_serial(state, repository, driver.repository, err) < 0) {
 		repository_done(repository);
 		return -1;
 	}
@@ -226,6 +230,18 @@ static int ask_repository(const struct context *ctx, struct state *state,
 	return 0;
 }
 
+/* A URL that the cloud names is taken only as the signed index has it. */
+static int bind_url(const struct context *ctx, struct state *state,
+		    struct repository *repository, struct match *match, struct error *err)
+{
+	if (match->rule != MATCH_URL || !bound_is(ctx))
+		return 0;
+	if (repository->source == REPOSITORY_NONE &&
+	    choose_list(ctx, state, repository, err) < 0)
+		return -1;
+	return bound_take(ctx, repository, &match->package, err);
+}
+
 static void take_match(struct work *work, const struct state *state)
 {
 	const struct package *package = &work->match.package;
@@ -273,6 +289,8 @@ int choose_driver(const struct context *ctx, struct state *state,
 	     match_decide(&input, &work->match, err) < 0))
 		return -1;
 
+	if (bind_url(ctx, state, repository, &work->match, err) < 0)
+		return -1;
 	if (down.code && !work->match.warning[0])
 		(void)text_format(work->match.warning, sizeof(work->match.warning),
 				  "the repository was not asked: %s", down.text);

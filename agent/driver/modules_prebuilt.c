@@ -16,9 +16,12 @@ static bool is_setting(const struct context *ctx, const char *value)
 	return strcmp(ctx->settings.driver.prebuilt, value) == 0;
 }
 
-static const struct json *archives_of(const struct repository *repository)
+static const struct json *archives_of(const struct context *ctx,
+				      const struct repository *repository)
 {
-	return repository->index ? repository->index->modules : NULL;
+	return ctx->settings.driver.repository[0] && repository->index
+		       ? repository->index->modules
+		       : NULL;
 }
 
 static struct prebuilt_wish wish_for(const struct work *work, const char *release,
@@ -50,7 +53,7 @@ bool modules_prebuilt_listed(const struct context *ctx,
 
 	return !is_setting(ctx, "never") && !will_be_package(ctx, work) &&
 	       !work_by_dkms(work) &&
-	       prebuilt_next(archives_of(repository), &wish, &at, &found);
+	       prebuilt_next(archives_of(ctx, repository), &wish, &at, &found);
 }
 
 bool modules_prebuilt_asks(const struct context *ctx, const struct repository *repository,
@@ -142,7 +145,7 @@ static int take_any(const struct context *ctx, const struct repository *reposito
 	size_t at = 0;
 
 	*ret_taken = false;
-	while (prebuilt_next(archives_of(repository), &wish, &at, &found)) {
+	while (prebuilt_next(archives_of(ctx, repository), &wish, &at, &found)) {
 		*why = ERROR_INIT;
 		if (take_archive(ctx, repository, &found, &target->built, why) == 0) {
 			*ret_taken = true;

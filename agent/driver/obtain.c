@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "driver/bound.h"
 #include "driver/choose.h"
 #include "model/url.h"
 
@@ -12,9 +13,13 @@
 static const struct index_file *find_indexed(const struct repository *repository,
 					     const struct work *work)
 {
-	return work->match.rule == MATCH_URL
-		       ? NULL
-		       : index_find(repository->index, work->match.package.name);
+	const struct package *package = &work->match.package;
+
+	if (work->match.rule != MATCH_URL)
+		return index_find(repository->index, package->name);
+	return package->sha256[0]
+		       ? bound_file(repository, span_of(package->name), package->sha256)
+		       : NULL;
 }
 
 static struct member_wish wish_of(const struct context *ctx, const struct work *work)

@@ -140,6 +140,7 @@ static const char *type_name(const struct settings_key *key)
 	case SETTINGS_MODE:
 		return "an octal mode, as text";
 	case SETTINGS_SOURCES:
+	case SETTINGS_KEYS:
 		return "a list";
 	default:
 		return "";
@@ -150,7 +151,7 @@ static void put_key(FILE *out, const struct settings_key *key, struct span conf)
 {
 	struct span comment = comment_of(conf, key->path);
 	bool text = key->type != SETTINGS_INT && key->type != SETTINGS_BOOL &&
-		    key->type != SETTINGS_SOURCES;
+		    key->type != SETTINGS_SOURCES && key->type != SETTINGS_KEYS;
 	const char *quote = text ? "\"" : ""; /* as in the file */
 
 	(void)fputs(".TP\n\\fB", out);

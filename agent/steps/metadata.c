@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/settings/settings_keys.h"
 #include "steps/metadata_drive.h"
 
 #define SILENCE_MARGIN_S 30 /* of a worker that waits for the service */
@@ -113,6 +114,23 @@ static int take_token(const struct json *answer, struct metadata *metadata,
 		       : error_set_errno(err, ENOMEM, "reading the metadata");
 }
 
+/* Whether the cloud may give a token is root's to say, as of any other key. */
+static int drop_token(const struct settings_metadata *settings, struct metadata *metadata,
+		      struct error *err)
+{
+	if (!metadata->token ||
+	    settings_keys_allow(settings->keys, SETTINGS_KEYS_TOKEN) ||
+	    settings_keys_allow(settings->keys, SETTINGS_KEYS_TOKEN "_base64"))
+		return 0;
+	explicit_bzero(metadata->token, metadata->token_size);
+	free(take_ptr(metadata->token));
+	metadata->token_size = 0;
+	return add_warning(metadata,
+			   SETTINGS_KEYS_TOKEN
+			   " is not among metadata.keys of root's: passed over",
+			   err);
+}
+
 static int take_answer(const struct json *answer, struct metadata *metadata,
 		       struct error *err)
 {
@@ -158,7 +176,9 @@ static int read_sources(const struct settings_metadata *settings, const struct r
 
 	if (ask_the_service(settings, &drive, channel, &answer, err) < 0)
 		return error_prefix(err, "reading the metadata");
-	return take_answer(answer, metadata, err);
+	if (take_answer(answer, metadata, err) < 0)
+		return -1;
+	return drop_token(settings, metadata, err);
 }
 
 int metadata_read(const struct settings_metadata *settings, const struct root *root,

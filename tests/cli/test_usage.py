@@ -180,7 +180,8 @@ class Configuration(Case):
             "http.connect_timeout": 20, "http.stall_timeout": 180, "license.feature_type": 1, "license.token_file": "",
             "license.token_mode": "0744", "license.wait": 300, "monitor.interval": 60, "monitor.backend": "auto",
             "monitor.metrics_file": "", "metadata.enabled": True, "metadata.url": "http://169.254.169.254",
-            "metadata.sources": ["config-drive", "metadata-service"], "metadata.removable_drive": False, "metadata.timeout": 30,
+            "metadata.sources": ["config-drive", "metadata-service"], "metadata.keys": ["*"],
+            "metadata.removable_drive": False, "metadata.timeout": 30,
             "signing.key": "", "signing.cert": ""}
         self.assertEqual(found, expected)
 

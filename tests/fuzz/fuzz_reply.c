@@ -141,7 +141,7 @@ static void read_metadata(void)
 	settings_init(&settings);
 	settings.metadata.config_drive = false;
 	settings.metadata.metadata_service = true;
-	if (metadata_read(&settings.metadata, &root, NULL, &channel, &metadata, &err) < 0)
+	if (metadata_read(&settings.metadata, &root, &channel, &metadata, &err) < 0)
 		return;
 	fuzz_require(fuzz_is_printable(metadata.detail));
 	fuzz_require(fuzz_is_printable(metadata.token_source));

@@ -69,6 +69,7 @@ static int read_metadata(const struct sysroot *sysroot, bool drive, const char *
 	struct settings_metadata settings = { .enabled = true,
 					      .config_drive = drive,
 					      .metadata_service = service != NULL,
+					      .keys = "*",
 					      .timeout = 7 };
 	char worker[PATH_MAX];
 	const struct channel channel = { .worker = worker,

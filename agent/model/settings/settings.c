@@ -4,14 +4,17 @@
 #include <errno.h>
 #include <libconfig.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/span.h"
 #include "base/text.h"
+#include "model/settings/settings_keys.h"
 #include "model/settings/settings_scan.h"
 #include "model/settings/settings_table.h"
 
 #define PATH_SIZE 128 /* of a key: longer ones are none */
 #define WARNINGS_MAX 32
+#define CONFIG_NAME "/etc/vgpu-guest-agent/agent.conf"
 
 void settings_init(struct settings *ret_settings)
 {
@@ -41,6 +44,18 @@ static const char *gridd_name(const char *path)
 	return text_starts(path, prefix) ? path + strlen(prefix) : NULL;
 }
 
+static int check_keys(const struct settings_value *value, struct error *err)
+{
+	for (size_t i = 0; value->kind == SETTINGS_VALUE_LIST && i < value->count; i++) {
+		if (!settings_keys_known(span_of(value->items[i])))
+			return error_set(err, ERROR_USAGE,
+					 "metadata.keys has \"%.40s\", which is no key "
+					 "that the metadata can set",
+					 value->items[i]);
+	}
+	return 0;
+}
+
 static int put_value(struct settings *settings, const char *path,
 		     const struct settings_value *value,
 		     const struct settings_origin *origin, struct error *err)
@@ -50,6 +65,8 @@ static int put_value(struct settings *settings, const char *path,
 
 	if (name)
 		return settings_table_put_gridd(settings, name, value, origin, err);
+	if (key && key->type == SETTINGS_KEYS && check_keys(value, err) < 0)
+		return -1;
 	if (key)
 		return settings_table_put(settings, key, value, origin, err);
 	return unknown_key(path, err);
@@ -239,6 +256,21 @@ static int add_warning(const struct reading *reading, const char *path, const ch
 	return 0;
 }
 
+/* It would name what any user of the guest has put there. */
+static int refuse_file_url(const char *path, const struct settings_value *value,
+			   struct error *err)
+{
+	if (value->kind != SETTINGS_VALUE_TEXT ||
+	    strncasecmp(value->text, "file:", strlen("file:")) != 0)
+		return 0;
+	(void)error_set(err, ERROR_INTEGRITY,
+			"%s of the metadata is a file:// URL: the cloud cannot name a "
+			"file of this guest",
+			path);
+	return error_hint(err, "root can, with --set %s=file://... or in " CONFIG_NAME,
+			  path);
+}
+
 static bool walk_metadata(void *context, const char *name, const struct json *json);
 
 static int read_member(const struct reading *reading, const char *path,
@@ -261,6 +293,12 @@ static int read_member(const struct reading *reading, const char *path,
 		return add_warning(reading, path, "is no key that this version knows");
 	if (key && !key->metadata)
 		return add_warning(reading, path, "cannot be set by the metadata");
+	if (key && key->type == SETTINGS_URL &&
+	    refuse_file_url(path, &value, reading->err) < 0)
+		return -1;
+	if (!settings_keys_allow(reading->settings->metadata.keys, path))
+		return add_warning(reading, path,
+				   "is not among metadata.keys of root's: passed over");
 
 	return put_value(reading->settings, path, &value, &origin, reading->err);
 }
@@ -357,4 +395,11 @@ bool settings_is_callers(const struct settings *settings, const char *path)
 	const struct settings_origin *origin = settings_table_origin(settings, path);
 
 	return origin && origin->layer == SETTINGS_COMMAND;
+}
+
+const char *settings_where(const struct settings *settings, const char *path)
+{
+	const struct settings_origin *origin = settings_table_origin(settings, path);
+
+	return origin ? origin->where : "";
 }

@@ -18,6 +18,7 @@
 #define SETTINGS_URL_MAX 2048
 #define SETTINGS_PATH_MAX 512
 #define SETTINGS_KEYS_MAX 64
+#define SETTINGS_KEY_LIST_MAX 1024
 
 enum settings_layer {
 	SETTINGS_BUILTIN,
@@ -90,6 +91,7 @@ struct settings_metadata {
 	bool config_drive;     /* in metadata.sources */
 	bool metadata_service; /* in metadata.sources */
 	bool removable_drive;
+	char keys[SETTINGS_KEY_LIST_MAX]; /* patterns, with commas between */
 	int timeout;
 };
 
@@ -129,6 +131,8 @@ must_check int settings_set(struct settings *settings, const char *assignment,
  * The object `vgpu_guest_agent` of the metadata, tokens taken out: only keys marked M;
  * any other key adds a line to `warnings` (a JSON array of strings). A wrong value of
  * such a key is ERROR_USAGE: a pin that is mistyped must not be a pin that is not there.
+ * A file:// URL is ERROR_INTEGRITY: it would name what a user of the guest has put there.
+ * What metadata.keys does not let the cloud set adds a line, too.
  */
 must_check int settings_read_metadata(struct settings *settings,
 				      const struct json *object, struct json *warnings,
@@ -146,3 +150,6 @@ struct json *settings_json(const struct settings *settings);
  * caller's, outside of the root.
  */
 bool settings_is_callers(const struct settings *settings, const char *path);
+
+/* Who set the key, for people to read: "/etc/vgpu-guest-agent/agent.conf:3", "--set". */
+const char *settings_where(const struct settings *settings, const char *path);

@@ -71,6 +71,7 @@ static const struct settings_key table[] = {
 	{ "metadata.url", SETTINGS_URL, MEMBER(metadata.url), "http://169.254.169.254",
 	  "http https" },
 	{ "metadata.sources", SETTINGS_SOURCES, 0, 0, "config-drive,metadata-service" },
+	{ "metadata.keys", SETTINGS_KEYS, MEMBER(metadata.keys), "*" },
 	{ "metadata.removable_drive", SETTINGS_BOOL, MEMBER(metadata.removable_drive),
 	  "false" },
 	{ "metadata.timeout", SETTINGS_INT, MEMBER(metadata.timeout), "30", .min = 1,

@@ -90,6 +90,7 @@ static const char *text_fault(const struct settings_key *key, const char *text)
 	case SETTINGS_INT:
 	case SETTINGS_MODE:
 	case SETTINGS_SOURCES:
+	case SETTINGS_KEYS:
 	default:
 		return NULL;
 	}
@@ -158,6 +159,28 @@ static int put_sources(struct settings *settings, const struct settings_value *v
 	return 0;
 }
 
+/* Kept as one text. Whether the patterns mean anything is the table's to know. */
+static int put_keys(char *member, size_t size, const struct settings_value *value,
+		    struct error *err)
+{
+	size_t used = 0;
+
+	member[0] = '\0';
+	for (size_t i = 0; i < value->count; i++) {
+		const char *item = value->items[i];
+
+		if (!item[0] || strchr(item, ',') || has_control(item) ||
+		    !text_format(member + used, size - used, "%s%s", used ? "," : "",
+				 item))
+			return error_set(err, ERROR_USAGE,
+					 "metadata.keys has \"%.40s\", which is no key, "
+					 "or the list is too long",
+					 item);
+		used = strlen(member);
+	}
+	return 0;
+}
+
 static int put_int(const struct settings_key *key, int *member, int64_t number,
 		   struct error *err)
 {
@@ -177,6 +200,7 @@ static enum settings_value_kind kind_of(enum settings_type type)
 	case SETTINGS_INT:
 		return SETTINGS_VALUE_INT;
 	case SETTINGS_SOURCES:
+	case SETTINGS_KEYS:
 		return SETTINGS_VALUE_LIST;
 	case SETTINGS_CHOICE:
 	case SETTINGS_FILE_PATH:
@@ -217,6 +241,8 @@ int settings_value_put(struct settings *settings, const struct settings_key *key
 		return put_mode(key, member, value->text, err);
 	case SETTINGS_SOURCES:
 		return put_sources(settings, value, err);
+	case SETTINGS_KEYS:
+		return put_keys(member, key->size, value, err);
 	case SETTINGS_CHOICE:
 	case SETTINGS_FILE_PATH:
 	case SETTINGS_URL:
@@ -297,6 +323,20 @@ static struct json *sources_json(const struct settings_metadata *metadata)
 	return json_build("[]");
 }
 
+static struct json *keys_json(const char *list)
+{
+	cleanup_json struct json *json = json_build("[]");
+	struct span rest = span_of(list), item;
+	bool more = list[0] != '\0';
+
+	while (json && more) {
+		more = span_split(rest, ',', &item, &rest);
+		if (json_append(json, json_text(item.at, item.len)) < 0)
+			return NULL;
+	}
+	return take_ptr(json);
+}
+
 struct json *settings_value_json(const struct settings *settings,
 				 const struct settings_key *key)
 {
@@ -314,6 +354,8 @@ struct json *settings_value_json(const struct settings *settings,
 		return json_build("s", text);
 	case SETTINGS_SOURCES:
 		return sources_json(&settings->metadata);
+	case SETTINGS_KEYS:
+		return keys_json(member);
 	case SETTINGS_URL:
 	case SETTINGS_PROXY:
 	case SETTINGS_CATALOG:

@@ -25,6 +25,7 @@ enum settings_type {
 	SETTINGS_VERSION,
 	SETTINGS_MODE,    /* octal text, kept as a number */
 	SETTINGS_SOURCES, /* metadata.sources: two switches */
+	SETTINGS_KEYS,    /* metadata.keys: patterns of keys */
 };
 
 struct settings_key {
@@ -39,7 +40,7 @@ struct settings_key {
 	bool picks; /* url, sha256, version, repository: taken together from one layer */
 };
 
-#define SETTINGS_ITEMS_MAX 8
+#define SETTINGS_ITEMS_MAX 32
 
 /*
  * A value as a source gave it, before its key has judged it. Its texts are borrowed from
@@ -60,7 +61,7 @@ struct settings_value {
 	const char *items[SETTINGS_ITEMS_MAX];
 };
 
-#define SETTINGS_VALUE_BUFFER 256
+#define SETTINGS_VALUE_BUFFER SETTINGS_KEY_LIST_MAX
 
 /*
  * Text from a command line as the key's type. False: it is none. `buffer` holds the
