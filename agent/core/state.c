@@ -41,18 +41,65 @@ static struct json *driver_json(const struct driver *driver)
 			  "path", driver->path, "open", driver->open);
 }
 
-static void read_last_index(const struct json *json, struct state_index *index)
+/* The place of the key, or `index_count`. */
+static size_t find_key(const struct state *state, const char *key)
 {
-	read_text(json, "repository", index->repository, sizeof(index->repository));
-	index->serial = json_get_int(json, "serial", 0);
+	size_t i = 0;
+
+	while (i < state->index_count && strcmp(state->indexes[i].key, key) != 0)
+		i++;
+	return i;
 }
 
-static struct json *last_index_json(const struct state_index *index)
+int64_t state_serial(const struct state *state, const char *key)
 {
-	if (!index->repository[0])
-		return json_build("n");
-	return json_build("{s:s, s:I}", "repository", index->repository, "serial",
-			  index->serial);
+	size_t i = find_key(state, key);
+
+	return i < state->index_count ? state->indexes[i].serial : 0;
+}
+
+bool state_raise_serial(struct state *state, const char *key, int64_t serial)
+{
+	struct state_index *indexes = state->indexes;
+	size_t i = find_key(state, key);
+
+	if (i < state->index_count && indexes[i].serial >= serial)
+		return false;
+	if (i == STATE_KEYS_MAX) {
+		memmove(indexes, indexes + 1, (STATE_KEYS_MAX - 1) * sizeof(*indexes));
+		i = --state->index_count;
+	}
+	if (!text_copy(indexes[i].key, sizeof(indexes[i].key), key))
+		return false;
+	indexes[i].serial = serial;
+	if (i == state->index_count)
+		state->index_count++;
+	return true;
+}
+
+static void read_indexes(const struct json *list, struct state *state)
+{
+	for (size_t i = 0; i < json_count(list); i++) {
+		const struct json *item = json_at(list, i);
+		const char *key = json_get_string(item, "key");
+
+		if (key)
+			(void)state_raise_serial(state, key,
+						 json_get_int(item, "serial", 0));
+	}
+}
+
+static struct json *indexes_json(const struct state *state)
+{
+	cleanup_json struct json *list = json_build("[]");
+
+	for (size_t i = 0; list && i < state->index_count; i++) {
+		if (json_append(list,
+				json_build("{s:s, s:I}", "key", state->indexes[i].key,
+					   "serial", state->indexes[i].serial)) < 0)
+			return NULL;
+	}
+	return take_ptr(list);
 }
 
 struct copy {
@@ -103,7 +150,7 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 	read_driver(json_get(json, "driver"), &ret_state->driver);
 	read_driver(json_get(json, "installing"), &ret_state->installing);
 	ret_state->installing_failed = json_get_bool(json, "installing_failed", false);
-	read_last_index(json_get(json, "index"), &ret_state->index);
+	read_indexes(json_get(json, "indexes"), ret_state);
 	if (json_kind(json_get(json, "trouble")) == JSON_KIND_OBJECT)
 		ret_state->trouble = json_take(json, "trouble");
 	json_each(json_get(json, "steps"), copy_step, &copy);
@@ -116,12 +163,12 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 
 int state_save(const struct root *root, const struct state *state, struct error *err)
 {
-	cleanup_json struct json *json = json_build(
-		"{s:i, s:o, s:o, s:b, s:o, s:O, s:O?}", "schema", 1, "driver",
-		driver_json(&state->driver), "installing",
-		driver_json(&state->installing), "installing_failed",
-		state->installing_failed, "index", last_index_json(&state->index),
-		"steps", state->steps, "trouble", state->trouble);
+	cleanup_json struct json *json =
+		json_build("{s:i, s:o, s:o, s:b, s:o, s:O, s:O?}", "schema", 1, "driver",
+			   driver_json(&state->driver), "installing",
+			   driver_json(&state->installing), "installing_failed",
+			   state->installing_failed, "indexes", indexes_json(state),
+			   "steps", state->steps, "trouble", state->trouble);
 	cleanup_free char *text = json ? json_print(json) : NULL;
 
 	if (!text)

@@ -16,9 +16,11 @@
 #include "model/driver/driver.h"
 #include "model/outcome.h"
 
-/* The last signed index that was believed. */
+#define STATE_KEYS_MAX 16
+
+/* The highest serial of a signed index that was believed, by who signed it. */
 struct state_index {
-	char repository[512]; /* without credentials; "" for none */
+	char key[PACKAGE_SHA256_SIZE]; /* SHA-256 of the public key */
 	int64_t serial;
 };
 
@@ -27,7 +29,8 @@ struct state {
 	/* The system is being changed to this one: finish it, or put `driver` back. */
 	struct driver installing;
 	bool installing_failed; /* it was tried to its end and does not work */
-	struct state_index index;
+	size_t index_count;
+	struct state_index indexes[STATE_KEYS_MAX]; /* the oldest key first */
 	struct json *steps;   /* name -> {"outcome","detail","began","seconds","time"} */
 	struct json *trouble; /* of the last run, see state_end(); NULL: none */
 };
@@ -42,6 +45,13 @@ void state_done(struct state *state);
 /* Notes what a step did; a step that changed nothing keeps the record of when it did. */
 must_check int state_note(struct state *state, const struct outcome *outcome,
 			  struct error *err);
+
+/* The highest serial of the key that this guest has seen; 0: none. */
+int64_t state_serial(const struct state *state, const char *key);
+
+/* Notes a serial. True where it is higher than before: then there is something to save.
+ */
+bool state_raise_serial(struct state *state, const char *key, int64_t serial);
 
 /*
  * Keeps what a run ended with as {"step","message","hint","warnings"}: the step that

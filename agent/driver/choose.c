@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "driver/bound.h"
+#include "driver/freshness.h"
 #include "model/paths.h"
 #include "model/url.h"
 #include "steps/build.h"
@@ -88,30 +89,6 @@ static int refuse_foreign(const struct context *ctx, const struct guest *guest,
 			  packaged ? "with the package manager" : "nvidia-uninstall");
 }
 
-/* Who keeps an old signed index can show it for ever: the serial only goes up. */
-static int judge_serial(struct state *state, const struct repository *listed,
-			const char *url, struct error *err)
-{
-	struct state_index *last = &state->index;
-	int64_t serial = listed->index->serial;
-	char shown[SETTINGS_URL_MAX], repository[sizeof(last->repository)];
-
-	(void)url_redact(url, shown, sizeof(shown));
-	if (!text_copy(repository, sizeof(repository), shown))
-		return 0; /* too long to be remembered */
-	if (strcmp(repository, last->repository) == 0 && serial < last->serial) {
-		(void)error_set(err, ERROR_INTEGRITY,
-				INDEX_FILE " has the serial %lld, it had %lld before: "
-					   "this is an old one",
-				(long long)serial, (long long)last->serial);
-		return error_hint(err, "publish the last one, or one that was made with "
-				       "--previous of it");
-	}
-	(void)text_copy(last->repository, sizeof(last->repository), repository);
-	last->serial = serial;
-	return 0;
-}
-
 int choose_list(const struct context *ctx, struct state *state,
 		struct repository *repository, struct error *err)
 {
@@ -132,7 +109,7 @@ int choose_list(const struct context *ctx, struct state *state,
 		       ctx->channel, repository, err) < 0)
 		return -1;
 	if (repository->index_signed &&
-	    judge_serial(state, repository, driver.repository, err) < 0) {
+	    freshness_judge(ctx, repository, state, err) < 0) {
 		repository_done(repository);
 		return -1;
 	}

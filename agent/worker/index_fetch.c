@@ -49,7 +49,7 @@ static int way_out(struct error *err)
  * parsed. A missing signature is an error where keys are configured.
  */
 static int check_signature(const struct index_place *place, struct span index,
-			   struct error *err)
+			   char ret_key[static DIGEST_TEXT_SIZE], struct error *err)
 {
 	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 	unsigned char signature[BASE64_ROOM(SIGNATURE_MAX)];
@@ -74,8 +74,8 @@ static int check_signature(const struct index_place *place, struct span index,
 		return way_out(err);
 	}
 
-	switch (signature_by_any((struct span){ pem, pem_size }, index, signature,
-				 size)) {
+	switch (signature_by_any((struct span){ pem, pem_size }, index, signature, size,
+				 ret_key)) {
 	case SIGNATURE_OK:
 		return 0;
 	case SIGNATURE_UNKNOWN:
@@ -148,7 +148,8 @@ static int read_index(const struct index_place *place, struct json *warnings,
 				err) < 0 ||
 	    digest_end(&digest, actual, err) < 0)
 		return -1;
-	if (place->keys >= 0 && check_signature(place, bytes_of(&memory), err) < 0)
+	if (place->keys >= 0 &&
+	    check_signature(place, bytes_of(&memory), index->key, err) < 0)
 		return -1;
 	if (place->sha256[0] && strcmp(place->sha256, actual) != 0)
 		return error_set(err, ERROR_INTEGRITY,

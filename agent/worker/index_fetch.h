@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "worker/digest.h"
 #include "worker/http/http.h"
 
 struct index_fetched {
@@ -16,6 +17,7 @@ struct index_fetched {
 			      none */
 	bool verified;     /* every hop https with a verified peer */
 	bool is_signed;    /* by a key of the request's "index_keys" */
+	char key[DIGEST_TEXT_SIZE]; /* that key's SHA-256 */
 };
 
 struct index_place {

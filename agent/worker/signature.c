@@ -13,6 +13,7 @@
 
 #include "base/macro.h"
 #include "base/text.h"
+#include "worker/digest.h"
 
 #define KEYS_MAX 32
 #define RSA_BITS_MIN 2048
@@ -95,8 +96,24 @@ static enum signature_verdict verify_with_key(EVP_PKEY *key, struct span text,
 		       : SIGNATURE_BAD;
 }
 
+/* What tells the key from others, however its PEM is written. */
+static bool name_key(const EVP_PKEY *key, char ret_key[static DIGEST_TEXT_SIZE])
+{
+	unsigned char *der = NULL, hash[EVP_MAX_MD_SIZE];
+	int size = i2d_PUBKEY(key, &der);
+	unsigned length = 0;
+	bool good = size > 0 &&
+		    EVP_Digest(der, (size_t)size, hash, &length, EVP_sha256(), NULL) == 1;
+
+	OPENSSL_free(der);
+	for (unsigned i = 0; good && i < length; i++)
+		(void)text_format(ret_key + (size_t)2 * i, 3, "%02x", hash[i]);
+	return good;
+}
+
 enum signature_verdict signature_by_any(struct span pem, struct span text,
-					const unsigned char *signature, size_t size)
+					const unsigned char *signature, size_t size,
+					char ret_key[static DIGEST_TEXT_SIZE])
 {
 	enum signature_verdict verdict = SIGNATURE_UNKNOWN;
 	cleanup(bio_cleanup) BIO *bio = NULL;
@@ -114,6 +131,8 @@ enum signature_verdict signature_by_any(struct span pem, struct span text,
 		if (!key)
 			break;
 		said = verify_with_key(key, text, signature, size);
+		if (said == SIGNATURE_OK && !name_key(key, ret_key))
+			said = SIGNATURE_UNKNOWN;
 		if (said != SIGNATURE_UNKNOWN)
 			verdict = said;
 	}

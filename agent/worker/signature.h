@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/span.h"
+#include "worker/digest.h"
 
 enum signature_verdict {
 	SIGNATURE_OK,
@@ -28,10 +29,12 @@ enum signature_verdict signature_rs256(struct span pem, struct span text,
 /*
  * Whether the signature over `text` is of one of the PEM public keys in `pem`: Ed25519
  * (RFC 8032, pure), or RSASSA-PSS with SHA-256 and MGF1 of the same by a key of 2048 bits
- * or more. SIGNATURE_UNKNOWN: no such key in there.
+ * or more. SIGNATURE_UNKNOWN: no such key in there. `ret_key` with SIGNATURE_OK: the
+ * SHA-256 of the key, by which a guest knows it again.
  */
 enum signature_verdict signature_by_any(struct span pem, struct span text,
-					const unsigned char *signature, size_t size);
+					const unsigned char *signature, size_t size,
+					char ret_key[static DIGEST_TEXT_SIZE]);
 
 /*
  * How the kernel names a certificate (PEM or DER) in /proc/keys: "COMMON NAME: HEX" of

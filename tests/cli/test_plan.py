@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What run would do, out of repositories that are served here: each rule of the match, each integrity, each check."""
 
+import ctypes
 import fcntl
+import json
 import os
 import platform
 import resource
@@ -12,9 +14,9 @@ import socket
 import parts
 import shapes
 from parts import Repository, pci, vgpu
-from program import Case, living, main, remove, write
+from program import Case, living, main, read, remove, write
 from server import always, close, status
-from signing import ED25519, key, sign
+from signing import ED25519, RSA, key, sign
 
 RUNS = [f"NVIDIA-Linux-x86_64-{version}-grid.run" for version in ("525.105.17", "525.147.05", "535.161.08", "550.90.07")]
 INDEX = "vgpu-index.json"
@@ -31,6 +33,13 @@ driver:
   - {version: 525.105.17, date: "2023-03-30", branch: R528_79, type: guest, os: [Linux]}
   - {version: 510.47.03, date: "2022-02-02", branch: R511_65, type: guest, os: [Linux]}
 """
+
+
+TIME_ERROR = 5  # of adjtimex(2): the clock is not synchronised
+
+
+def clock_is_synchronized():
+    return ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)) != TIME_ERROR
 
 
 class Plans(Case):
@@ -254,18 +263,77 @@ class Indexes(Plans):
         self.error(6, "match", "no signature over", "plan", sysfs=vgpu(), sets={**self.repository.sets, **self.key()}, hint="index_key")
         self.chosen("branch", parts.GUEST)
 
+    def serial(self, number, repository=None, which=ED25519, **more):
+        content = parts.index(parts.run_entry(RUNS[0], 1000), serial=number, **more)
+        (repository or self.repository).put(INDEX, content)
+        (repository or self.repository).put(INDEX + ".sig", sign(which, content))
+
     def test_a_signed_index_that_is_older_than_the_last_one(self):
         sets = {**self.repository.sets, **self.key(), "driver.prerequisites": "never"}
         self.repository.put(RUNS[0], b"not it")
         for serial in (7, 8, 8):
-            self.sign(parts.index(parts.run_entry(RUNS[0], 1000), serial=serial))
+            self.serial(serial)
             self.error(6, "fetch", "expected were 1000", "run", sysfs=vgpu(), sets=sets)
-        self.sign(parts.index(parts.run_entry(RUNS[0], 1000), serial=7))
+        self.serial(7)
         self.error(6, "match", "this is an old one", "plan", sysfs=vgpu(), sets=sets, hint="--previous")
         self.error(6, "match", "this is an old one", "run", sysfs=vgpu(), sets=sets)
+
+    def test_under_another_spelling_and_on_another_server_it_is_as_old(self):
+        """The serial is of the key: who shows the index cannot choose what it is compared with."""
+        sets = {**self.repository.sets, **self.key(), "driver.prerequisites": "never"}
         other = self.use(Repository(tls=False))
-        self.sign(parts.index(parts.run_entry(RUNS[0], 1000), serial=7), repository=other)
-        self.plan(sets={**other.sets, **self.key()})
+        self.serial(8)
+        self.program.call("run", sysfs=vgpu(), sets=sets)
+        for repository in (self.repository, other):
+            self.serial(7, repository)
+        for url in (self.repository.url.rstrip("/"), self.repository.url + "/", self.repository.url.replace("/nvidia/", "/./nvidia/"),
+                    other.url):
+            with self.subTest(url):
+                self.repository.files.update({path.replace("/nvidia/", "/nvidia//"): content
+                                              for path, content in list(self.repository.files.items()) if "//" not in path})
+                value = self.json("plan", sysfs=vgpu(), status=6, sets={**sets, "driver.repository": url})
+                self.assertIn("this is an old one", value["error"]["message"])
+
+    def test_a_serial_that_rises_is_kept_whatever_else_there_is_to_do(self):
+        """A run ends at the first step, or finds nothing to do: what it saw of the index stays seen."""
+        sets = {**self.repository.sets, **self.key(), "driver.prerequisites": "never"}
+        state = "/var/lib/vgpu-guest-agent/state.json"
+        for serial in (3, 9):
+            self.serial(serial)
+            self.json("plan", sysfs=vgpu(), sets=sets)
+            kept = json.loads(read(state))["indexes"][0]["serial"] if os.path.exists(state) else 0
+            self.assertLess(kept, serial, "plan changes nothing")
+            self.program.call("run", sysfs=vgpu(), sets=sets)
+            self.assertEqual(json.loads(read(state))["indexes"][0]["serial"], serial)
+
+    def test_each_key_counts_for_itself(self):
+        both = self.write("keys.pem", key(*ED25519)[1] + key(*RSA)[1])
+        sets = {**self.repository.sets, "driver.index_key": both, "driver.prerequisites": "never"}
+        for which, serial in ((ED25519, 8), (RSA, 3)):
+            self.serial(serial, which=which)
+            self.program.call("run", sysfs=vgpu(), sets=sets)
+        for which, serial in ((ED25519, 7), (RSA, 2)):
+            self.serial(serial, which=which)
+            self.error(6, "match", "this is an old one", "plan", sysfs=vgpu(), sets=sets)
+
+    def test_the_least_serial_of_the_configuration(self):
+        self.serial(7)
+        for least, status in ((7, 0), (8, 6)):
+            sets = {**self.repository.sets, **self.key(), "driver.index_min_serial": str(least)}
+            value = self.json("plan", sysfs=vgpu(), sets=sets, status=status)
+        self.assertIn("driver.index_min_serial is 8", value["error"]["message"])
+
+    def test_an_index_that_has_expired(self):
+        """A clock that nobody vouches for refuses nothing."""
+        sets = {**self.repository.sets, **self.key()}
+        for expires, words in (("2020-01-01T00:00:00Z", "expired on 2020-01-01T00:00:00Z"), ("9999-01-01T00:00:00Z", None),
+                               ("tomorrow", "is no time"), (7, "is no time"), (None, None)):
+            with self.subTest(expires):
+                self.serial(1, expires=expires)
+                past = expires == "2020-01-01T00:00:00Z"
+                refused = words and (not past or clock_is_synchronized())
+                value = self.json("plan", sysfs=vgpu(), sets=sets, status=6 if refused else 0)
+                self.assertIn(words or "", (value["error"]["message"] if refused else self.last.err))
 
     def test_with_a_key_there_must_be_an_index(self):
         self.repository.name(RUNS[0])

@@ -175,7 +175,7 @@ class Configuration(Case):
             "driver.repository": "", "driver.url": "", "driver.sha256": "", "driver.version": "", "driver.catalog": "auto",
             "driver.package": "auto", "driver.kernel_module": "auto", "driver.integrity": "require", "driver.index_key": "",
             "driver.prebuilt": "auto", "driver.upgrade": False, "driver.prerequisites": "install", "driver.dkms": "no",
-            "driver.allow_mismatch": False, "http.proxy": "", "http.ca_file": "", "http.client_cert": "", "http.client_key": "",
+            "driver.index_min_serial": 0, "driver.allow_mismatch": False, "http.proxy": "", "http.ca_file": "", "http.client_cert": "", "http.client_key": "",
             "http.netrc_file": "", "http.header_file": "", "http.rate_limit_kib": 0, "http.retries": 8,
             "http.connect_timeout": 20, "http.stall_timeout": 180, "license.feature_type": 1, "license.token_file": "",
             "license.token_mode": "0744", "license.wait": 300, "monitor.interval": 60, "monitor.backend": "auto",

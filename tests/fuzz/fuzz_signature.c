@@ -18,13 +18,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned char signature[1024];
 	size_t used = 0, key_size = 0;
 	enum signature_verdict verdict;
-	char name[128] = "";
+	char name[128] = "", key[DIGEST_TEXT_SIZE] = "";
 
 	for (size_t i = 0; i + 1 < hex.len && used < sizeof(signature); i += 2)
 		signature[used++] =
 			(unsigned char)(digit(hex.at[i]) << 4 | digit(hex.at[i + 1]));
 
-	verdict = signature_by_any(pem, text, signature, used);
+	verdict = signature_by_any(pem, text, signature, used, key);
 	fuzz_require(verdict != SIGNATURE_OK || used > 0);
 	verdict = signature_rs256(pem, text, signature, used, &key_size);
 	fuzz_require((verdict == SIGNATURE_UNKNOWN) == (key_size == 0));

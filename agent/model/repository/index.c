@@ -335,6 +335,7 @@ static int read_modules(struct index *index, const struct json *json, struct err
 static int fill_index(struct index *index, const struct json *json, struct error *err)
 {
 	const char *created = json_get_string(json, "created");
+	const char *expires = json_get_string(json, "expires");
 	uint64_t serial;
 
 	if (json_kind(json) != JSON_KIND_OBJECT)
@@ -350,6 +351,12 @@ static int fill_index(struct index *index, const struct json *json, struct error
 	if (created && !text_copy(index->created, sizeof(index->created), created))
 		index->created[0] = '\0';
 	text_sanitize(index->created);
+	if (json_get(json, "expires") &&
+	    json_kind(json_get(json, "expires")) != JSON_KIND_NULL &&
+	    (!expires || !text_copy(index->expires, sizeof(index->expires), expires)))
+		return error_set(err, ERROR_INTEGRITY,
+				 INDEX_FILE " has an \"expires\" that is no time");
+	text_sanitize(index->expires);
 	index->warnings = calloc(INDEX_WARNINGS_MAX, sizeof(*index->warnings));
 	if (!index->warnings)
 		return out_of_memory(err);

@@ -50,6 +50,7 @@ struct index_file {
 struct index {
 	int64_t serial;
 	char created[32]; /* "": not said */
+	char expires[32]; /* "": never; as it stands there */
 	size_t file_count;
 	struct index_file *files; /* by name */
 	/*
@@ -63,7 +64,8 @@ struct index {
 
 /*
  * An entry that is damaged is skipped, with a warning. ERROR_INTEGRITY for an index of
- * another schema, without a serial, with two entries of one name, or that is none.
+ * another schema, without a serial, with an `expires` that is no text, with two entries
+ * of one name, or that is none.
  */
 must_check int index_from_json(const struct json *json, struct index **ret_index,
 			       struct error *err);

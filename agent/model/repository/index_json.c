@@ -45,8 +45,9 @@ struct json *index_json(const struct index *index)
 		if (json_append(files, file_json(&index->files[i])) < 0)
 			return NULL;
 	}
-	return json_build("{s:i, s:I, s:s?, s:O, s:O}", "schema", 1, "serial",
+	return json_build("{s:i, s:I, s:s?, s:s*, s:O, s:O}", "schema", 1, "serial",
 			  index->serial, "created",
-			  index->created[0] ? index->created : NULL, "files", files,
+			  index->created[0] ? index->created : NULL, "expires",
+			  index->expires[0] ? index->expires : NULL, "files", files,
 			  "modules", index->modules);
 }

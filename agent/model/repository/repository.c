@@ -197,11 +197,16 @@ static int fill_repository(struct repository *repository, const struct json *jso
 	const struct json *warnings = json_get(json, "warnings");
 	const struct json *catalog = json_get(json, "catalog");
 	const struct json *index = json_get(json, "index");
+	const char *index_key = json_get_string(json, "index_key");
 
 	repository->source = source_of(json);
 	repository->verified = json_get_bool(json, "verified", false);
 	repository->index_verified = json_get_bool(json, "index_verified", false);
 	repository->index_signed = json_get_bool(json, "index_signed", false);
+	if (index_key &&
+	    !text_copy(repository->index_key, sizeof(repository->index_key), index_key))
+		return error_set(err, ERROR_INTERNAL,
+				 "the list of the repository has an odd key");
 	repository->passed_over =
 		calloc(PASSED_OVER_MAX, sizeof(*repository->passed_over));
 	repository->warnings = calloc(WARNINGS_MAX, sizeof(*repository->warnings));

@@ -33,10 +33,11 @@ struct repository {
 	} * passed_over;
 	size_t warning_count; /* "PULP_MANIFEST line 7: ..." */
 	char (*warnings)[160];
-	struct catalog *catalog; /* NULL: none */
-	struct index *index;     /* NULL: none */
-	bool index_verified;     /* as `verified` */
-	bool index_signed;       /* by a key of driver.index_key */
+	struct catalog *catalog;             /* NULL: none */
+	struct index *index;                 /* NULL: none */
+	bool index_verified;                 /* as `verified` */
+	bool index_signed;                   /* by a key of driver.index_key */
+	char index_key[PACKAGE_SHA256_SIZE]; /* that key's SHA-256 */
 };
 
 /*
@@ -44,7 +45,8 @@ struct repository {
  *   {"source":"manifest"|"listing"|"index","verified":bool,
  *    "files":[{"name":s,"size":i,"sha256":s}],   every file that ends like a package
  *    "warnings":[s,...],"catalog":{...}|null,
- *    "index":{...}|null,"index_verified":b,"index_signed":b}
+ *    "index":{...}|null,"index_verified":b,"index_signed":b,
+ *    "index_key":s}
  * What the index says of a file is taken into its package. A file of which manifest and
  * index say different things is passed over, and, where the index is signed, one that is
  * not in it.

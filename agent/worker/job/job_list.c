@@ -381,13 +381,14 @@ int job_list(const struct json *request, struct json **ret_result, struct error 
 	if (result < 0 || read_catalog(request, http, &listing, &catalog, err) < 0)
 		return -1;
 
-	*ret_result = json_build("{s:s, s:b, s:O, s:O, s:o, s:o, s:b, s:b}", "source",
-				 listing.source, "verified", (int)listing.verified,
-				 "files", listing.files, "warnings", listing.warnings,
-				 "catalog", catalog ? take_ptr(catalog) : json_build("n"),
-				 "index", index ? take_ptr(index) : json_build("n"),
-				 "index_verified", (int)fetched.verified, "index_signed",
-				 (int)fetched.is_signed);
+	*ret_result =
+		json_build("{s:s, s:b, s:O, s:O, s:o, s:o, s:b, s:b, s:s?}", "source",
+			   listing.source, "verified", (int)listing.verified, "files",
+			   listing.files, "warnings", listing.warnings, "catalog",
+			   catalog ? take_ptr(catalog) : json_build("n"), "index",
+			   index ? take_ptr(index) : json_build("n"), "index_verified",
+			   (int)fetched.verified, "index_signed", (int)fetched.is_signed,
+			   "index_key", fetched.key[0] ? fetched.key : NULL);
 	if (!*ret_result)
 		return error_set_errno(err, ENOMEM, "reading the repository");
 	return 0;
