@@ -101,15 +101,25 @@ static bool is_local_ipv4(const unsigned char *address)
 	       (address[0] == 169 && address[1] == 254);
 }
 
+/*
+ * Besides loopback and link-local: what leads to such an IPv4 address (mapped,
+ * compatible, by NAT64 and 6to4), and the address that a cloud's metadata service has by
+ * IPv6.
+ */
 static bool is_local_ipv6(const unsigned char *address)
 {
-	static const unsigned char zero[15], mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const unsigned char zero[12], mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const unsigned char nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
+	static const unsigned char metadata[16] = { 0xfd, 0x00,        0x0e,
+						    0xc2, [14] = 0x02, [15] = 0x54 };
 
-	if (memcmp(address, zero, 15) == 0 && address[15] <= 1)
-		return true;
-	if (memcmp(address, mapped, 12) == 0)
+	if (memcmp(address, zero, 12) == 0 || memcmp(address, mapped, 12) == 0 ||
+	    memcmp(address, nat64, 12) == 0)
 		return is_local_ipv4(address + 12);
-	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
+	if (address[0] == 0x20 && address[1] == 0x02)
+		return is_local_ipv4(address + 2);
+	return memcmp(address, metadata, 16) == 0 ||
+	       (address[0] == 0xfe && (address[1] & 0xc0) == 0x80);
 }
 
 bool url_is_local(const struct url *url)

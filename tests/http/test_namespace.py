@@ -33,12 +33,30 @@ class Names(unittest.TestCase):
             self.addCleanup(server.__exit__)
             server.files["/f.run"] = DATA
 
-    def fetch(self, target):
+    def fetch(self, target, **options):
         self.far.faults["/start"] = [fault.redirect(target)]
-        return fetch(f"http://pulp.example:{self.far.port}/start", DATA)
+        return fetch(f"http://pulp.example:{self.far.port}/start", DATA, **options)
 
     def test_name_of_a_loopback_address(self):
         outcome = self.fetch(f"http://trap.example:{self.near.port}/f.run")
+        self.assertIn("a redirect to a loopback or link-local address", str(outcome.error))
+        self.assertEqual(self.near.requests, [])
+
+    def test_that_some_proxy_is_set_opens_no_way(self):
+        """Each hop has a proxy or none; where it has none, the peer's address counts."""
+        proxy = "http://127.0.0.1:9"
+        for environment in ({"https_proxy": proxy}, {"HTTPS_PROXY": proxy}, {"HTTP_PROXY": proxy},
+                            {"http_proxy": proxy, "no_proxy": "example"}, {"all_proxy": proxy, "NO_PROXY": "*"},
+                            {"all_proxy": proxy, "no_proxy": ".example,127.0.0.1"}):
+            for target in (f"http://trap.example:{self.near.port}/f.run", "http://link.example/f.run"):
+                with self.subTest(environment, target=target):
+                    outcome = self.fetch(target, environment=environment)
+                    self.assertIn("a redirect to a loopback or link-local address", str(outcome.error))
+                    self.assertEqual(self.near.requests, [])
+
+    def test_nor_does_one_of_the_configuration_that_no_proxy_goes_around(self):
+        outcome = self.fetch(f"http://trap.example:{self.near.port}/f.run", proxy="http://127.0.0.1:9",
+                             environment={"no_proxy": "pulp.example,trap.example"})
         self.assertIn("a redirect to a loopback or link-local address", str(outcome.error))
         self.assertEqual(self.near.requests, [])
 

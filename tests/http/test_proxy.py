@@ -158,7 +158,8 @@ class Proxies(unittest.TestCase):
 
     def test_redirects_to_this_machine_are_refused(self):
         targets = ("127.0.0.1", "127.9.9.9", "0.0.0.0", "169.254.169.254", "localhost", "x.localhost", "[::1]", "[::]",
-                   "[fe80::1]", "[::ffff:127.0.0.1]", "[::ffff:169.254.169.254]", "2130706433", "127.1", "0x7f.1")
+                   "[fe80::1]", "[fd00:ec2::254]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::127.0.0.1]", "[::ffff:127.0.0.1]",
+                   "[::ffff:169.254.169.254]", "2130706433", "127.1", "0x7f.1")
         for target in targets:
             with self.subTest(target):
                 self.proxy.asked.clear()

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "worker/http/http_hop.h"
+#include "worker/http/http_proxy.h"
 #include "worker/progress.h"
 #include "worker/sandbox.h"
 
@@ -32,8 +33,8 @@ struct call {
 	bool head_done;
 	bool local_refused;
 	unsigned port_refused; /* 0: none was */
-	bool proxied;
-	uint64_t dropped; /* bytes of an unwanted body */
+	const char *proxy;     /* "": none, and the peer's address counts */
+	uint64_t dropped;      /* bytes of an unwanted body */
 };
 
 static size_t take_header(char *line, size_t size, size_t count, void *context)
@@ -136,7 +137,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
 				 struct curl_sockaddr *address)
 {
 	struct call *call = context;
-	bool local = !call->proxied && is_local_address(&address->addr);
+	bool local = !call->proxy[0] && is_local_address(&address->addr);
 
 	(void)purpose;
 	if (local && call->hop->no_local) {
@@ -227,8 +228,13 @@ static void set_peer(const struct http_options *options, CURL *curl)
 		set(curl, CURLOPT_CAINFO, http_options_path(options->ca, path));
 		set(curl, CURLOPT_CAPATH, NULL); /* this authority and no other */
 	}
-	if (!options->proxy || options->proxy[0])
-		set(curl, CURLOPT_PROXY, options->proxy ? options->proxy : "");
+}
+
+/* Both always, and "" for none: else libcurl asks the environment. */
+static void set_proxy(CURL *curl, const char *proxy)
+{
+	set(curl, CURLOPT_PROXY, proxy);
+	set(curl, CURLOPT_NOPROXY, "");
 }
 
 /*
@@ -262,6 +268,7 @@ static int prepare(struct http *http, struct call *call, struct error *err)
 	set_protocols(curl, hop->https_only);
 	set_limits(&http->options, hop, curl);
 	set_peer(&http->options, curl);
+	set_proxy(curl, call->proxy);
 
 	if (hop->wish.end) {
 		(void)text_format(range, sizeof(range), "%ju-%ju",
@@ -404,11 +411,8 @@ static int judge_callbacks(const struct call *call, struct error *err)
 
 int http_hop(struct http *http, struct http_hop *hop, struct error *err)
 {
-	struct call call = {
-		.hop = hop,
-		.err = ERROR_INIT,
-		.proxied = http_options_proxied(&http->options),
-	};
+	struct call call = { .hop = hop, .err = ERROR_INIT, .proxy = "" };
+	struct url url;
 	curl_off_t after = 0;
 	char *location = NULL;
 	CURLcode code;
@@ -417,6 +421,9 @@ int http_hop(struct http *http, struct http_hop *hop, struct error *err)
 	hop->verdict = ANSWER_REFUSED;
 	hop->class = RETRY_NEVER;
 	hop->location[0] = '\0';
+	if (!url_parse(hop->url, &url))
+		return error_set(err, ERROR_INTERNAL, "this is no http or https URL");
+	call.proxy = http_proxy_of(&http->options, &url);
 	if (prepare(http, &call, err) < 0)
 		return -1;
 

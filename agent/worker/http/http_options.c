@@ -121,20 +121,3 @@ bool http_options_trust(const struct http_options *options, const struct url *ur
 
 	return false;
 }
-
-bool http_options_proxied(const struct http_options *options)
-{
-	static const char *const names[] = { "http_proxy", "https_proxy", "HTTPS_PROXY",
-					     "all_proxy", "ALL_PROXY" };
-
-	if (!options->proxy || options->proxy[0])
-		return options->proxy != NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const char *value = secure_getenv(names[i]);
-
-		if (value && value[0])
-			return true;
-	}
-
-	return false;
-}

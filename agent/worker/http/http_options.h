@@ -31,9 +31,6 @@ void http_options_done(struct http_options *options);
  * did). */
 bool http_options_trust(const struct http_options *options, const struct url *url);
 
-/* Whether requests may go through a proxy, so that a peer's address says nothing. */
-bool http_options_proxied(const struct http_options *options);
-
 /* "/proc/self/fd/N": libcurl wants names. */
 #define HTTP_OPTIONS_PATH_SIZE 32
 const char *http_options_path(int fd, char buffer[static HTTP_OPTIONS_PATH_SIZE]);
