@@ -64,14 +64,12 @@ static bool udev_says_so(const struct root *root, const char *name)
 		return false;
 	for (char **label = labels; *label; label++) {
 		char path[PATH_SIZE], target[PATH_SIZE];
-		const char *slash;
 
 		if (!config_drive_is_label(*label) ||
 		    !text_format(path, sizeof(path), LABELS "/%s", *label) ||
 		    root_readlink(root, path, target, sizeof(target), &ignored) < 0)
 			continue;
-		slash = strrchr(target, '/');
-		if (strcmp(slash ? slash + 1 : target, name) == 0)
+		if (strcmp(text_base_name(target), name) == 0)
 			return true;
 	}
 	return false;

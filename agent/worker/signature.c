@@ -106,8 +106,8 @@ static bool name_key(const EVP_PKEY *key, char ret_key[static DIGEST_TEXT_SIZE])
 		    EVP_Digest(der, (size_t)size, hash, &length, EVP_sha256(), NULL) == 1;
 
 	OPENSSL_free(der);
-	for (unsigned i = 0; good && i < length; i++)
-		(void)text_format(ret_key + (size_t)2 * i, 3, "%02x", hash[i]);
+	if (good)
+		text_hex(hash, length, ret_key);
 	return good;
 }
 

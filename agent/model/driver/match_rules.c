@@ -71,17 +71,38 @@ static void ask_catalog(const struct match_work *work, struct match_entry *entry
 	}
 }
 
-/* A version has one answer, and a repository of thousands of files may repeat it. */
-static bool take_answer(const struct match_work *work, struct match_entry *entry)
+struct sorted {
+	struct match_entry *entry;
+};
+
+static int compare_versions(const void *one, const void *other)
 {
-	for (const struct match_entry *known = work->entries; known < entry; known++) {
-		if (strcmp(known->package->version, entry->package->version) != 0)
-			continue;
-		entry->verdict = known->verdict;
-		entry->catalog_why = known->catalog_why;
-		return true;
+	const struct sorted *a = one, *b = other;
+
+	return strcmp(a->entry->package->version, b->entry->package->version);
+}
+
+/* A version has one answer, and a repository of thousands of files may repeat it. */
+static int ask_once_each(const struct match_work *work, struct error *err)
+{
+	cleanup_free struct sorted *sorted = calloc(work->count + 1, sizeof(*sorted));
+
+	if (!sorted)
+		return error_set_errno(err, ENOMEM, "choosing a driver");
+	for (size_t i = 0; i < work->count; i++)
+		sorted[i].entry = &work->entries[i];
+	qsort(sorted, work->count, sizeof(*sorted), compare_versions);
+	for (size_t i = 0; i < work->count; i++) {
+		struct match_entry *entry = sorted[i].entry;
+
+		if (i > 0 && compare_versions(&sorted[i - 1], &sorted[i]) == 0) {
+			entry->verdict = sorted[i - 1].entry->verdict;
+			entry->catalog_why = sorted[i - 1].entry->catalog_why;
+		} else {
+			ask_catalog(work, entry);
+		}
 	}
-	return false;
+	return 0;
 }
 
 int match_rules_prepare(const struct match_input *input, struct match_work *ret_work,
@@ -106,8 +127,6 @@ int match_rules_prepare(const struct match_input *input, struct match_work *ret_
 		check_usable(input, entry);
 		entry->later = work.host_branch != 0 &&
 			       version_branch(entry->package->version) > work.host_branch;
-		if (!take_answer(&work, entry))
-			ask_catalog(&work, entry);
 
 		if (entry->unusable[0])
 			continue;
@@ -116,6 +135,10 @@ int match_rules_prepare(const struct match_input *input, struct match_work *ret_
 		version = entry->package->version;
 	}
 
+	if (ask_once_each(&work, err) < 0) {
+		free(work.entries);
+		return -1;
+	}
 	*ret_work = work;
 	return 0;
 }

@@ -8,13 +8,13 @@
 
 #include "base/span.h"
 #include "base/text.h"
+#include "model/paths.h"
 #include "model/settings/settings_keys.h"
 #include "model/settings/settings_scan.h"
 #include "model/settings/settings_table.h"
 
 #define PATH_SIZE 128 /* of a key: longer ones are none */
 #define WARNINGS_MAX 32
-#define CONFIG_NAME "/etc/vgpu-guest-agent/agent.conf"
 
 void settings_init(struct settings *ret_settings)
 {
@@ -267,7 +267,7 @@ static int refuse_file_url(const char *path, const struct settings_value *value,
 			"%s of the metadata is a file:// URL: the cloud cannot name a "
 			"file of this guest",
 			path);
-	return error_hint(err, "root can, with --set %s=file://... or in " CONFIG_NAME,
+	return error_hint(err, "root can, with --set %s=file://... or in " PATHS_CONFIG,
 			  path);
 }
 
