@@ -1,7 +1,9 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """The units: nobody at the keyboard, and the guest ends licensed; a boot waits for nothing; a shutdown returns the license."""
+import fnmatch
 import os
+import re
 import sys
 import tempfile
 import time
@@ -182,6 +184,24 @@ def claim_a_kernel_that_is_installed_gets_its_modules_from_the_hook(guest):
     need(done.returncode == 0 and not os.path.exists(folder), scene.words(done))
     done = guest.exec(["/usr/lib/kernel/install.d/60-vgpu-guest-agent.install", "add", other], merge=True)
     need(done.returncode == 0 and os.path.exists(f"{folder}/nvidia.ko"), scene.words(done))
+
+
+# What each unit may have open at most, by `systemd-analyze security`, and where that is explained.
+EXPOSURE = {"vgpu-guest-agent-monitor.service": 2.1, UNIT: 7.6, "vgpu-guest-agent-rotate.service": 7.6,
+            "vgpu-licensed-follow.service": 2.0, "vgpu-licensed-wait.service": 2.0}
+EXPLAINED_IN = {"vgpu-guest-agent-rotate.service": UNIT}
+
+
+def claim_the_units_are_as_narrow_as_their_work_permits(guest):
+    for unit, most in EXPOSURE.items():
+        said = guest.exec(["systemd-analyze", "security", "--no-pager", unit]).stdout.decode()
+        level = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", said).group(1))
+        need(level <= most, f"{unit}: {level} is more than {most}\n{said}")
+        text = guest.exec(["cat", f"/usr/lib/systemd/system/{EXPLAINED_IN.get(unit, unit)}"]).stdout.decode()
+        words = re.findall(r"\w+[*]?=", "".join(line for line in text.splitlines(True) if line.startswith("#")))
+        for name in re.findall(r"^\S*[✗] +(\w+=)", said, re.M):
+            need(any(fnmatch.fnmatch(name, word) for word in words), f"{unit} does not say why {name} is open")
+        need(show(guest, unit, "LimitCORE", "LimitCORESoft") == ["0", "0"], f"{unit} may dump core")
 
 
 def claim_a_kernel_without_headers_is_complained_about_and_not_hindered(guest):
