@@ -13,7 +13,7 @@ static const struct shape {
 	const char *job, *keys;
 } shapes[] = {
 	{ "list", "source:s verified:b files:a warnings:a catalog:O index:O "
-		  "index_verified:b index_signed:b" },
+		  "index_verified:b index_signed:b index_key:S" },
 	{ "fetch", "size:i sha256:h bytes_transferred:i verified:b" },
 	{ "copy", "size:i sha256:h bytes_transferred:i verified:b" },
 	{ "member", "transfer:s member:o size:i sha256:s bytes_transferred:i verified:b "

@@ -45,7 +45,7 @@ class Repository(unittest.TestCase):
         outcome = self.list()
         self.assertEqual(outcome.result, {
             "source": "manifest", "verified": False, "warnings": [], "catalog": None,
-            "index": None, "index_verified": False, "index_signed": False,
+            "index": None, "index_verified": False, "index_signed": False, "index_key": None,
             "files": [{"name": RUN, "size": 8388608, "sha256": SUM},
                       {"name": "sub/a,b.zip", "size": 1 << 33, "sha256": SUM}]})
         self.assertEqual([request.path for request in self.server.requests], [ROOT + "PULP_MANIFEST", ROOT + INDEX])

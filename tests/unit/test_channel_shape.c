@@ -16,7 +16,7 @@ static const struct {
 } good[] = {
 	{ "list", "{\"source\":\"manifest\",\"verified\":true,\"files\":[],"
 		  "\"warnings\":[],\"catalog\":null,\"index\":{},"
-		  "\"index_verified\":false,\"index_signed\":false}" },
+		  "\"index_verified\":false,\"index_signed\":false,\"index_key\":null}" },
 	{ "fetch", FETCHED("1", HASH) },
 	{ "copy", FETCHED("0", HASH) },
 	{ "member", "{\"transfer\":\"spool\",\"member\":{},\"size\":0,\"sha256\":\"\","

@@ -13,7 +13,8 @@
 #define RUN "NVIDIA-Linux-x86_64-535.161.08-grid.run"
 
 /* A worker that keeps its request and what descriptors 4 and 5 held, then answers. */
-#define NO_INDEX "\"index\":null,\"index_verified\":false,\"index_signed\":false"
+#define NO_INDEX \
+	"\"index\":null,\"index_verified\":false,\"index_signed\":false,\"index_key\":null"
 
 static int list(const struct sysroot *sysroot, const char *answer,
 		const struct settings_driver *settings, struct repository *ret_repository,

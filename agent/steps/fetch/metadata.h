@@ -7,7 +7,6 @@
 
 #include "base/channel.h"
 #include "base/root.h"
-#include "base/run.h"
 #include "model/settings/settings.h"
 
 struct metadata {
