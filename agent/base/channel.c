@@ -291,9 +291,14 @@ static void child_sent(struct child *child, const struct json *line)
 {
 	const struct channel *channel = child->channel;
 	int64_t port = json_get_int(line, "port", 0);
-	const char *host = json_get_string(line, "host");
+	const char *said = json_get_string(line, "host");
+	char host[256]; /* of DNS, no longer name can be */
 
-	if (port > 0 && port <= UINT16_MAX && host && channel->may_connect &&
+	if (port <= 0 || port > UINT16_MAX || !said || !said[0] ||
+	    !text_copy(host, sizeof(host), said))
+		return;
+	text_sanitize(host);
+	if (channel->may_connect &&
 	    channel->may_connect(channel->context, child->request, host, (unsigned)port))
 		child->port = (unsigned)port;
 }
