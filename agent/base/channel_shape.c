@@ -75,6 +75,9 @@ static char kind_of(const char *keys, const char *key)
 {
 	size_t size = strlen(key);
 
+	/* "files:a warnings" stands in the list, too, and is no name of a key. */
+	if (strpbrk(key, ": "))
+		return '\0';
 	for (const char *at = keys; size && (at = strstr(at, key)); at += size) {
 		if ((at == keys || at[-1] == ' ') && at[size] == ':')
 			return at[size + 1];

@@ -9,36 +9,44 @@
 #include "fuzz/fuzz.h"
 #include "model/paths.h"
 
-/* The one file there is. */
-static struct {
+/* state.json, and the copy beside it, which is not there at first. */
+static struct file {
 	char *text;
 	size_t size;
-} file;
+} file, copy;
 
 __typeof__(file_read) __wrap_file_read;
 __typeof__(file_write_atomic) __wrap_file_write_atomic;
 __typeof__(root_mkdir) __wrap_root_mkdir;
 
-static void keep(const void *data, size_t size)
+static struct file *file_at(const char *path)
 {
-	free(file.text);
-	file.text = calloc(1, size + 1);
-	fuzz_require(file.text != NULL);
-	memcpy(file.text, data, size);
-	file.size = size;
+	return strcmp(path, PATHS_STATE_FILE) == 0 ? &file : &copy;
+}
+
+static void keep(struct file *at, const void *data, size_t size)
+{
+	free(at->text);
+	at->text = calloc(1, size + 1);
+	fuzz_require(at->text != NULL);
+	memcpy(at->text, data, size);
+	at->size = size;
 }
 
 int __wrap_file_read(const struct root *root, const char *path, size_t limit,
 		     char **ret_text, size_t *ret_size, struct error *err)
 {
+	const struct file *at = file_at(path);
+
 	(void)root;
-	fuzz_require(strcmp(path, PATHS_STATE_FILE) == 0);
-	if (file.size > limit)
+	if (!at->text)
+		return error_set_errno(err, ENOENT, "%s", path);
+	if (at->size > limit)
 		return error_set(err, ERROR_INTERNAL, "too large");
-	*ret_text = calloc(1, file.size + 1);
+	*ret_text = calloc(1, at->size + 1);
 	fuzz_require(*ret_text != NULL);
-	memcpy(*ret_text, file.text, file.size);
-	*ret_size = file.size;
+	memcpy(*ret_text, at->text, at->size);
+	*ret_size = at->size;
 	return 0;
 }
 
@@ -48,8 +56,7 @@ int __wrap_file_write_atomic(const struct root *root, const char *path, const vo
 	(void)root;
 	(void)mode;
 	(void)err;
-	fuzz_require(strcmp(path, PATHS_STATE_FILE) == 0);
-	keep(data, size);
+	keep(file_at(path), data, size);
 	return 0;
 }
 
@@ -71,7 +78,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct error err = ERROR_INIT;
 	cleanup_free char *saved = NULL;
 
-	keep(data, size);
+	keep(&file, data, size);
+	free(copy.text);
+	copy.text = NULL;
 	if (state_load(&root, &state, &err) < 0)
 		return 0;
 	if (state.driver.version[0])

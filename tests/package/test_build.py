@@ -27,10 +27,9 @@ PROGRAMS = ("usr/bin/vgpu-guest-agent", "usr/libexec/vgpu-guest-agent/fetch-work
 X86 = os.uname().machine == "x86_64"
 
 
-def copy(folder, mode, time):
-    """The tree as somebody else has it: another place, other rights, other times; a tarball, so without git."""
-    shutil.copytree(SOURCE, folder, symlinks=True, ignore=shutil.ignore_patterns(".git", "build", ".cache", "__pycache__"))
-    (folder / "VERSION").write_text(f"7.8.9\n{EPOCH}\n")
+def copy(tree, folder, mode, time):
+    """The tree as somebody else has it: another place, other rights, other times."""
+    shutil.copytree(tree, folder, symlinks=True)
     output("chmod", "-R", mode, str(folder))
     output("find", str(folder), "-exec", "touch", "-h", "-d", f"@{time}", "{}", "+")
     output("sh", "-c", "umask 002; exec \"$1/scripts/make-packages\" --tools --sbom --output \"$1/out\" deb rpm", "sh", str(folder))
@@ -42,8 +41,11 @@ class Built:
 
     def __init__(self, work):
         self.work = pathlib.Path(work)
-        self.first = copy(self.work / "one", "go+w", 1500000000)
-        self.second = copy(self.work / "deeper" / "in" / "another place", "go-w", 1600000000)
+        tarball = self.work / "tarball"  # as scripts/release makes one; whoever edits the tree meanwhile is no difference
+        shutil.copytree(SOURCE, tarball, symlinks=True, ignore=shutil.ignore_patterns(".git", "build", ".cache", "__pycache__"))
+        (tarball / "VERSION").write_text(f"7.8.9\n{EPOCH}\n")
+        self.first = copy(tarball, self.work / "one", "go+w", 1500000000)
+        self.second = copy(tarball, self.work / "deeper" / "in" / "another place", "go-w", 1600000000)
         self.tree = self.work / "one"
         self.roots = []
         for package in self.packages():

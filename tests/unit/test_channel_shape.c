@@ -85,6 +85,10 @@ static void an_answer_of_another_shape_is_named(void **state)
 		{ "{\"signed\":true}", "signed" },
 		{ "{\"siz\":1}", "siz" }, /* a part of a name is no name */
 		{ "{\"i\":1}", ": i" },
+		/* Between two names, with a kind behind it. */
+		{ "{\"size:i sha256\":\"" HASH "\",\"sha256:h bytes_transferred\":1,"
+		  "\"size\":1,\"verified\":true}",
+		  "size:i sha256" },
 		{ "{\"\":1}", "another key" },
 	};
 
