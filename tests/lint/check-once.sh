@@ -19,7 +19,7 @@ once 'a path, see model/paths.h' \
 	'model/paths\.h'
 once 'the name within a path, see base/text.h' "slash \? slash \+ 1" 'base/(text|span)\.c'
 once 'hexadecimal digits, see base/text.h and model/driver/package.h' \
-	'"0123456789(abcdef)?(ABCDEF)?"|%02x", [a-z]+\[i\]' 'base/text\.c|model/license/gridd_conf\.c|steps/detect/detect\.c'
+	'"0123456789(abcdef)(ABCDEF)?"|%02x", [a-z]+\[i\]' 'base/text\.c|model/license/gridd_conf\.c|steps/detect/detect\.c'
 # What is cut off there would name another file.
 once 'a path that may be cut off, see text_path() of base/text.h' \
 	'\(void\)text_format\([^,]*, *[^,]*, *("/(lib|boot|sys|usr|etc|var|proc|run|openstack)/|PATHS_[A-Z_]* "/)' ''

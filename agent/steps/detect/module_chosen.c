@@ -13,9 +13,7 @@ int module_chosen(struct runner *runner, const struct root *root, const char *re
 {
 	cleanup(run_result_done) struct run_result result = { 0 };
 	char program[64];
-	const char *const argv[] = {
-		program, "-k", release, "-F", field, "nvidia", NULL
-	};
+	const char *argv[] = { program, "-k", release, "-F", field, "nvidia", NULL };
 	const struct run run = { .argv = argv,
 				 .timeout_s = TIMEOUT_S,
 				 .output_limit = OUTPUT_MAX };

@@ -185,6 +185,29 @@ static int local_path(const char *url, char *path, size_t size, struct error *er
 	return *from ? error_set(err, ERROR_USAGE, "%s is too long", url) : 0;
 }
 
+/* Hashes the file `fd` while it is copied into the cache, then gives the copy its name.
+ */
+static int copy_local(const struct fetch_input *input, int fd, const struct root *root,
+		      const struct channel *channel, struct fetch_result *result,
+		      struct error *err)
+{
+	static const char partial[] = PATHS_CACHE "/local" FETCH_PARTIAL;
+	cleanup_fd int out = fetch_cache_open(root, partial, false, err);
+	struct stat st;
+
+	if (out < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && fetch_cache_room(root, (uint64_t)st.st_size, err) < 0)
+		return -1;
+	if (fetch_cache_hash(fd, out, input->package->sha256, channel, result, err) < 0 ||
+	    give_final_name(input, root, partial, result, err) < 0) {
+		root_discard(root, partial);
+		return -1;
+	}
+	result->fd = take_fd(out);
+	return 0;
+}
+
 /*
  * A local bundle is only hashed and stays where it lies; any other local file is copied
  * into the cache, so that nobody changes the file between its check and its execution.
@@ -193,8 +216,8 @@ static int take_local(const struct fetch_input *input, const struct root *root,
 		      const struct channel *channel, struct fetch_result *result,
 		      struct error *err)
 {
-	char path[SETTINGS_URL_MAX], partial[PACKAGE_NAME_MAX];
-	cleanup_fd int fd = -1, out = -1;
+	char path[SETTINGS_URL_MAX];
+	cleanup_fd int fd = -1;
 	struct stat st;
 
 	if (local_path(input->url, path, sizeof(path), err) < 0)
@@ -207,25 +230,13 @@ static int take_local(const struct fetch_input *input, const struct root *root,
 		return error_set(err, ERROR_USAGE, "%s is no regular file", path);
 
 	result->integrity = fetch_vouch(input, false);
-	if (strcmp(fetch_suffix(input), "zip") == 0) {
-		result->path[0] = '\0';
-		if (fetch_cache_hash(fd, -1, input->package->sha256, channel, result,
-				     err) < 0)
-			return -1;
-		result->fd = take_fd(fd);
-		return 0;
-	}
+	if (strcmp(fetch_suffix(input), "zip") != 0)
+		return copy_local(input, fd, root, channel, result, err);
 
-	(void)text_copy(partial, sizeof(partial), PATHS_CACHE "/local" FETCH_PARTIAL);
-	out = fetch_cache_open(root, partial, false, err);
-	if (out < 0 || fetch_cache_room(root, (uint64_t)st.st_size, err) < 0)
+	result->path[0] = '\0';
+	if (fetch_cache_hash(fd, -1, input->package->sha256, channel, result, err) < 0)
 		return -1;
-	if (fetch_cache_hash(fd, out, input->package->sha256, channel, result, err) < 0 ||
-	    give_final_name(input, root, partial, result, err) < 0) {
-		root_discard(root, partial);
-		return -1;
-	}
-	result->fd = take_fd(out);
+	result->fd = take_fd(fd);
 	return 0;
 }
 

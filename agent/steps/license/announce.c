@@ -159,7 +159,7 @@ static bool began_at(uint64_t pid, uint64_t *ret_ticks)
 	const char *end;
 	ssize_t n;
 
-	(void)text_format(path, sizeof(path), "/proc/%llu/stat", (unsigned long long)pid);
+	text_path(path, sizeof(path), "/proc/%llu/stat", (unsigned long long)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (n < 0)

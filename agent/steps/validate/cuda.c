@@ -40,6 +40,19 @@ const struct cuda_suite cuda_suite_own = {
 		     { "best", false, { "best", 64, 64, 256, 1 }, 0, { 0 } } },
 };
 
+/* Written as NVIDIA's tools write it: 4, 2, 2, 2 and 6 bytes. */
+static void set_uuid(struct cuda_device *device, const unsigned char id[16])
+{
+	char hex[33];
+
+	text_hex(id, 16, hex);
+	/* A MIG instance is named after its profile: "NVIDIA H100L-1-12C MIG 1g.12gb". */
+	device->mig = strstr(device->name, " MIG ") != NULL;
+	(void)text_format(device->uuid, sizeof(device->uuid), "%s-%.8s-%.4s-%.4s-%.4s-%s",
+			  device->mig ? "MIG" : "GPU", hex, hex + 8, hex + 12, hex + 16,
+			  hex + 20);
+}
+
 static int look_at_device(const struct cuda_api *api, int handle,
 			  struct cuda_device *device, struct error *err)
 {
@@ -71,14 +84,7 @@ static int look_at_device(const struct cuda_api *api, int handle,
 	    clock_khz > 0 && width > 0)
 		device->peak_gb_per_second = 2.0 * clock_khz * (width / 8.0) / 1e6;
 
-	/* A MIG instance is named after its profile: "NVIDIA H100L-1-12C MIG 1g.12gb". */
-	device->mig = strstr(device->name, " MIG ") != NULL;
-	(void)text_format(device->uuid, sizeof(device->uuid),
-			  "%s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
-			  "%02x%02x%02x%02x%02x%02x",
-			  device->mig ? "MIG" : "GPU", id[0], id[1], id[2], id[3], id[4],
-			  id[5], id[6], id[7], id[8], id[9], id[10], id[11], id[12],
-			  id[13], id[14], id[15]);
+	set_uuid(device, id);
 	return 0;
 }
 
