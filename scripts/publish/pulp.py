@@ -62,7 +62,7 @@ class Pulp:
         if settings.password is not None and settings.username:
             pair = f"{settings.username}:{settings.password}".encode()
             self.headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
-        self.root = ""
+        self.root, self.leftover = "", None  # leftover: the distribution of a rollback that was cut off
 
     # Talking
 
@@ -165,6 +165,8 @@ class Pulp:
                 if "/distributions/file/file/" not in each["pulp_href"]:
                     raise Failure(USAGE, f"the distribution {name} is there, and of another type")
                 ours = each
+            elif each.get("name") == f"{name}-before":
+                self.leftover = each["pulp_href"]
             elif path.startswith(base_path + "/") or base_path.startswith(path + "/"):
                 raise Failure(USAGE, f"the distribution {each.get('name')} serves {path}, which overlaps with {base_path}",
                               "choose another --base-path")

@@ -408,14 +408,16 @@ class Publisher:
                   "removed": sorted(name for name in seen.manifest or {} if name not in target), "bytes_uploaded": 0}
         if options.dry_run:
             return {**report, "commands": self.dry(seen, target, documents)}
+        if self.pulp.leftover and not options.rollback:
+            self.pulp.remove(self.pulp.leftover, "removing what a rollback has left")
         self.guard = self.make_guard()
         distribution = seen.distribution
         if not self.is_published(seen, target):
             distribution, version = self.act(seen, target, documents, former)
             report.update(changed=True, version=number(version), bytes_uploaded=self.uploaded)
         guests = self.prove(distribution, target, documents, report["added"] if report["changed"] else [])
-        if options.rollback:
-            self.pulp.notes.write(self.rollback_note, None)
+        if self.rollback_note in self.pulp.notes.read():
+            self.pulp.notes.write(self.rollback_note, None)  # it has ended, or something else was published since
         if guests.url.startswith("http:") and not self.key:
             warn(f"{guests.url} is plain http, and the index is not signed: guests will refuse, status 6, without a pin (--key signs)")
         ours = [entry for entry, _ in entries if entry["name"] in {item.name for item in self.items}]

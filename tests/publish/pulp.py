@@ -80,7 +80,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with pulp.lock:
             pulp.requests.append((self.command, self.path))
             if parts.path.startswith("/pulp/content/"):
-                return self.content(urllib.parse.unquote(parts.path[len("/pulp/content/"):]))
+                path = urllib.parse.unquote(parts.path[len("/pulp/content/"):])
+                if pulp.domain and not path.startswith(f"{pulp.domain}/"):
+                    return self.reply(404, b"404: Not Found", kind="text/plain")
+                return self.content(path[len(pulp.domain) + 1:] if pulp.domain else path)
             try:
                 if not parts.path.startswith(pulp.root) and not parts.path.endswith("/status/"):
                     return self.reply(404, b"<html><title>Page not found</title></html>", kind="text/html")
@@ -343,7 +346,7 @@ class Pulp:
         if len(words) == 3:
             value = {"repository": None, "publication": None, "content_guard": None, **body}
             self.check_distribution(value)
-            url = f"{self.origin}/pulp/content/{value['base_path']}/"
+            url = f"{self.origin}/pulp/content/{self.domain + '/' if self.domain else ''}{value['base_path']}/"
             return self.task(lambda: [self.make("distributions", f"distributions/{typed}", base_url=url, **value)["pulp_href"]])
         found = self.one("distributions", path)
         if method == "GET":

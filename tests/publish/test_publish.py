@@ -391,6 +391,15 @@ class Reading(Case):
                 self.assertNotIn("user:secret", self.err)
 
 
+    @unittest.skipIf(REAL, "PULP_DOMAIN says in which one the others run")
+    def test_a_domain(self):
+        with Pulp(domain="site") as pulp:
+            env = {"PULP_BASE_URL": pulp.url, "PULP_DOMAIN": "site"}
+            report = self.publish("--key", self.key, bundle(), env=env, url=False)
+            self.url = report["url"]
+            self.assertEqual((self.url, self.whole()), (f"{pulp.url}/pulp/content/site/{self.name}/", {BUNDLE}))
+            self.assertFalse(self.publish("--key", self.key, bundle(), env=env, url=False)["changed"])
+
     def test_a_private_authority_and_a_client_certificate(self):
         authority = Authority(tempfile.mkdtemp(prefix="ca-"))
         for name in ("server", "client"):
@@ -629,6 +638,21 @@ class Killed(Case):
                 self.assertEqual(self.whole(), after)
             names = after
         self.assertGreater(number, 8)
+
+    def test_a_rollback_leaves_nothing(self):
+        """Cut off while it reads the former publication, over a distribution of its own."""
+        self.publish("--key", self.key, bundle())
+        self.publish("--key", self.key, driver("535.161.08"))
+        self.publish("--key", self.key, "--withdraw", BUNDLE)
+        started = []
+        self.between.after = lambda n, method, path: "-before/" in path and path.endswith("MANIFEST") and os.kill(started[0].pid, signal.SIGKILL)
+        started.append(self.start("--key", self.key, "--rollback"))
+        started[0].communicate(timeout=LIMIT_S)
+        self.between.calm()
+        former = lambda: self.client().first(f"distributions/file/file/?name={self.name}-before", "looking")  # noqa: E731
+        self.assertEqual((started[0].returncode, bool(former())), (-signal.SIGKILL, True))
+        self.publish("--key", self.key, driver("535.161.08"))
+        self.assertEqual((former(), self.whole()), (None, {name_of(driver("535.161.08"))}))
 
     def test_a_rollback_goes_where_it_was_going(self):
         """Not another step back, where it was cut off after guests saw it."""
