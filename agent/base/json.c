@@ -9,8 +9,8 @@
 #include "base/text.h"
 
 /*
- * The library tells a failed allocation as whatever it was at: "invalid token". Whether
- * there was one is seen here.
+ * The library tells a failed allocation as whatever it was at, "invalid token", or goes
+ * on without the character that it had no room for. Whether there was one is seen here.
  */
 static _Thread_local bool exhausted;
 
@@ -74,8 +74,10 @@ int json_parse(const char *text, size_t size, struct json **ret_json, struct err
 	exhausted = false;
 	json_set_alloc_funcs(allocate, free);
 	value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
-	if (!value && exhausted)
+	if (exhausted) {
+		json_decref(value);
 		return error_set_errno(err, ENOMEM, "reading JSON");
+	}
 	if (!value) {
 		/* `why.text` quotes what stands near; the text may be a secret. */
 		return error_set(

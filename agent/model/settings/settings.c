@@ -126,6 +126,9 @@ static int read_leaf(const struct reading *reading, const config_setting_t *sett
 
 	(void)text_format(origin.where, sizeof(origin.where), "%s:%u", reading->file,
 			  line);
+	/* libconfig's way to say that there was no memory for a text. */
+	if (value.kind == SETTINGS_VALUE_TEXT && !value.text)
+		return error_set_errno(reading->err, ENOMEM, "reading %s", reading->file);
 	if (settings_table_is_section(path))
 		result = error_set(reading->err, ERROR_USAGE,
 				   "%s must be a group, in braces", path);
