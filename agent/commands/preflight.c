@@ -170,8 +170,8 @@ static void check_toolchain(struct checks *checks)
 		add_check(checks, "headers", lacking, ERROR_PREREQUISITES,
 			  may_install ? "not here; run installs them" : "not here");
 
-	if (toolchain_find(&ctx->root, &kernel, work_by_dkms(work), &toolchain, &err) ==
-		    0 &&
+	if (toolchain_find(ctx->runner, &ctx->root, &kernel, work_by_dkms(work),
+			   &toolchain, &err) == 0 &&
 	    !toolchain.missing[0]) {
 		add_check(checks, "compiler", VERDICT_YES, ERROR_NONE,
 			  toolchain.compiler);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "model/family.h"
 #include "model/paths.h"
 #include "model/url.h"
 #include "steps/build.h"
@@ -140,15 +141,7 @@ int choose_list(const struct context *ctx, struct state *state,
 
 enum package_kind choose_os_kind(const struct os *os)
 {
-	switch (kernel_os_family(os)) {
-	case KERNEL_FAMILY_DEBIAN:
-		return PACKAGE_DEB;
-	case KERNEL_FAMILY_RHEL:
-		return PACKAGE_RPM;
-	case KERNEL_FAMILY_OTHER:
-	default:
-		return PACKAGE_NONE;
-	}
+	return family_package_kind(os);
 }
 
 static struct match_input match_input(const struct context *ctx,
