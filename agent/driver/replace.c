@@ -116,6 +116,20 @@ static int put_modules(const struct context *ctx, const struct work *work, bool 
 	return 0;
 }
 
+/* With the modules in place: nothing of before in an initramfs; what stays is a warning.
+ */
+static int look_into_initramfs(const struct context *ctx, struct error *err)
+{
+	struct install_initramfs result;
+
+	if (install_initramfs(ctx->runner, &ctx->root, ctx->tools->log_fd, &result, err) <
+	    0)
+		return -1;
+	if (result.warning[0])
+		log_line(LOG_LEVEL_WARNING, "warning: install: %s", result.warning);
+	return 0;
+}
+
 /*
  * Once the driver works: removes the agent's other versions from DKMS, and the agent's
  * own copy of this driver's sources if DKMS keeps one.
@@ -249,15 +263,15 @@ static int change(const struct replace *replace, struct work *work, struct error
 	bool changed = false;
 
 	if (begin_change(replace, work, err) < 0 ||
-	    install_blacklist(ctx->runner, &ctx->root, ctx->tools->log_fd, &changed,
-			      err) < 0)
+	    install_blacklist(&ctx->root, &changed, err) < 0)
 		return -1;
 	if (driver->kind == PACKAGE_RUN
 		    ? change_by_run(ctx, work, err) < 0
 		    : install_package(ctx->runner, &ctx->root, driver->kind, driver->path,
 				      ctx->tools->log_fd, err) < 0)
 		return -1;
-	if (install_gridd_unit(&ctx->root, &changed, err) < 0)
+	if (look_into_initramfs(ctx, err) < 0 ||
+	    install_gridd_unit(&ctx->root, &changed, err) < 0)
 		return -1;
 	replace->lease->units_changed = true;
 	return load_and_prove(replace, work, &changed, err);
@@ -409,7 +423,8 @@ static int complete_installed(const struct replace *replace, const struct work *
 	const struct context *ctx = replace->ctx;
 	bool modules = false, unit = false, loaded = false;
 
-	if (put_modules(ctx, work, &modules, err) < 0)
+	if (put_modules(ctx, work, &modules, err) < 0 ||
+	    (modules && look_into_initramfs(ctx, err) < 0))
 		return -1;
 	if (work->guest->installed.grid && install_gridd_unit(&ctx->root, &unit, err) < 0)
 		return -1;
