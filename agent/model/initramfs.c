@@ -4,17 +4,20 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/paths.h"
 
 /*
- * A generic dracut takes no notice of modprobe.d: what is to stay out is said to it. It
- * takes its options in any place.
+ * A generic dracut takes no notice of modprobe.d: what is to stay out is said to it, and
+ * the blacklist goes in, because its add_drivers wins over what is left out. It takes its
+ * options in any place.
  */
 static const struct initramfs_tool tools[] = {
 	{ "initrd.img-", "lsinitramfs", "update-initramfs", { "-u", "-k", "%K" } },
 	{ "",
 	  "lsinitrd",
 	  "dracut",
-	  { "--force", "%I", "%K", "--omit-drivers", "nouveau nova_core nova_drm" } },
+	  { "--force", "%I", "%K", "--omit-drivers", "nouveau nova_core nova_drm",
+	    "--install", "%B" } },
 	{ "", "lsinitcpio", "mkinitcpio", { "-k", "%K", "-g", "%I" } },
 };
 
@@ -55,6 +58,8 @@ void initramfs_argv(const struct initramfs_tool *tool, const char *program,
 			ret_argv[count++] = path;
 		else if (strcmp(tool->words[i], "%K") == 0)
 			ret_argv[count++] = release;
+		else if (strcmp(tool->words[i], "%B") == 0)
+			ret_argv[count++] = PATHS_BLACKLIST;
 		else
 			ret_argv[count++] = tool->words[i];
 	}
@@ -146,8 +151,7 @@ static void take_module(struct span path, const char *name,
 				  (int)(path.len - (size_t)(start - path.at)), start);
 }
 
-bool initramfs_read(struct span listing, const char *blacklist,
-		    struct initramfs_content *ret_content)
+bool initramfs_read(struct span listing, struct initramfs_content *ret_content)
 {
 	struct initramfs_content content = { .foreign = "" };
 	bool any = false;
@@ -158,7 +162,7 @@ bool initramfs_read(struct span listing, const char *blacklist,
 		char name[64];
 
 		any |= path.len > 0 && memchr(path.at, '/', path.len) != NULL;
-		if (span_equals(path, blacklist + 1))
+		if (span_equals(path, &PATHS_BLACKLIST[1]))
 			content.blacklist = true;
 		else if (module_of(path, name, sizeof(name)))
 			take_module(path, name, &content);

@@ -11,14 +11,15 @@
 
 #include "base/span.h"
 
-#define INITRAMFS_WORDS_MAX 6
+#define INITRAMFS_WORDS_MAX 8
 #define INITRAMFS_ARGV_MAX (INITRAMFS_WORDS_MAX + 2)
 
 /* Programs that belong together; a row of the table in initramfs.c. */
 struct initramfs_tool {
 	const char *prefix; /* of the images that only these make; "": any */
 	const char *list, *make;
-	const char *words[INITRAMFS_WORDS_MAX]; /* of the maker; %I image, %K kernel */
+	const char *words[INITRAMFS_WORDS_MAX]; /* of the maker; %I image, %K kernel, %B
+						   the blacklist */
 };
 
 /* Row `index` of those that may serve this image; NULL: no more. */
@@ -40,7 +41,5 @@ struct initramfs_content {
 	bool blacklist;   /* the file that keeps the foreign ones from it is in there */
 };
 
-/* False for a listing that lists nothing. `blacklist` is the file's path in the system.
- */
-bool initramfs_read(struct span listing, const char *blacklist,
-		    struct initramfs_content *ret_content);
+/* False for a listing that lists nothing. */
+bool initramfs_read(struct span listing, struct initramfs_content *ret_content);

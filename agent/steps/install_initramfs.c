@@ -12,7 +12,6 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/initramfs.h"
-#include "model/paths.h"
 
 #define INITRAMFS_S 900
 #define LISTING_MAX (16u << 20)
@@ -97,9 +96,9 @@ static int look(struct work *work, const struct image *image,
 	}
 	if (run_command(work->runner, work->root, &run, &result, err) < 0)
 		return -1;
-	*ret_known = result.status == 0 && !result.signal && !result.timed_out &&
-		     initramfs_read((struct span){ result.output, result.size },
-				    PATHS_BLACKLIST, ret_content);
+	*ret_known =
+		result.status == 0 && !result.signal && !result.timed_out &&
+		initramfs_read((struct span){ result.output, result.size }, ret_content);
 	if (!*ret_known)
 		note(work, image,
 		     "not known whether it loads nouveau or an old nvidia: it could not "
