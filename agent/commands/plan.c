@@ -198,6 +198,7 @@ static struct json *report_json(const struct plan *plan, const struct agent *age
 {
 	const struct preflight preflight = { .ctx = plan->ctx,
 					     .guest = &agent->guest,
+					     .state = &agent->state,
 					     .repository = plan->repository,
 					     .work = plan->work,
 					     .metadata = &agent->metadata,

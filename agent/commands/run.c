@@ -122,7 +122,8 @@ int command_run_match(void *subject, struct outcome *outcome, struct error *err)
 	if (choose_driver(ctx, &agent->state, &agent->repository, false, work, err) < 0)
 		return -1;
 	describe_match(&work->match, outcome);
-	return 0;
+	/* Said before anything is fetched for it. */
+	return choose_refuse_obstacles(ctx, &agent->state, work, err);
 }
 
 int command_run_fetch(void *subject, struct outcome *outcome, struct error *err)

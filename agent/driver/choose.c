@@ -63,7 +63,7 @@ static int refuse_foreign(const struct context *ctx, const struct guest *guest,
 			  const char *version, bool fits, struct error *err)
 {
 	struct error why = ERROR_INIT, unknown = ERROR_INIT;
-	bool packaged = false;
+	char owners[128] = "";
 
 	if (!fits)
 		(void)error_set(
@@ -79,13 +79,15 @@ static int refuse_foreign(const struct context *ctx, const struct guest *guest,
 	else
 		return 0;
 
-	if (detect_driver_packaged(ctx->runner, &ctx->root, &packaged, &unknown) < 0 &&
+	if (obstacle_owners(ctx->runner, &ctx->root, owners, sizeof(owners), &unknown) <
+		    0 &&
 	    unknown.interrupted) {
 		*err = unknown;
 		return -1;
 	}
-	return error_hint(err, "remove it the way it was installed (%s), then run again",
-			  packaged ? "with the package manager" : "nvidia-uninstall");
+	return error_hint(
+		err, "remove it the way it was installed (%s%s), then run again",
+		owners[0] ? "with the package manager: " : "nvidia-uninstall", owners);
 }
 
 /* Who keeps an old signed index can show it for ever: the serial only goes up. */
@@ -136,6 +138,37 @@ int choose_list(const struct context *ctx, struct state *state,
 	for (size_t i = 0; i < repository->warning_count; i++)
 		log_line(LOG_LEVEL_WARNING, "warning: match: %s",
 			 repository->warnings[i]);
+	return 0;
+}
+
+struct obstacle_input choose_obstacles(const struct context *ctx,
+				       const struct state *state, const struct work *work)
+{
+	enum package_kind here = state->driver.kind;
+
+	return (struct obstacle_input){
+		.runner = ctx->runner,
+		.root = &ctx->root,
+		.gpus = &work->guest->gpus,
+		.os = &work->guest->os,
+		.offline = ctx->offline,
+		.own_files = !work_keeps_installed(work) && !work_is_package(work) &&
+			     here != PACKAGE_DEB && here != PACKAGE_RPM,
+	};
+}
+
+int choose_refuse_obstacles(const struct context *ctx, const struct state *state,
+			    const struct work *work, struct error *err)
+{
+	struct obstacle_input input = choose_obstacles(ctx, state, work);
+
+	if (ctx->job & JOB_APART ||
+	    (work_keeps_installed(work) && work_targets_done(work)))
+		return 0;
+	for (size_t i = 0; obstacle_name(i); i++) {
+		if (obstacle_look(&input, i, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 

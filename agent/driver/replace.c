@@ -372,33 +372,12 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	return error_hint(err, "driver %s was put back and works", back.driver.version);
 }
 
-/* A .run over a driver of the package manager's would leave two halves. */
-static int refuse_packaged(const struct replace *replace, const struct work *work,
-			   struct error *err)
-{
-	bool packaged;
-
-	if (replace->state->driver.kind != PACKAGE_NONE ||
-	    work->driver.kind != PACKAGE_RUN)
-		return 0;
-	if (detect_driver_packaged(replace->ctx->runner, &replace->ctx->root, &packaged,
-				   err) < 0)
-		return -1;
-	if (!packaged)
-		return 0;
-	(void)error_set(err, ERROR_INSTALL,
-			"a driver that the package manager installed is in the way");
-	return error_hint(err, "remove its package, then run again");
-}
-
 static int replace_whole(const struct replace *replace, struct work *work,
 			 struct outcome *outcome, struct error *err)
 {
 	const struct context *ctx = replace->ctx;
 	struct stat st;
 
-	if (refuse_packaged(replace, work, err) < 0)
-		return -1;
 	if (root_stat(&ctx->root, work->driver.path, &st) &&
 	    install_check_room(&ctx->root, ROOM_FACTOR * (uint64_t)st.st_size, err) < 0)
 		return -1;
