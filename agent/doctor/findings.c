@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "steps/diagnose.h"
 #include "steps/gridd_log.h"
+#include "steps/obstacle.h"
 #include "steps/poll.h"
 #include "steps/probe.h"
 #include "steps/token.h"
@@ -33,6 +34,17 @@ static void look_at_gpus(const struct guest *guest, struct doctor_facts *facts)
 		else if (text_starts(gpu->driver, "nova"))
 			(void)text_copy(facts->nova, sizeof(facts->nova), gpu->address);
 	}
+}
+
+/* Asked only where the driver does not work: dpkg takes its time. */
+static int look_at_obstacles(const struct context *ctx, const struct guest *guest,
+			     struct doctor_facts *facts, struct error *err)
+{
+	obstacle_vfio(&guest->gpus, facts->vfio, sizeof(facts->vfio));
+	obstacle_masked(&ctx->root, facts->masked, sizeof(facts->masked));
+	obstacle_read_only(&ctx->root, facts->read_only, sizeof(facts->read_only));
+	return obstacle_owners(ctx->runner, &ctx->root, facts->owners,
+			       sizeof(facts->owners), err);
 }
 
 static int look_at_modules(const struct context *ctx, const struct guest *guest,
@@ -250,7 +262,9 @@ int findings_gather(const struct context *ctx, const struct guest *guest,
 	if (look_at_modules(ctx, guest, &facts, err) < 0)
 		return -1;
 	if (facts.gpus > 0) {
-		if (look_at_licenses(ctx, guest, ret_report, &facts, err) < 0)
+		if (look_at_licenses(ctx, guest, ret_report, &facts, err) < 0 ||
+		    (!facts.smi_answers &&
+		     look_at_obstacles(ctx, guest, &facts, err) < 0))
 			return -1;
 		findings_of_daemon(ctx,
 				   gridd_look(&daemon, &ignored) == 0 ? &daemon : NULL,
