@@ -58,6 +58,8 @@ int command_run_detect(void *subject, struct outcome *outcome, struct error *err
 	if (guest_look(&agent->context, &agent->guest, err) < 0 ||
 	    guest_need_gpu(&agent->context, &agent->guest, err) < 0)
 		return -1;
+	guest_adopt_feature_type(&agent->context, &agent->guest,
+				 &agent->context.settings);
 	guest_describe(&agent->context, &agent->guest, outcome->detail,
 		       sizeof(outcome->detail));
 	return 0;
@@ -89,6 +91,7 @@ int command_run_metadata(void *subject, struct outcome *outcome, struct error *e
 			    metadata->warnings, &context->settings, err) < 0)
 		return -1;
 
+	guest_adopt_feature_type(context, &agent->guest, &context->settings);
 	say_warnings(metadata->warnings);
 	(void)text_copy(outcome->detail, sizeof(outcome->detail), metadata->detail);
 	return 0;

@@ -11,6 +11,7 @@
 #include "steps/announce.h"
 #include "steps/gridd.h"
 #include "steps/remove.h"
+#include "steps/token.h"
 
 #define LET_GO_S 2 /* the monitor's, once it has seen the mark */
 
@@ -147,9 +148,12 @@ static int restore_token(void *subject, struct outcome *outcome, struct error *e
 {
 	struct agent *agent = subject;
 	const struct context *ctx = &agent->context;
+	char folder[TOKEN_FOLDER_MAX];
 	bool changed = false;
 
-	if (record(agent, "token")[0] && remove_token(&ctx->root, &changed, err) < 0)
+	token_folder(&ctx->root, folder);
+	if (record(agent, "token")[0] &&
+	    remove_token(&ctx->root, folder, &changed, err) < 0)
 		return -1;
 	outcome_tell(outcome, changed, changed ? "removed" : "none of ours");
 	return 0;

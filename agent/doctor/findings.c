@@ -113,6 +113,14 @@ static int look_at_licenses(const struct context *ctx, const struct guest *guest
 		(void)text_format(facts->smi_error, sizeof(facts->smi_error),
 				  "nvidia-smi shows %zu of the %zu GPUs on the PCI bus",
 				  report->count, guest->gpus.count);
+	if (facts->smi_answers && license_check_words(report, type, &said) < 0) {
+		facts->smi_answers = false;
+		facts->words = true;
+		(void)text_format(facts->smi_error, sizeof(facts->smi_error), "%.250s",
+				  said.text);
+		(void)text_format(facts->smi_hint, sizeof(facts->smi_hint), "%.250s",
+				  said.hint);
+	}
 	facts->has_vgpu = license_has_vgpu(report);
 	facts->licensed = license_all_held(report, guest->gpus.count, type);
 	facts->needs_license = false;
@@ -216,9 +224,13 @@ static void look_at_token(const struct context *ctx, struct doctor_facts *facts,
 	if (token_open_installed(&ctx->root, &fd, &facts->token_count, &err) < 0)
 		fd = -1;
 	if (fd < 0) {
-		bool bad = diagnose_token_folder(&ctx->root, &notes->token_denied,
-						 facts->token_error,
-						 sizeof(facts->token_error));
+		char folder[TOKEN_FOLDER_MAX];
+		bool bad;
+
+		token_folder(&ctx->root, folder);
+		bad = diagnose_token_folder(&ctx->root, folder, &notes->token_denied,
+					    facts->token_error,
+					    sizeof(facts->token_error));
 
 		if (!notes->token_denied)
 			facts->token = bad ? DOCTOR_TOKEN_UNREADABLE

@@ -63,6 +63,7 @@ struct doctor_facts {
 
 	/* What the driver says. */
 	bool smi_answers; /* a whole report with all GPUs */
+	bool words;       /* of trouble in that report, which is in smi_error */
 	char smi_error[256], smi_hint[256];
 	char driver_version[VERSION_MAX]; /* of nvidia-smi, else of the module */
 	bool licensed;                    /* every GPU that needs a license has one */

@@ -205,6 +205,12 @@ void doctor_driver_judge(const struct doctor_facts *facts, struct doctor_causes 
 		return;
 	}
 
+	if (facts->words) {
+		cause = doctor_rules_add(causes, "gpu_reset", true);
+		say(cause, "%.250s", facts->smi_error);
+		advise(cause, "%.250s", facts->smi_hint);
+		return;
+	}
 	check_obstacles(facts, causes);
 	if (!check_installed(facts, causes)) {
 		check_branch(facts, causes);

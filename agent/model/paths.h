@@ -53,7 +53,8 @@
 #define PATHS_NVIDIA "/etc/nvidia"
 #define PATHS_GRIDD_CONF PATHS_NVIDIA "/gridd.conf"
 #define PATHS_TOKENS PATHS_NVIDIA "/ClientConfigToken"
-#define PATHS_TOKEN PATHS_TOKENS "/client_configuration_token.tok"
+#define PATHS_TOKEN_NAME "client_configuration_token.tok"
+#define PATHS_TOKEN PATHS_TOKENS "/" PATHS_TOKEN_NAME
 #define PATHS_GRIDD_STATE "/var/lib/nvidia"
 #define PATHS_TRUSTED_STORE PATHS_GRIDD_STATE "/GridLicensing"
 #define PATHS_UNITS "/usr/lib/systemd/system"

@@ -366,3 +366,10 @@ bool settings_is_callers(const struct settings *settings, const char *path)
 
 	return origin && origin->layer == SETTINGS_COMMAND;
 }
+
+bool settings_is_set(const struct settings *settings, const char *path)
+{
+	const struct settings_origin *origin = settings_table_origin(settings, path);
+
+	return origin && origin->layer != SETTINGS_BUILTIN;
+}

@@ -145,3 +145,6 @@ struct json *settings_json(const struct settings *settings);
  * caller's, outside of the root.
  */
 bool settings_is_callers(const struct settings *settings, const char *path);
+
+/* Whether anybody set this key: a file, the metadata, the command line. */
+bool settings_is_set(const struct settings *settings, const char *path);

@@ -173,7 +173,8 @@ int remove_configuration(const struct root *root, bool written, bool *ret_change
 	return 0;
 }
 
-static int bring_back(const struct root *root, bool *changed, struct error *err)
+static int bring_back(const struct root *root, const char *folder, bool *changed,
+		      struct error *err)
 {
 	cleanup_strv char **names = NULL;
 
@@ -189,7 +190,7 @@ static int bring_back(const struct root *root, bool *changed, struct error *err)
 		    strcmp(*name, "licensed.tok") == 0 || !text_ends(*name, ".tok"))
 			continue;
 		if (!text_format(from, sizeof(from), PATHS_TOKEN_BACKUP "/%s", *name) ||
-		    !text_format(to, sizeof(to), PATHS_TOKENS "/%s", *name))
+		    !text_format(to, sizeof(to), "%s/%s", folder, *name))
 			continue;
 		if (file_copy(root, from, to, err) < 0 ||
 		    root_unlink(root, from, err) < 0)
@@ -199,12 +200,16 @@ static int bring_back(const struct root *root, bool *changed, struct error *err)
 	return 0;
 }
 
-int remove_token(const struct root *root, bool *ret_changed, struct error *err)
+int remove_token(const struct root *root, const char *folder, bool *ret_changed,
+		 struct error *err)
 {
+	char path[512];
 	bool changed = false;
 
-	if (remove_if_there(root, PATHS_TOKEN, &changed, err) < 0 ||
-	    bring_back(root, &changed, err) < 0)
+	if (!text_format(path, sizeof(path), "%s/" PATHS_TOKEN_NAME, folder))
+		return error_set_errno(err, ENAMETOOLONG, "naming the token");
+	if (remove_if_there(root, path, &changed, err) < 0 ||
+	    bring_back(root, folder, &changed, err) < 0)
 		return -1;
 	*ret_changed = changed;
 	return 0;

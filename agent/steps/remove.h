@@ -56,5 +56,5 @@ must_check int remove_configuration(const struct root *root, bool written,
 				    struct error *err);
 
 /* Our token. Tokens of other names that it displaced come back. */
-must_check int remove_token(const struct root *root, bool *ret_changed,
-			    struct error *err);
+must_check int remove_token(const struct root *root, const char *folder,
+			    bool *ret_changed, struct error *err);

@@ -159,7 +159,7 @@ static void conf_nonsense(struct doctor_facts *f)
 }
 static void conf_elsewhere(struct doctor_facts *f)
 {
-	strcpy(f->token_dir, "/srv/tok");
+	strcpy(f->token_dir, "tokens/");
 	complain(f, "token_missing");
 }
 static void conf_changed(struct doctor_facts *f)
