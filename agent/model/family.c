@@ -120,9 +120,11 @@ static bool value_of(char letter, const struct kernel *kernel, char *ret_value,
 		return span_copy(flavour.len > 0 ? flavour : span_of("default"),
 				 ret_value, size);
 	case 'M':
-		release.len = dot ? (size_t)(dot - release.at) + 1 +
-					      strspn(dot + 1, "0123456789")
-				  : 0;
+		if (!dot)
+			return false;
+		for (dot++; isdigit((unsigned char)*dot); dot++)
+			;
+		release.len = (size_t)(dot - release.at);
 		return release.len > 0 && span_copy(release, ret_value, size);
 	case 'N':
 		return kernel->compiler_major > 0 &&

@@ -30,17 +30,10 @@ static const struct {
 	{ "initrd-", "" }, /* SUSE */
 };
 
-static const char *base_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 const struct initramfs_tool *initramfs_tool(size_t index, const char *path)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
-		if (text_starts(base_of(path), tools[i].prefix) && index-- == 0)
+		if (text_starts(text_base_name(path), tools[i].prefix) && index-- == 0)
 			return &tools[i];
 	}
 	return NULL;
@@ -69,7 +62,7 @@ void initramfs_argv(const struct initramfs_tool *tool, const char *program,
 /* ".../ID/REL/initrd", as the boot loader specification has it. */
 static bool read_folder(const char *path, char *ret_release, size_t size)
 {
-	const char *base = base_of(path), *start;
+	const char *base = text_base_name(path), *start;
 	size_t len = (size_t)(base - path);
 
 	if (strcmp(base, "initrd") != 0 || len < 2)
@@ -86,7 +79,7 @@ bool initramfs_release(const char *path, char *ret_release, size_t size)
 	if (read_folder(path, ret_release, size))
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		struct span name = span_of(base_of(path));
+		struct span name = span_of(text_base_name(path));
 
 		if (!span_skip(&name, names[i].prefix) ||
 		    !span_ends(name, names[i].suffix))

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/paths.h"
 
 #define ASK_S 60
 #define OUTPUT_MAX (64u << 10)
@@ -60,7 +61,7 @@ static int look_read_only(const struct obstacle_input *input, struct error *err)
 
 /* Files that only a driver brings, at the places that distributions give them. */
 static const char *const driver_files[] = {
-	"/usr/bin/nvidia-smi",
+	PATHS_SMI,
 	"/usr/bin/nvidia-persistenced",
 	"/usr/bin/nvidia-cuda-mps-control",
 	"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1",
