@@ -78,6 +78,7 @@ int command_run_metadata(void *subject, struct outcome *outcome, struct error *e
 	struct agent *agent = subject;
 	struct context *context = &agent->context;
 	struct metadata *metadata = &agent->metadata;
+	struct error why = ERROR_INIT;
 
 	if (!context->settings.metadata.enabled) {
 		outcome_skip(outcome, "metadata.enabled is false");
@@ -87,6 +88,9 @@ int command_run_metadata(void *subject, struct outcome *outcome, struct error *e
 	if (metadata_read(&context->settings.metadata, &context->root, context->runner,
 			  context->channel, metadata, err) < 0)
 		return -1;
+	/* plan changes nothing; a record that fails is not the work. */
+	if (context->job & ALL && metadata_remember(&context->root, metadata, &why) < 0)
+		log_line(LOG_LEVEL_WARNING, "warning: metadata: %s", why.text);
 	if (config_assemble(context->options, &context->base, metadata->object,
 			    metadata->warnings, &context->settings, err) < 0)
 		return -1;

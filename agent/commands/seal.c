@@ -154,6 +154,9 @@ static int reduce_state(void *subject, struct outcome *outcome, struct error *er
 	bool others = false;
 	struct stat st;
 
+	/* It is of another instance: what its service said is nothing to a clone. */
+	if (root_unlink(&ctx->root, PATHS_METADATA, err) < 0)
+		return -1;
 	if (!root_stat(&ctx->root, PATHS_STATE_FILE, &st)) {
 		outcome_tell(outcome, false, "none here");
 		return 0;

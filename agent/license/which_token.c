@@ -70,7 +70,8 @@ int which_token_open(const struct context *ctx, const struct metadata *metadata,
 		return token_memory(metadata->token, metadata->token_size, &ret_token->fd,
 				    err);
 	}
-	if (ctx->settings.license.token_file[0]) {
+	/* A silent service's token comes before the file, too: as it is installed. */
+	if (ctx->settings.license.token_file[0] && !metadata->keeps_token) {
 		ret_token->source = "license.token_file";
 		return open_token_file(ctx, &ret_token->fd, err);
 	}

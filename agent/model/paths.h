@@ -21,6 +21,7 @@
 #define PATHS_STATE "/var/lib/vgpu-guest-agent"
 #define PATHS_STATE_NAME "state.json"
 #define PATHS_STATE_FILE PATHS_STATE "/" PATHS_STATE_NAME
+#define PATHS_METADATA PATHS_STATE "/metadata.json"
 #define PATHS_BACKUP PATHS_STATE "/backup"
 #define PATHS_BACKUP_CONF PATHS_BACKUP "/gridd.conf"
 #define PATHS_TOKEN_BACKUP PATHS_BACKUP "/tokens"

@@ -141,7 +141,7 @@ static void a_drive_is_mounted_for_the_moment(void **state)
 		sysroot, "/request",
 		"{\"job\":\"metadata\",\"service\":\"http://169.254.169.254\",\"timeout\":7,"
 		"\"drive\":[{\"name\":\"vendor_data2.json\",\"input\":4},"
-		"{\"name\":\"vendor_data.json\",\"input\":5}]}");
+		"{\"name\":\"vendor_data.json\",\"input\":5}],\"known\":false,\"patient\":false,\"link_local\":true}");
 	sysroot_assert_text(sysroot, "/four", "two");
 	sysroot_assert_text(sysroot, "/five", "one");
 	assert_false(root_stat(&sysroot->root, DRIVE, &st));
@@ -177,9 +177,10 @@ static void a_mounted_drive_is_read_where_it_is(void **state)
 	if (read_metadata(sysroot, &script, true, NULL, &metadata, &err) < 0)
 		fail_msg("%s", err.text);
 
-	sysroot_assert_text(sysroot, "/request",
-			    "{\"job\":\"metadata\",\"timeout\":7,\"drive\":[{\"name\":"
-			    "\"vendor_data.json\",\"input\":4}]}");
+	sysroot_assert_text(
+		sysroot, "/request",
+		"{\"job\":\"metadata\",\"timeout\":7,\"drive\":[{\"name\":"
+		"\"vendor_data.json\",\"input\":4}],\"known\":false,\"patient\":false,\"link_local\":false}");
 	sysroot_assert_text(sysroot, "/four", "one");
 	assert_int_equal(script_count(&script, "mount"), 0);
 }
