@@ -8,12 +8,24 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/channel_shape.h"
 #include "base/channel_spawn.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 
 #define EXIT_GRACE_S 5.0 /* from the answer, or from SIGTERM, to the end */
+/* A day of progress, five lines a second, and the longest answer. */
+#define LINES_MAX 500000u
+#define BYTES_MAX ((size_t)128 << 20)
+#define PORTS_MAX 4                 /* that a server may send us to in one call */
+#define FILE_SIZE_SLACK (1u << 20)  /* so that the worker's own words tell of too much */
+#define FILE_SIZE_MAX (16ull << 30) /* where the job says no limit */
+
+struct channel_files {
+	const int *fds;
+	size_t count;
+};
 
 /* One running worker, ended with everything it started when it goes out of scope. */
 struct child {
@@ -23,6 +35,9 @@ struct child {
 	double heard; /* when the worker last took or said something */
 	char *buffer;
 	size_t used, capacity;
+	size_t lines, bytes; /* that it has said */
+	const struct json *request;
+	unsigned port; /* that it was sent to and a new one may connect to; 0: none */
 };
 
 static void child_end(struct child *child)
@@ -37,11 +52,44 @@ static void child_end(struct child *child)
 	free(child->buffer);
 }
 
-static int child_start(struct child *child, const int *fds, size_t fd_count,
-		       struct error *err)
+bool channel_is_online(const struct json *request)
 {
-	if (channel_spawn(child->channel->worker, fds, fd_count, &child->pid, &child->fd,
-			  err) < 0)
+	static const char *const jobs[] = { "list", "fetch", "member", "metadata",
+					    "probe" };
+	const char *job = json_get_string(request, "job");
+
+	for (size_t i = 0; job && i < ARRAY_SIZE(jobs); i++) {
+		if (strcmp(jobs[i], job) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The largest file that this job may write; next to nothing where it is given none. */
+static uint64_t file_size(const struct json *request)
+{
+	int64_t size = json_get_int(request, "max_size", 0);
+	int64_t member = json_get_int(request, "max_member", 0);
+
+	if (!json_get(request, "output") && !json_get(request, "outputs"))
+		return FILE_SIZE_SLACK;
+	if (size < member)
+		size = member;
+	return size > 0 ? (uint64_t)size + FILE_SIZE_SLACK : FILE_SIZE_MAX;
+}
+
+static int child_start(struct child *child, const struct json *request,
+		       const struct channel_files *files, struct error *err)
+{
+	struct confine confine = { .parent = 0 };
+
+	(void)confine_begin(&confine); /* doctor tells of a missing user */
+	confine.program = child->channel->worker;
+	confine.online = channel_is_online(request);
+	confine.fds = (unsigned)files->count;
+	confine.file_size = file_size(request);
+	if (channel_spawn(child->channel->worker, &confine, files->fds, files->count,
+			  &child->pid, &child->fd, err) < 0)
 		return -1;
 	child->heard = clock_monotonic();
 	return 0;
@@ -172,6 +220,11 @@ static int child_lost(struct child *child, struct error *err)
 			 child->used ? "in the middle of a line" : "without an answer");
 }
 
+static int child_babbles(struct error *err)
+{
+	return error_set(err, ERROR_INTERNAL, "the worker does not stop talking");
+}
+
 /* Moves the next line into `ret_json`. */
 static int child_hear(struct child *child, struct json **ret_json, struct error *err)
 {
@@ -192,7 +245,11 @@ static int child_hear(struct child *child, struct json **ret_json, struct error 
 			return child_lost(child, err);
 		child->used += (size_t)n;
 		child->heard = clock_monotonic();
+		if ((child->bytes += (size_t)n) > BYTES_MAX)
+			return child_babbles(err);
 	}
+	if (++child->lines > LINES_MAX)
+		return child_babbles(err);
 
 	if (json_parse(child->buffer, (size_t)(end - child->buffer), ret_json, err) < 0) {
 		(void)error_recode(err, ERROR_INTERNAL);
@@ -215,8 +272,6 @@ static int take_error(const struct json *error, struct error *err)
 	if (hint)
 		(void)error_hint(err, "%s", hint);
 	err->errnum = (int)json_get_int(error, "errnum", 0);
-	text_sanitize(err->text);
-	text_sanitize(err->hint);
 	return -1;
 }
 
@@ -228,10 +283,25 @@ static int child_finish(struct child *child, struct error *err)
 	int status;
 
 	child_reap(child, &status);
+	if (status == 0 && (child->used || recv(child->fd, how, 1, MSG_DONTWAIT) > 0))
+		return error_set(err, ERROR_INTERNAL,
+				 "the worker answered, and said more");
 	if (status == 0)
 		return 0;
 	describe(status, how, sizeof(how));
 	return error_set(err, ERROR_INTERNAL, "the worker answered, but %s", how);
+}
+
+/* A server has sent the worker elsewhere: `line` says whereto. */
+static void child_sent(struct child *child, const struct json *line)
+{
+	const struct channel *channel = child->channel;
+	int64_t port = json_get_int(line, "port", 0);
+	const char *host = json_get_string(line, "host");
+
+	if (port > 0 && port <= UINT16_MAX && host && channel->may_connect &&
+	    channel->may_connect(channel->context, child->request, host, (unsigned)port))
+		child->port = (unsigned)port;
 }
 
 /* 1: this line was the answer, now in `ret_result`; 0: listen on. */
@@ -243,14 +313,18 @@ static int child_take(struct child *child, struct json *line, struct json **ret_
 	const struct json *value;
 
 	if (result) {
-		if (child_finish(child, err) < 0)
+		if (child_finish(child, err) < 0 ||
+		    channel_shape_check(json_get_string(child->request, "job"), result,
+					err) < 0)
 			return -1;
 		*ret_result = take_ptr(result);
 		return 1;
 	}
 
 	if ((value = json_get(line, "progress"))) {
-		if (channel->progress)
+		if (json_get(value, "port"))
+			child_sent(child, value);
+		else if (channel->progress)
 			channel->progress(channel->context, value);
 		return 0;
 	}
@@ -264,14 +338,33 @@ static int child_take(struct child *child, struct json *line, struct json **ret_
 			 "the worker sent a line of an unknown kind");
 }
 
-int channel_call(const struct channel *channel, const struct json *request,
-		 const int *fds, size_t fd_count, struct json **ret_result,
-		 struct error *err)
+/* `again` becomes a request of its own with one more port. */
+static int more_ports(struct json **again, const struct json *request, unsigned port)
 {
-	cleanup(child_end) struct child child = { .channel = channel, .fd = -1 };
+	cleanup_free char *text = *again ? NULL : json_print(request);
+	cleanup_json struct json *ports = NULL;
+	struct error err = ERROR_INIT;
+
+	if (!*again && (!text || json_parse(text, strlen(text), again, &err) < 0 ||
+			json_set(*again, "ports", json_build("[]")) < 0))
+		return -1;
+	ports = json_take(*again, "ports");
+	if (!ports || json_append(ports, json_build("i", (int)port)) < 0)
+		return -1;
+	return json_set(*again, "ports", take_ptr(ports));
+}
+
+/* `ret_port`: what it lacked to do the job, and a new one may have; else 0. */
+static int call_once(const struct channel *channel, const struct json *request,
+		     const struct channel_files *files, struct json **ret_result,
+		     unsigned *ret_port, struct error *err)
+{
+	cleanup(child_end) struct child child = { .channel = channel,
+						  .fd = -1,
+						  .request = request };
 	int done;
 
-	if (child_start(&child, fds, fd_count, err) < 0)
+	if (child_start(&child, request, files, err) < 0)
 		return -1;
 	if (child_ask(&child, request, err) < 0)
 		return -1;
@@ -284,7 +377,35 @@ int channel_call(const struct channel *channel, const struct json *request,
 		done = child_take(&child, line, ret_result, err);
 	} while (done == 0);
 
+	*ret_port = child.port;
 	return done < 0 ? -1 : 0;
+}
+
+int channel_call(const struct channel *channel, const struct json *request,
+		 const int *fds, size_t fd_count, struct json **ret_result,
+		 struct error *err)
+{
+	const struct channel_files files = { fds, fd_count };
+	cleanup_json struct json *again = NULL;
+
+	for (unsigned times = 0;; times++) {
+		cleanup_json struct json *result = NULL;
+		struct error failed = ERROR_INIT;
+		unsigned port = 0;
+		int done = call_once(channel, again ? again : request, &files, &result,
+				     &port, &failed);
+
+		if (port == 0 || times == PORTS_MAX) {
+			if (done < 0)
+				*err = failed;
+			else
+				*ret_result = take_ptr(result);
+			return done;
+		}
+		/* What this one made of it does not count: it could not go on. */
+		if (more_ports(&again, request, port) < 0)
+			return error_set_errno(err, ENOMEM, "asking the worker");
+	}
 }
 
 int channel_receive(int fd, struct json **ret_request, struct error *err)

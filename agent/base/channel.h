@@ -11,6 +11,8 @@
  *   {"error":{"name":"network","message":"...","hint":"...","errnum":0}}
  */
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "base/json.h"
 
@@ -18,19 +20,30 @@
 #define CHANNEL_FIRST_FILE 4
 #define CHANNEL_LINE_MAX (11u << 20) /* bytes of one line, both ways */
 
+/* Whether the job of this request needs a network: every other job gets none. */
+bool channel_is_online(const struct json *request);
+
 /* How to reach a worker; the same for every call of one run. */
 struct channel {
 	const char *worker; /* path of the worker's program */
 	unsigned silence_s; /* a worker that says nothing for so long is ended */
 	int cancel_fd;      /* readable: end the worker; -1: never */
 	void (*progress)(void *context, const struct json *progress); /* may be NULL */
+	/*
+	 * A server sent the worker of `request` to another `port` of `host`, which it may
+	 * not connect to (worker/sandbox.h): may a new one? NULL: never.
+	 */
+	bool (*may_connect)(void *context, const struct json *request, const char *host,
+			    unsigned port);
 	void *context;
 };
 
 /*
  * Starts a worker, asks `request` ({"job":"fetch", ...}, which stays the caller's), and
  * waits for its result, which the caller frees. `fds` become 4, 5, ... there. The
- * worker's error comes back as `err`; one that dies or babbles is ERROR_INTERNAL.
+ * worker's error comes back as `err`; one that dies or babbles is ERROR_INTERNAL. A
+ * worker that was sent to a port that it may not connect to is replaced by one that may,
+ * a few times, where may_connect() says so: that one begins the job anew.
  */
 must_check int channel_call(const struct channel *channel, const struct json *request,
 			    const int *fds, size_t fd_count, struct json **ret_result,

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #undef error_set
 #undef error_set_errno
 #undef error_set_interrupted
@@ -42,6 +44,7 @@ int error_set(struct error *err, enum error_code code, const char *fmt, ...)
 	va_start(args, fmt);
 	(void)vsnprintf(err->text, sizeof(err->text), fmt, args);
 	va_end(args);
+	text_sanitize(err->text);
 
 	return -1;
 }
@@ -74,6 +77,7 @@ int error_set_errno(struct error *err, int errnum, const char *fmt, ...)
 	used = strlen(err->text);
 	errno = errnum; /* for %m, which unlike strerror() is safe in threads */
 	(void)snprintf(err->text + used, sizeof(err->text) - used, ": %m");
+	text_sanitize(err->text);
 
 	return -1;
 }
@@ -99,6 +103,7 @@ int error_prefix(struct error *err, const char *fmt, ...)
 
 	used = strlen(err->text);
 	(void)snprintf(err->text + used, sizeof(err->text) - used, ": %s", inner);
+	text_sanitize(err->text);
 
 	return -1;
 }
@@ -110,6 +115,7 @@ int error_hint(struct error *err, const char *fmt, ...)
 	va_start(args, fmt);
 	(void)vsnprintf(err->hint, sizeof(err->hint), fmt, args);
 	va_end(args);
+	text_sanitize(err->hint);
 
 	return -1;
 }

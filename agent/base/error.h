@@ -7,6 +7,9 @@
  * A function that can fail returns 0 or -1 and takes `struct error *err` last.
  * On -1 `err` is filled in; on 0 it is untouched. `err` is never NULL.
  * The error lives on the caller's stack: reporting a failure allocates nothing.
+ *
+ * Texts and hints quote names of strangers: what a terminal would obey and what is no
+ * UTF-8 becomes '?' in them, whoever prints them later.
  */
 
 #include <stdbool.h>

@@ -132,6 +132,11 @@ double json_get_real(const struct json *object, const char *key, double fallback
 	return json_is_number(value) ? json_number_value(value) : fallback;
 }
 
+bool json_same(const struct json *a, const struct json *b)
+{
+	return json_equal(in_const(a), in_const(b)) != 0;
+}
+
 enum json_kind json_kind(const struct json *json)
 {
 	if (!json)

@@ -64,6 +64,9 @@ enum json_kind {
 };
 enum json_kind json_kind(const struct json *json); /* of NULL: JSON_KIND_NULL */
 
+/* Whether both say the same, whatever the order of keys. NULL equals nothing. */
+bool json_same(const struct json *a, const struct json *b);
+
 /* Takes a value out of its object; NULL when it is not there. */
 struct json *json_take(struct json *object, const char *key);
 

@@ -22,6 +22,11 @@ void log_set_level(enum log_level level)
 	level_wanted = level;
 }
 
+bool log_shows(enum log_level level)
+{
+	return level <= level_wanted;
+}
+
 bool log_level_parse(const char *word, enum log_level *ret_level)
 {
 	static const char *const words[] = { "error", "warning", "notice", "info",

@@ -21,6 +21,9 @@ enum log_level {
 
 void log_set_level(enum log_level level);
 
+/* Whether a line of this level is shown: to ask what it would say only then. */
+bool log_shows(enum log_level level);
+
 /* False for an unknown word. */
 bool log_level_parse(const char *word, enum log_level *ret_level);
 

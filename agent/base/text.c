@@ -16,6 +16,26 @@ bool text_format(char *buffer, size_t size, const char *fmt, ...)
 	return n >= 0 && (size_t)n < size;
 }
 
+void text_path(char *buffer, size_t size, const char *fmt, ...)
+{
+	bool in_nothing = false;
+	va_list args;
+	int n;
+
+	/* Below a folder whose path did not fit there is nothing. */
+	if (text_starts(fmt, "%s/")) {
+		va_start(args, fmt);
+		in_nothing = va_arg(args, const char *)[0] == '\0';
+		va_end(args);
+	}
+	va_start(args, fmt);
+	n = vsnprintf(buffer, size, fmt, args);
+	va_end(args);
+
+	if (n < 0 || (size_t)n >= size || in_nothing)
+		buffer[0] = '\0';
+}
+
 char *text_print(const char *fmt, ...)
 {
 	char *text = NULL;

@@ -13,6 +13,13 @@
 /* snprintf() that says whether all of it fitted. */
 bool text_format(char *buffer, size_t size, const char *fmt, ...) printf_like(3, 4);
 
+/*
+ * A path. One that does not fit becomes "", and so does one below a folder that is "":
+ * no function of base/root.h takes that for a file, where a path that is cut off would
+ * name another one.
+ */
+void text_path(char *buffer, size_t size, const char *fmt, ...) printf_like(3, 4);
+
 /* A new string, or NULL when memory is out; the caller frees it. */
 char *text_print(const char *fmt, ...) printf_like(1, 2);
 

@@ -9,6 +9,7 @@
 
 #define WAIT_MAX_S 86400
 #define SIZE_MAX_N 32768
+#define EXPIRES_MAX_DAYS 36500
 
 enum {
 	OPT_CONFIG = 256,
@@ -31,6 +32,8 @@ enum {
 	OPT_BUNDLE,
 	OPT_PREVIOUS,
 	OPT_TOKEN_ONLY,
+	OPT_DROP,
+	OPT_EXPIRES,
 };
 
 static const struct args_entry table[] = {
@@ -65,8 +68,16 @@ static const struct args_entry table[] = {
 	{ "bundle", "FILE", "write a support archive without secrets there", OPT_BUNDLE,
 	  ARGS_BUNDLE },
 	{ "origin", NULL, "say where each value comes from", OPT_ORIGIN, ARGS_ORIGIN },
-	{ "previous", "FILE", "the index that this one replaces: its serial counts on",
-	  OPT_PREVIOUS, ARGS_PREVIOUS },
+	{ "output", "FILE", "write the index here, whole or not at all", OPT_OUTPUT,
+	  ARGS_DOCUMENT },
+	{ "previous", "FILE",
+	  "the index before: its other entries stay, its serial counts on", OPT_PREVIOUS,
+	  ARGS_PREVIOUS },
+	{ "drop", "NAME", "take this entry of --previous out; repeatable", OPT_DROP,
+	  ARGS_DROP },
+	{ "expires", "DAYS",
+	  "guests refuse the signed index after so many days; 0: never", OPT_EXPIRES,
+	  ARGS_EXPIRES },
 	{ "token-only", NULL, "take over token and gridd.conf; the driver stays as it is",
 	  OPT_TOKEN_ONLY, ARGS_TOKEN_ONLY },
 	{ "lock-wait", "SECONDS", "wait so long for another instance to end",
@@ -175,6 +186,13 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 	case OPT_PREVIOUS:
 		args->request.previous = value;
 		return 0;
+	case OPT_DROP:
+		return add_word(args->request.drops, REQUEST_DROPS_MAX,
+				&args->request.drop_count, value, "--drop", err);
+	case OPT_EXPIRES:
+		args->request.expires = true;
+		return read_number("expires", value, EXPIRES_MAX_DAYS,
+				   &args->request.expires_days, err);
 	case OPT_ORIGIN:
 		args->request.origin = true;
 		return 0;

@@ -26,6 +26,9 @@ enum args_option {
 	ARGS_ARCHIVE = 1 << 12, /* --output of build-modules: a file */
 	ARGS_PREVIOUS = 1 << 13,
 	ARGS_TOKEN_ONLY = 1 << 14,
+	ARGS_DOCUMENT = 1 << 15, /* --output of index: a file */
+	ARGS_DROP = 1 << 16,
+	ARGS_EXPIRES = 1 << 17,
 };
 
 /* One line of the table: what --help, the man page and the completions say of it. */

@@ -24,7 +24,7 @@ const struct command command_table[] = {
 	  ARGS_KERNEL | ARGS_DRIVER | ARGS_ARCHIVE, 0,
 	  "compile the kernel modules into an archive for other guests" },
 	{ "index", command_index, print_index, "FILE...", REQUEST_OPERANDS_MAX,
-	  ARGS_PREVIOUS, 0,
+	  ARGS_PREVIOUS | ARGS_DOCUMENT | ARGS_DROP | ARGS_EXPIRES, 0,
 	  "write the vgpu-index.json of a repository with these files" },
 	{ "configure", command_run_configure, print_steps, "", 0, ARGS_LOCK_WAIT,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
@@ -128,9 +128,10 @@ static int refuse_unknown(const struct args *args, struct error *err)
 static int check_arguments(const struct args *args, const struct command *command,
 			   struct error *err)
 {
-	/* --output has two meanings, and the table's first stands for both. */
+	/* --output has several meanings, and the table's first stands for all. */
+	const unsigned outputs = ARGS_OUTPUT | ARGS_ARCHIVE | ARGS_DOCUMENT;
 	unsigned taken = command->options |
-			 (command->options & ARGS_ARCHIVE ? (unsigned)ARGS_OUTPUT : 0);
+			 ((command->options & outputs) != 0 ? (unsigned)ARGS_OUTPUT : 0);
 	unsigned extra = args->given & ~taken;
 
 	if (extra)

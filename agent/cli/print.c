@@ -78,14 +78,15 @@ void print_path(const struct json *report, const struct request *request)
 		(void)puts(path);
 }
 
-/* The document is for the repository: people get its bytes, too. */
+/* The document is for the repository: people get its bytes, too, or its place. */
 void print_index(const struct json *report, const struct request *request)
 {
-	cleanup_free char *text = json_print(report);
+	cleanup_free char *text = request->output ? NULL : json_print(report);
 
-	(void)request;
 	if (text)
 		(void)puts(text);
+	else if (request->output)
+		(void)puts(request->output);
 }
 
 struct setting_look {

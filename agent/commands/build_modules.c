@@ -13,10 +13,10 @@
 #include "commands/run.h"
 #include "driver/signing.h"
 #include "model/paths.h"
-#include "model/prebuilt.h"
-#include "steps/build.h"
-#include "steps/prebuilt.h"
-#include "steps/toolchain.h"
+#include "model/repository/prebuilt.h"
+#include "steps/build/build.h"
+#include "steps/build/prebuilt.h"
+#include "steps/detect/toolchain.h"
 
 #define TEMPORARY "/var/tmp"
 #define WORKSHOP_MAX 128

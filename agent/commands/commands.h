@@ -51,10 +51,15 @@ must_check int command_build_modules(struct agent *agent, const struct request *
 
 /*
  * commands/index.c: the vgpu-index.json of a repository, of the files that the operands
- * name; it names them without their folders, sorted. request->previous is the index that
- * this one follows, or NULL. The same files make the same index but for "created", which
- * SOURCE_DATE_EPOCH sets. What is written is proved to be read by index_from_json()
- * without a warning. ERROR_USAGE for a file that is not there.
+ * name and of the entries of request->previous that stay; the repository's own documents
+ * among them are skipped. A file's name in the index is its path from the folder of an
+ * output that is called vgpu-index.json, else its relative path as the caller wrote it,
+ * else its last component. The same input makes the same document, see
+ * model/repository/index_merge.h; only --expires looks at the clock, and not where
+ * SOURCE_DATE_EPOCH is set. What is made is proved to be read by index_from_json()
+ * without a warning, and then request->output is replaced whole. ERROR_USAGE, before
+ * anything is read, for a file that is not there and for an output that is one of the
+ * files read.
  */
 must_check int command_index(struct agent *agent, const struct request *request,
 			     struct json **ret_report, struct error *err);

@@ -18,14 +18,14 @@
 #include "license/publish.h"
 #include "license/query.h"
 #include "license/token_watch.h"
-#include "model/event.h"
-#include "model/metrics.h"
+#include "model/license/event.h"
+#include "model/license/metrics.h"
+#include "model/license/token.h"
 #include "model/paths.h"
-#include "model/token.h"
-#include "steps/announce.h"
-#include "steps/gridd_log.h"
-#include "steps/token.h"
-#include "steps/watch.h"
+#include "steps/license/announce.h"
+#include "steps/license/gridd_log.h"
+#include "steps/license/token.h"
+#include "steps/license/watch.h"
 
 #define CALM_S 1.0           /* between two looks, whatever happens */
 #define JOURNAL_CALM_S 2.0   /* other programs' lines wake the journal, too */

@@ -12,11 +12,11 @@
 #include "driver/choose.h"
 #include "driver/modules_prebuilt.h"
 #include "driver/obtain.h"
-#include "model/dkms.h"
+#include "model/kernel/dkms.h"
 #include "model/paths.h"
 #include "model/url.h"
-#include "steps/configure.h"
-#include "steps/install.h"
+#include "steps/install/install.h"
+#include "steps/license/configure.h"
 
 struct plan {
 	const struct context *ctx;
@@ -156,17 +156,17 @@ static int add_module_changes(const struct work *work, struct json *list)
 	for (size_t i = 0; i < work->target_count; i++) {
 		if (work->targets[i].done || work->match.rule == MATCH_NONE)
 			continue;
-		(void)text_format(path, sizeof(path), "/lib/modules/%s/updates/%s/",
-				  work->targets[i].kernel.release,
-				  dkms ? "dkms" : "vgpu-guest-agent");
+		text_path(path, sizeof(path), "/lib/modules/%s/updates/%s/",
+			  work->targets[i].kernel.release,
+			  dkms ? "dkms" : "vgpu-guest-agent");
 		if (add_change(list, path,
 			       dkms ? "the kernel modules, by DKMS"
 				    : "the kernel modules") < 0)
 			return -1;
 		any = true;
 	}
-	(void)text_format(path, sizeof(path), PATHS_DKMS_SOURCES "%s/",
-			  version[0] ? version : "VERSION");
+	text_path(path, sizeof(path), PATHS_DKMS_SOURCES "%s/",
+		  version[0] ? version : "VERSION");
 	return dkms && any ? add_change(list, path,
 					"the modules' sources, registered with DKMS")
 			   : 0;

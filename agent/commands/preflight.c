@@ -12,10 +12,10 @@
 #include "driver/modules_prebuilt.h"
 #include "license/which_token.h"
 #include "model/paths.h"
-#include "steps/detect.h"
-#include "steps/probe.h"
-#include "steps/token.h"
-#include "steps/toolchain.h"
+#include "steps/detect/detect.h"
+#include "steps/detect/probe.h"
+#include "steps/detect/toolchain.h"
+#include "steps/license/token.h"
 
 enum verdict { VERDICT_NO, VERDICT_YES, VERDICT_UNKNOWN };
 

@@ -10,8 +10,8 @@
 #include "core/lease.h"
 #include "core/state.h"
 #include "driver/work.h"
-#include "model/repository.h"
-#include "steps/metadata.h"
+#include "model/repository/repository.h"
+#include "steps/fetch/metadata.h"
 
 /* What is checked: a run as it would be. */
 struct preflight {

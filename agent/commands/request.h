@@ -8,6 +8,7 @@
 #include "core/context.h"
 
 #define REQUEST_OPERANDS_MAX 1024 /* the files of an index */
+#define REQUEST_DROPS_MAX 256
 
 struct request {
 	struct options options;
@@ -15,6 +16,10 @@ struct request {
 	const char *output;   /* --output FILE or DIR, or NULL */
 	const char *bundle;   /* --bundle FILE, or NULL */
 	const char *previous; /* --previous FILE, or NULL */
+	const char *drops[REQUEST_DROPS_MAX];
+	size_t drop_count;
+	bool expires;          /* --expires stands there, also with 0: never */
+	unsigned expires_days; /* from now on */
 	unsigned wait_s, lock_wait_s;
 	bool waits;      /* --wait stands there, also with 0 */
 	bool token_only; /* of run */

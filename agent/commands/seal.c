@@ -7,8 +7,8 @@
 #include "base/text.h"
 #include "commands/run.h"
 #include "model/paths.h"
-#include "steps/announce.h"
-#include "steps/gridd.h"
+#include "steps/license/announce.h"
+#include "steps/license/gridd.h"
 #include "steps/seal.h"
 
 #define CLOUD "/var/lib/cloud/"

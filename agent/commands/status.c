@@ -10,7 +10,7 @@
 #include "core/guest.h"
 #include "doctor/reason.h"
 #include "license/query.h"
-#include "model/metrics.h"
+#include "model/license/metrics.h"
 
 #define PAUSE_FIRST_S 0.25
 #define PAUSE_MOST_S 5.0

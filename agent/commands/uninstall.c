@@ -8,10 +8,10 @@
 #include "base/text.h"
 #include "commands/run.h"
 #include "model/paths.h"
-#include "steps/announce.h"
-#include "steps/gridd.h"
-#include "steps/remove.h"
-#include "steps/token.h"
+#include "steps/install/remove.h"
+#include "steps/license/announce.h"
+#include "steps/license/gridd.h"
+#include "steps/license/token.h"
 
 #define LET_GO_S 2 /* the monitor's, once it has seen the mark */
 
@@ -152,8 +152,9 @@ static int restore_token(void *subject, struct outcome *outcome, struct error *e
 	bool changed = false;
 
 	token_folder(&ctx->root, folder);
-	if (record(agent, "token")[0] &&
-	    remove_token(&ctx->root, folder, &changed, err) < 0)
+	if (remove_token(&ctx->root, folder,
+			 strcmp(record(agent, "token"), "changed") == 0, &changed,
+			 err) < 0)
 		return -1;
 	outcome_tell(outcome, changed, changed ? "removed" : "none of ours");
 	return 0;
@@ -169,15 +170,15 @@ static int remove_state(void *subject, struct outcome *outcome, struct error *er
 	const struct context *ctx = &agent->context;
 	static const char *const folders[] = { "/var/cache/vgpu-guest-agent", PATHS_LOGS,
 					       PATHS_STATE };
-	bool changed = false;
+	bool changed = false, there;
 
-	if (root_stat(&ctx->root, PATHS_STATE, &(struct stat){ 0 }) &&
-	    root_unlink(&ctx->root, PATHS_STATE_FILE, err) < 0)
+	if (root_exists(&ctx->root, PATHS_STATE, &there, err) < 0 ||
+	    (there && root_unlink(&ctx->root, PATHS_STATE_FILE, err) < 0))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		struct stat st;
-
-		if (!root_stat(&ctx->root, folders[i], &st))
+		if (root_exists(&ctx->root, folders[i], &there, err) < 0)
+			return -1;
+		if (!there)
 			continue;
 		if (root_remove_tree(&ctx->root, folders[i], err) < 0)
 			return -1;
@@ -204,6 +205,8 @@ int command_uninstall(struct agent *agent, const struct request *request,
 		      struct json **ret_report, struct error *err)
 {
 	(void)request;
+	if (state_refuse_lost(&agent->state, err) < 0)
+		return -1;
 	agent->context.job = JOB_UNINSTALL;
 	return command_run_list(agent, steps, ARRAY_SIZE(steps), agent, ret_report, err);
 }

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "steps/cuda.h"
+#include "steps/validate/cuda.h"
 
 static struct json *measure_json(const struct cuda_measure *measure)
 {

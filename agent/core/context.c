@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/confine.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "core/transport.h"
 #include "model/paths.h"
+#include "model/url.h"
+#include "steps/layers.h"
 
 #define WORKER_SILENCE_S 900 /* an on-demand Pulp may say nothing for minutes */
 #define LOGS_KEPT 5
@@ -27,6 +30,36 @@ static void show_progress(void *context, const struct json *progress)
 		     (uint64_t)json_get_int(progress, "total", 0));
 }
 
+static bool is_local(const char *text)
+{
+	struct url url;
+
+	return text && url_parse(text, &url) && url_is_local(&url);
+}
+
+/*
+ * A redirect to another port: no server of the network may send us to this machine. That
+ * the name of the host leads nowhere else the worker looks after, when it connects.
+ */
+static bool may_connect(void *context, const struct json *request, const char *host,
+			unsigned port)
+{
+	static const char *const keys[] = { "url", "repository", "catalog", "service" };
+	struct url url = { .port = port };
+	bool ours = false;
+
+	(void)context;
+	if (!text_copy(url.host, sizeof(url.host), host))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		ours |= is_local(json_get_string(request, keys[i]));
+	if (url_is_local(&url) && !ours)
+		return false;
+	log_line(LOG_LEVEL_INFO, "worker     redirected to port %u of %s", port,
+		 url.host);
+	return true;
+}
+
 void context_tools_init(struct tools *ret_tools, int cancel_fd)
 {
 	*ret_tools = (struct tools){
@@ -39,6 +72,7 @@ void context_tools_init(struct tools *ret_tools, int cancel_fd)
 		.silence_s = WORKER_SILENCE_S,
 		.cancel_fd = cancel_fd,
 		.progress = show_progress,
+		.may_connect = may_connect,
 		.context = ret_tools,
 	};
 }
@@ -63,15 +97,35 @@ const struct root *context_root_of(const struct context *ctx, const char *settin
 	return settings_is_callers(&ctx->settings, setting) ? &ctx->caller : &ctx->root;
 }
 
+/* -v: what holds the worker here. That its user is missing is said anyway. */
+static void tell_layers(const struct channel *channel)
+{
+	struct error ignored = ERROR_INIT;
+	struct confine confine;
+	enum layers_state state;
+	char words[256];
+
+	if (!confine_begin(&confine) && confine.root)
+		log_line(LOG_LEVEL_WARNING,
+			 "worker     the user " CONFINE_USER
+			 " is missing, which the package makes: using %u",
+			 confine.uid);
+	if (log_shows(LOG_LEVEL_INFO) &&
+	    layers_ask(channel, &state, words, sizeof(words), &ignored) == 0)
+		log_line(LOG_LEVEL_INFO, "worker     %s", words);
+}
+
 const struct transport *context_transport(const struct context *ctx, struct error *err)
 {
 	struct tools *tools = ctx->tools;
 
-	if (!tools->transport_ready &&
-	    transport_open(&ctx->settings, &ctx->base, &ctx->root, &ctx->caller,
+	if (tools->transport_ready)
+		return &tools->transport;
+	if (transport_open(&ctx->settings, &ctx->base, &ctx->root, &ctx->caller,
 			   &tools->transport, err) < 0)
 		return NULL;
 	tools->transport_ready = true;
+	tell_layers(ctx->channel);
 	return &tools->transport;
 }
 
@@ -106,9 +160,8 @@ int context_log(const struct context *ctx, struct error *err)
 	    drop_old_logs(&ctx->root, err) < 0)
 		return -1;
 
-	(void)text_format(tools->log_path, sizeof(tools->log_path),
-			  PATHS_LOGS "/run-%s.log",
-			  clock_text(clock_now(), time, sizeof(time)));
+	text_path(tools->log_path, sizeof(tools->log_path), PATHS_LOGS "/run-%s.log",
+		  clock_text(clock_now(), time, sizeof(time)));
 	tools->log_fd = root_open_at(&ctx->root, tools->log_path,
 				     O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640,
 				     err);

@@ -14,7 +14,7 @@
 #include "base/root.h"
 #include "base/run.h"
 #include "model/paths.h"
-#include "model/settings.h"
+#include "model/settings/settings.h"
 #include "model/transport.h"
 
 #define CONTEXT_KERNELS_MAX 16

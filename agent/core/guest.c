@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "model/gridd_conf.h"
+#include "model/license/gridd_conf.h"
 #include "model/paths.h"
 
 void guest_adopt_feature_type(const struct context *ctx, const struct guest *guest,

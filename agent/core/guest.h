@@ -8,8 +8,8 @@
 
 #include "core/context.h"
 #include "model/gpu.h"
-#include "model/kernel.h"
-#include "steps/detect.h"
+#include "model/kernel/kernel.h"
+#include "steps/detect/detect.h"
 
 struct guest {
 	struct gpu_list gpus;

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "model/license.h"
+#include "model/license/license.h"
 
 struct lease {
 	int token_fd;           /* of `token check FILE` and `install FILE`, -1: none */

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/root.h"
-#include "model/driver.h"
+#include "model/driver/driver.h"
 #include "model/outcome.h"
 
 /* The last signed index that was believed. */

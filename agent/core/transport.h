@@ -7,7 +7,7 @@
  */
 
 #include "base/root.h"
-#include "model/settings.h"
+#include "model/settings/settings.h"
 #include "model/transport.h"
 
 /*

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "doctor/findings.h"
+#include "steps/layers.h"
 
 #define NEEDS_ROOT "needs root"
 
@@ -184,8 +185,25 @@ static void check_server(struct checks *checks)
 				: "not known to be synchronised, nor the license server's");
 }
 
+static void check_worker(struct checks *checks, const struct channel *channel)
+{
+	struct error why = ERROR_INIT;
+	enum layers_state state = LAYERS_NONE;
+	char words[256];
+
+	if (layers_ask(channel, &state, words, sizeof(words), &why) < 0)
+		add_check(checks, "worker", DOCTOR_NO, why.text);
+	else
+		add_check(checks, "worker",
+			  state == LAYERS_ALL || state == LAYERS_NONE ? DOCTOR_YES
+			  : state == LAYERS_KERNEL                    ? DOCTOR_UNKNOWN
+								      : DOCTOR_NO,
+			  words);
+}
+
 static struct json *list_checks(const struct doctor_facts *facts,
-				const struct doctor_notes *notes)
+				const struct doctor_notes *notes,
+				const struct channel *channel)
 {
 	struct checks checks = { facts, notes, json_build("[]") };
 
@@ -195,6 +213,7 @@ static struct json *list_checks(const struct doctor_facts *facts,
 	check_gridd(&checks);
 	check_token(&checks);
 	check_server(&checks);
+	check_worker(&checks, channel);
 	return checks.list;
 }
 
@@ -215,7 +234,7 @@ int examine_guest(const struct context *ctx, const struct guest *guest,
 	doctor_decide(&facts, causes);
 	*ret_report = json_build("{s:i, s:o, s:o}", "schema", 1, "causes",
 				 doctor_causes_json(causes), "checks",
-				 list_checks(&facts, &notes));
+				 list_checks(&facts, &notes, ctx->channel));
 	if (!*ret_report)
 		return error_set_errno(err, ENOMEM, "reporting the causes");
 

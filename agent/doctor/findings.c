@@ -6,12 +6,12 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "steps/diagnose.h"
-#include "steps/gridd_log.h"
-#include "steps/obstacle.h"
-#include "steps/poll.h"
-#include "steps/probe.h"
-#include "steps/token.h"
+#include "steps/detect/diagnose.h"
+#include "steps/license/gridd_log.h"
+#include "steps/detect/obstacle.h"
+#include "steps/license/poll.h"
+#include "steps/detect/probe.h"
+#include "steps/license/token.h"
 
 #define SMI_TIMEOUT_S 20
 

@@ -6,8 +6,8 @@
  */
 
 #include "core/guest.h"
-#include "model/doctor.h"
-#include "steps/gridd.h"
+#include "model/doctor/doctor.h"
+#include "steps/license/gridd.h"
 
 /* What only the list of checks tells. */
 struct doctor_notes {

@@ -7,8 +7,8 @@
  */
 
 #include "core/context.h"
-#include "model/license.h"
-#include "steps/gridd.h"
+#include "model/license/license.h"
+#include "steps/license/gridd.h"
 
 /* What the last look found, for who looks again and again. Zeroed: nothing. */
 struct reason_memory {

@@ -8,7 +8,7 @@
 #include "core/state.h"
 #include "model/paths.h"
 #include "steps/archive.h"
-#include "steps/configure.h"
+#include "steps/license/configure.h"
 
 #define LOGS_MAX 100
 

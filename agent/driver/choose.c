@@ -5,14 +5,14 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "model/family.h"
+#include "model/kernel/family.h"
 #include "model/paths.h"
 #include "model/url.h"
-#include "steps/build.h"
-#include "steps/build_tree.h"
-#include "steps/install.h"
-#include "steps/match.h"
-#include "steps/module_chosen.h"
+#include "steps/build/build.h"
+#include "steps/build/build_tree.h"
+#include "steps/detect/module_chosen.h"
+#include "steps/fetch/match.h"
+#include "steps/install/install.h"
 
 static bool is_ours(const struct state *state, const char *version)
 {

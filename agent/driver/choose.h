@@ -3,13 +3,13 @@
 
 /*
  * Which driver this guest is to have: what is installed, what the repository has, and the
- * rules of model/match.h, brought together.
+ * rules of model/driver/match.h, brought together.
  */
 
 #include "core/state.h"
 #include "driver/work.h"
-#include "model/repository.h"
-#include "steps/obstacle.h"
+#include "model/repository/repository.h"
+#include "steps/detect/obstacle.h"
 
 /*
  * Fills work->match and work->driver, and marks the targets that have it already. The

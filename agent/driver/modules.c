@@ -10,10 +10,10 @@
 #include "driver/signing.h"
 #include "driver/toolchain_ahead.h"
 #include "model/paths.h"
-#include "model/prebuilt.h"
-#include "steps/build.h"
-#include "steps/build_tree.h"
-#include "steps/toolchain.h"
+#include "model/repository/prebuilt.h"
+#include "steps/build/build.h"
+#include "steps/build/build_tree.h"
+#include "steps/detect/toolchain.h"
 
 int modules_unpack(const struct context *ctx, struct work *work, struct error *err)
 {

@@ -9,7 +9,7 @@
 #include "core/state.h"
 #include "driver/work.h"
 #include "model/outcome.h"
-#include "model/repository.h"
+#include "model/repository/repository.h"
 
 /* Unpacks work->driver.path, a .run, to work->tree. */
 must_check int modules_unpack(const struct context *ctx, struct work *work,

@@ -7,9 +7,9 @@
 #include "base/text.h"
 #include "driver/signing.h"
 #include "model/paths.h"
-#include "steps/build.h"
-#include "steps/prebuilt.h"
-#include "steps/toolchain.h"
+#include "steps/build/build.h"
+#include "steps/build/prebuilt.h"
+#include "steps/detect/toolchain.h"
 
 static bool is_setting(const struct context *ctx, const char *value)
 {
@@ -121,7 +121,7 @@ static int take_archive(const struct context *ctx, const struct repository *repo
 	struct prebuilt_content content;
 	char dir[160];
 
-	(void)text_format(dir, sizeof(dir), PATHS_BUILD "/%s", prebuilt->kernel);
+	text_path(dir, sizeof(dir), PATHS_BUILD "/%s", prebuilt->kernel);
 	if (fetch_archive(ctx, repository, prebuilt, &file, err) < 0 ||
 	    prebuilt_unpack(ctx->channel, &ctx->root, file.fd, dir, &content, err) < 0 ||
 	    check_archive(ctx, prebuilt, &content, err) < 0)

@@ -7,7 +7,7 @@
  */
 
 #include "driver/work.h"
-#include "model/repository.h"
+#include "model/repository/repository.h"
 
 /*
  * Whether the index lists an archive for this kernel, as far as can be told before it is

@@ -8,7 +8,7 @@
 
 #include "driver/work.h"
 #include "model/outcome.h"
-#include "model/repository.h"
+#include "model/repository/repository.h"
 
 /* What fetch will be asked for. `input` borrows from here, the context and the work. */
 struct obtain_request {

@@ -10,12 +10,12 @@
 #include "base/text.h"
 #include "driver/modules.h"
 #include "model/paths.h"
-#include "steps/announce.h"
-#include "steps/build.h"
-#include "steps/build_tree.h"
-#include "steps/install.h"
-#include "steps/poll.h"
-#include "steps/remove.h"
+#include "steps/build/build.h"
+#include "steps/build/build_tree.h"
+#include "steps/install/install.h"
+#include "steps/install/remove.h"
+#include "steps/license/announce.h"
+#include "steps/license/poll.h"
 
 #define ANSWER_WAIT_S 60
 #define ANSWER_PAUSE_S 1

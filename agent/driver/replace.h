@@ -13,7 +13,7 @@
 #include "core/state.h"
 #include "driver/work.h"
 #include "model/outcome.h"
-#include "model/repository.h"
+#include "model/repository/repository.h"
 
 /* What a replacement works on, besides the driver. */
 struct replace {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "driver/signing.h"
 
-#include "steps/detect.h"
-#include "steps/sign.h"
+#include "steps/build/sign.h"
+#include "steps/detect/detect.h"
 
 int signing_check(const struct context *ctx, struct error *err)
 {

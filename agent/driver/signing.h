@@ -7,8 +7,8 @@
  */
 
 #include "core/context.h"
-#include "model/kernel.h"
-#include "model/modules.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/modules.h"
 
 /*
  * ERROR_SECURE_BOOT where modules that are compiled here would not be loaded: asked

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "driver/modules_prebuilt.h"
 #include "driver/signing.h"
-#include "steps/toolchain.h"
+#include "steps/detect/toolchain.h"
 
 /* What the child works on. */
 struct ahead {

@@ -7,7 +7,7 @@
  */
 
 #include "driver/work.h"
-#include "model/repository.h"
+#include "model/repository/repository.h"
 
 /*
  * Starts it where a build is to come and something is missing for it that may be

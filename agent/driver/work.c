@@ -5,9 +5,9 @@
 
 #include "base/text.h"
 #include "model/paths.h"
-#include "steps/build.h"
-#include "steps/build_tree.h"
-#include "steps/install.h"
+#include "steps/build/build.h"
+#include "steps/build/build_tree.h"
+#include "steps/install/install.h"
 
 void work_begin(const struct context *ctx, const struct guest *guest,
 		struct work *ret_work)

@@ -8,11 +8,11 @@
 
 #include "base/beside.h"
 #include "core/guest.h"
-#include "model/driver.h"
-#include "model/match.h"
-#include "model/modules.h"
-#include "steps/fetch.h"
-#include "steps/unpack.h"
+#include "model/driver/driver.h"
+#include "model/driver/match.h"
+#include "model/kernel/modules.h"
+#include "steps/fetch/fetch.h"
+#include "steps/fetch/unpack.h"
 
 struct target {
 	struct kernel kernel;

@@ -9,10 +9,10 @@
 #include "license/token_trial.h"
 #include "license/which_token.h"
 #include "model/paths.h"
-#include "steps/configure.h"
-#include "steps/gridd.h"
-#include "steps/poll.h"
-#include "steps/token.h"
+#include "steps/license/configure.h"
+#include "steps/license/gridd.h"
+#include "steps/license/poll.h"
+#include "steps/license/token.h"
 
 #define GRIDD_TIMEOUT_S 90
 #define SMI_TIMEOUT_S 30

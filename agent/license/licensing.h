@@ -8,7 +8,7 @@
 #include "core/guest.h"
 #include "core/lease.h"
 #include "model/outcome.h"
-#include "steps/metadata.h"
+#include "steps/fetch/metadata.h"
 
 /* gridd.conf as the settings want it. */
 must_check int licensing_configure(const struct context *ctx, struct outcome *outcome,

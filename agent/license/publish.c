@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "doctor/reason.h"
-#include "steps/announce.h"
-#include "steps/gridd.h"
-#include "steps/poll.h"
+#include "steps/license/announce.h"
+#include "steps/license/gridd.h"
+#include "steps/license/poll.h"
 
 #define SMI_TIMEOUT_S 30
 

@@ -8,7 +8,7 @@
 
 #include "core/context.h"
 #include "doctor/reason.h"
-#include "model/license.h"
+#include "model/license/license.h"
 
 /*
  * The contract's `status` object of a report (NULL: the driver is silent), with the

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "steps/poll.h"
+#include "steps/license/poll.h"
 
 #define TIMEOUT_S 30
 #define NVML_AGAIN_S 600 /* after its process died */

@@ -8,7 +8,7 @@
 
 #include "base/root.h"
 #include "base/run.h"
-#include "steps/nvml_child.h"
+#include "steps/license/nvml_child.h"
 
 struct query {
 	const char *library;      /* of NVML */

@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/journal.h"
-#include "steps/gridd.h"
-#include "steps/poll.h"
-#include "steps/token.h"
+#include "steps/license/gridd.h"
+#include "steps/license/poll.h"
+#include "steps/license/token.h"
 
 #define GRIDD_TIMEOUT_S 90
 #define SMI_TIMEOUT_S 30

@@ -7,7 +7,7 @@
  */
 
 #include "core/guest.h"
-#include "model/license.h"
+#include "model/license/license.h"
 
 /*
  * Before the token `fd` replaces another one, with which the guest is licensed: keeps

@@ -12,11 +12,11 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/journal.h"
-#include "model/event.h"
+#include "model/license/event.h"
 #include "model/paths.h"
-#include "steps/announce.h"
-#include "steps/metadata.h"
-#include "steps/token.h"
+#include "steps/fetch/metadata.h"
+#include "steps/license/announce.h"
+#include "steps/license/token.h"
 
 #define METADATA_TIMEOUT_S 5
 

@@ -9,8 +9,8 @@
 #include "core/context.h"
 #include "core/lease.h"
 #include "model/outcome.h"
-#include "steps/metadata.h"
-#include "steps/token.h"
+#include "steps/fetch/metadata.h"
+#include "steps/license/token.h"
 
 struct which_token {
 	int fd;             /* -1: there is none */

@@ -8,7 +8,7 @@
 
 #include "cli/args.h"
 #include "cli/command.h"
-#include "model/settings_table.h"
+#include "model/settings/settings_table.h"
 
 #define KERNELS "ls /lib/modules 2>/dev/null"
 #define FILES "COMPREPLY=($(compgen -f -- \"$cur\")); compopt -o filenames"
@@ -111,8 +111,8 @@ static bool put_second_words(FILE *out, struct span first)
 	return any;
 }
 
-/* --output is there twice: where the command is not asked, the one that takes a file
- * stands for both. */
+/* --output is there more than once: where the command is not asked, the one that takes a
+ * file stands for both. */
 static bool comes_again(size_t index)
 {
 	for (size_t i = index + 1; i < args_count(); i++) {

@@ -8,7 +8,7 @@
 
 #include "cli/args.h"
 #include "cli/command.h"
-#include "model/settings_table.h"
+#include "model/settings/settings_table.h"
 
 static const char *const meanings[] = {
 	[ERROR_NONE] = "done; for status: every GPU that needs a license has one",

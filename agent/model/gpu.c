@@ -6,7 +6,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
-#include "model/version.h"
+#include "model/driver/version.h"
 
 /* PCI Local Bus Specification 3.0, section 6; offsets into the configuration space. */
 #define STATUS 0x06
@@ -61,6 +61,10 @@ static bool is_graphic(struct span text)
 	return true;
 }
 
+/*
+ * The host driver's version and branch, as NVIDIA's manager on the host wrote them into
+ * the vGPU's configuration space: two texts of fixed length behind the record's header.
+ */
 static void read_host_record(struct gpu *gpu, const uint8_t *record, size_t size)
 {
 	struct span version, branch;
@@ -129,6 +133,10 @@ static bool is_vf(const uint8_t *config, size_t at)
 	       capability[3] == 'V' && capability[4] == 'F';
 }
 
+/*
+ * Walks the list of PCI capabilities from its first. Each offset is visited once, so
+ * that a list that leads back into itself ends.
+ */
 static void walk_capabilities(struct gpu *gpu, const uint8_t *config)
 {
 	bool visited[GPU_CONFIG_SIZE] = { false };

@@ -14,7 +14,7 @@
 #define TRANSPORT_FDS_MAX 8
 
 struct transport {
-	struct json *http; /* see worker/job.h */
+	struct json *http; /* see worker/job/job.h */
 	int fds[TRANSPORT_FDS_MAX];
 	size_t fd_count; /* a step's own descriptors follow these */
 	int index_key;   /* the number of driver.index_key's, 0: not set */

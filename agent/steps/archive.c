@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/redact.h"
+#include "model/doctor/redact.h"
 
 #define TEMPLATE "/tmp/vgpu-guest-agent-XXXXXX"
 #define NAME "vgpu-guest-agent-doctor"
@@ -24,7 +24,7 @@ int archive_open(struct archive *archive, struct error *err)
 	if (!mkdtemp(path))
 		return error_set_errno(err, errno, "making a folder in /tmp");
 	(void)text_copy(archive->path, sizeof(archive->path), path);
-	(void)text_format(path, sizeof(path), "%s/" NAME, archive->path);
+	text_path(path, sizeof(path), "%s/" NAME, archive->path);
 	if (mkdir(path, 0700) < 0)
 		return error_set_errno(err, errno, "making %s", path);
 	return root_open(path, &archive->folder, err);
@@ -157,7 +157,7 @@ int archive_pack(struct archive *archive, struct runner *runner, const struct ro
 	if (!run_find(host, "tar", tar, sizeof(tar)))
 		return error_set(err, ERROR_PREREQUISITES,
 				 "packing the archive: there is no tar");
-	(void)text_format(packed, sizeof(packed), "%s/" PACKED, archive->path);
+	text_path(packed, sizeof(packed), "%s/" PACKED, archive->path);
 	/* tar keeps the mode of a file that is there. */
 	if (file_write_atomic(host, packed, "", 0, 0600, err) < 0 ||
 	    run_checked(runner, host, &run, err) < 0)

@@ -34,8 +34,7 @@ must_check int archive_add_file(struct archive *archive, const char *name,
 struct archive_command {
 	const char *name;        /* of its text */
 	const char *const *argv; /* argv[0] is its bare name */
-	const char *const
-		*only; /* keep the lines that hold one of these words; NULL: all */
+	const char *const *only; /* only lines with one of these words; NULL: all lines */
 };
 
 /* What a command of the root says. */

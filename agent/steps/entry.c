@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/member.h"
-#include "model/package.h"
-#include "model/prebuilt.h"
+#include "model/driver/member.h"
+#include "model/driver/package.h"
+#include "model/repository/index.h"
+#include "model/repository/prebuilt.h"
 
 static int out_of_memory(struct error *err)
 {
@@ -15,9 +16,10 @@ static int out_of_memory(struct error *err)
 }
 
 static int ask_worker_for_entry(const struct channel *channel, const char *job, int fd,
-				const char *name, struct json **ret_answer,
+				const char *path, struct json **ret_answer,
 				struct error *err)
 {
+	const char *name = text_base_name(path);
 	cleanup_json struct json *request =
 		json_build("{s:s, s:i, s:o}", "job", job, "input", CHANNEL_FIRST_FILE,
 			   "name", json_text(name, strlen(name)));
@@ -91,7 +93,7 @@ int entry_read(const struct channel *channel, int fd, const char *name,
 	struct package package;
 	const char *why;
 
-	*ret_modules = text_starts(name, "nvidia-modules-") && text_ends(name, ".tar.gz");
+	*ret_modules = index_is_archive(name);
 	if (*ret_modules)
 		return read_modules(channel, fd, name, ret_entry, err);
 
@@ -103,7 +105,7 @@ int entry_read(const struct channel *channel, int fd, const char *name,
 	}
 	if (ask_worker_for_entry(channel, "index", fd, name, &answer, err) < 0)
 		return -1;
-	if (package.kind != member_kind(json_get_string(answer, "kind")))
+	if (package.kind != package_kind_named(json_get_string(answer, "kind")))
 		return error_set(err, ERROR_INTEGRITY, "it is not what its name says");
 	return package.kind == PACKAGE_BUNDLE
 		       ? make_bundle(&package, answer, ret_entry, err)

@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "model/license/token.h"
 #include "model/paths.h"
-#include "model/token.h"
 
 #define NAMES_MAX 1000
 #define PIECE_MIN 16 /* shorter would be found everywhere */

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/license/token.h"
 #include "model/paths.h"
-#include "model/token.h"
 
 #define FILE_MAX ((off_t)64 << 20) /* no token is copied into more */
 #define CHUNK (64u << 10)

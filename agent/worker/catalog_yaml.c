@@ -128,6 +128,10 @@ static int read_members(struct reader *reader, unsigned depth, struct json *obje
 	}
 }
 
+/*
+ * One YAML value as JSON. Nodes and depth are limited, and aliases are refused: a few
+ * lines of them would unfold to gigabytes.
+ */
 static int read_value(struct reader *reader, const yaml_event_t *event, unsigned depth,
 		      struct json **ret_json, struct error *err)
 {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * NVIDIA's vgpuDriverCatalog.yaml as the JSON that model/catalog.h takes. The only room
- * that includes libyaml.
+ * NVIDIA's vgpuDriverCatalog.yaml as the JSON that model/driver/catalog.h takes. The only
+ * room that includes libyaml.
  */
 
 #include <stddef.h>

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "model/index.h"
+#include "model/repository/index.h"
 #include "model/url.h"
 #include "worker/base64.h"
 #include "worker/digest.h"
@@ -44,6 +44,10 @@ static int way_out(struct error *err)
 			       " beside the drivers; or clear driver.index_key");
 }
 
+/*
+ * Fetches the signature beside the index and verifies it before a byte of the index is
+ * parsed. A missing signature is an error where keys are configured.
+ */
 static int check_signature(const struct index_place *place, struct span index,
 			   struct error *err)
 {
@@ -126,6 +130,10 @@ static int parse(struct span text, struct json *warnings, struct json **ret_json
 	return 0;
 }
 
+/*
+ * Fetches the index, then verifies its signature, then compares its hash with the
+ * manifest's, and parses last: no byte of it is interpreted before.
+ */
 static int read_index(const struct index_place *place, struct json *warnings,
 		      struct index_fetched *index, struct error *err)
 {

@@ -9,10 +9,11 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "worker/http.h"
+#include "worker/http/http.h"
 
 struct index_fetched {
-	struct json *json; /* what index_json() makes of it; NULL: there is none */
+	struct json *json; /* the index as index_json() makes it; NULL: the repository has
+			      none */
 	bool verified;     /* every hop https with a verified peer */
 	bool is_signed;    /* by a key of the request's "index_keys" */
 };

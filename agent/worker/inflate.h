@@ -28,13 +28,14 @@ struct inflate {
 	void *stream;  /* z_stream; NULL for stored bytes */
 	uint64_t size; /* promised; one byte more ends the work at once */
 	uint64_t done; /* unpacked, those still in the buffer included */
-	uint64_t used; /* packed bytes that these were */
+	uint64_t used; /* packed bytes that became `done` */
 	uint32_t crc;
 	bool no_crc; /* who has a better sum of the content may set it after the begin */
 	bool ended;  /* the deflate stream said so */
-	struct inflate_point point; /* the last one; every few MiB there is one */
-	unsigned char last;         /* packed byte */
-	size_t held;                /* in the buffer */
+	struct inflate_point
+		point;      /* the latest point to go on from; made every few MiB */
+	unsigned char last; /* packed byte */
+	size_t held;        /* in the buffer */
 	unsigned char *buffer;
 };
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
-#include "worker/bundle_file.h"
+#include "worker/bundle/bundle_file.h"
 #include "worker/deflate.h"
 #include "worker/inflate.h"
 #include "worker/progress.h"
@@ -19,7 +19,7 @@
 #define PACKED_MAX (512ull << 20)
 #define PIECE ((size_t)1 << 20)
 
-/* One archive while it is read. */
+/* The state of one archive that is being read. */
 struct reading {
 	struct tar_taker taker;
 	struct module_archive archive;
@@ -78,6 +78,9 @@ static int begin_manifest(struct reading *reading, struct sink **ret_sink,
 	return 0;
 }
 
+/*
+ * Opens the output of the next module; the names are checked before anything is written.
+ */
 static int begin_module(struct reading *reading, const char *name, uint64_t size,
 			struct sink **ret_sink, struct error *err)
 {

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "model/modules.h"
+#include "model/kernel/modules.h"
 #include "worker/digest.h"
 
 #define MODULE_ARCHIVE_NAME_SIZE 64
@@ -45,6 +45,6 @@ must_check int module_archive_read(int fd, const int *outputs, size_t output_cou
 must_check int module_archive_write(struct module_archive *archive, int output,
 				    struct error *err);
 
-/* What the jobs "modules" and "pack" answer (worker/job.h). */
+/* What the jobs "modules" and "pack" answer (worker/job/job.h). */
 must_check int module_archive_answer(const struct module_archive *archive,
 				     struct json **ret_result, struct error *err);

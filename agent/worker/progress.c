@@ -2,6 +2,7 @@
 #include "worker/progress.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/channel.h"
 #include "base/clock.h"
@@ -47,6 +48,16 @@ void progress_say(uint64_t done, uint64_t total)
 	progress.total = total;
 	if (last || now - progress.said >= INTERVAL_S)
 		send_line(now, 0);
+}
+
+void progress_port(unsigned port, const char *host)
+{
+	struct error err = ERROR_INIT;
+	struct json *value = json_build("{s:i, s:o}", "port", (int)port, "host",
+					json_text(host, strlen(host)));
+
+	if (progress.fd >= 0 && channel_send(progress.fd, "progress", value, &err) < 0)
+		progress.fd = -1;
 }
 
 void progress_beat(void)

@@ -21,5 +21,11 @@ void progress_say(uint64_t done, uint64_t total);
  */
 void progress_wait(double seconds);
 
+/*
+ * {"progress":{"port":i,"host":s}}: a server sent us to a port that this worker may not
+ * connect to. The agent decides whether a new worker may.
+ */
+void progress_port(unsigned port, const char *host);
+
 /* Says the last figures again when nothing was said for some seconds. */
 void progress_beat(void);

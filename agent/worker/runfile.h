@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/version.h"
+#include "model/driver/version.h"
 
 #define RUNFILE_HEAD_MAX (64u << 10) /* the stub is shorter */
 

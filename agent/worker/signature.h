@@ -13,7 +13,7 @@
 enum signature_verdict {
 	SIGNATURE_OK,
 	SIGNATURE_BAD,
-	SIGNATURE_UNKNOWN, /* no key that could say it */
+	SIGNATURE_UNKNOWN, /* no key that fits the signature's algorithm */
 };
 
 /*

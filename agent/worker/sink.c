@@ -77,6 +77,10 @@ static size_t fill_buffer(struct sink_file *file, const char *data, size_t size)
 	return n;
 }
 
+/*
+ * Whole pieces go to the file, the rest waits in the buffer: few large writes, and the
+ * disk is asked to begin early.
+ */
 static int file_write(struct sink *sink, const void *data, size_t size, struct error *err)
 {
 	struct sink_file *file = (struct sink_file *)sink;
@@ -166,6 +170,7 @@ void sink_file_done(struct sink_file *file)
 	*file = (struct sink_file){ .fd = -1 };
 }
 
+/* Grows by doubling up to the limit; more is an error, not a cut. */
 static int memory_write(struct sink *sink, const void *data, size_t size,
 			struct error *err)
 {

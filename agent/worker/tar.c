@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/manifest.h"
+#include "model/repository/manifest.h"
 
 /* Where the fields of a header are, and how long. */
 #define NAME_AT 0
@@ -53,7 +53,7 @@ static unsigned sum_of(const unsigned char block[static TAR_BLOCK])
 	return sum;
 }
 
-/* NULL, or what is wrong with it. */
+/* NULL, or what is wrong with the header. */
 static const char *read_head(const unsigned char block[static TAR_BLOCK],
 			     struct tar_member *ret_member)
 {
@@ -91,6 +91,10 @@ static int end_member(struct tar *tar, struct error *err)
 	return tar->taker->end(tar->taker, err);
 }
 
+/*
+ * One full block of the archive: a member's head, or one of the two empty blocks at its
+ * end.
+ */
 static int take_head(struct tar *tar, struct error *err)
 {
 	const char *why;

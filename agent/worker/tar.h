@@ -50,7 +50,10 @@ struct tar {
 void tar_begin(struct tar *tar, struct tar_taker *taker);
 must_check int tar_end(struct tar *tar, struct error *err);
 
-/* One member's head, what fills its last block after its bytes, the archive's end. */
+/*
+ * To write an archive: for each member its head, then its bytes by the caller, then the
+ * fill of its last block; the end once, after the last member.
+ */
 must_check int tar_write_head(struct sink *sink, const struct tar_member *member,
 			      struct error *err);
 must_check int tar_write_fill(struct sink *sink, uint64_t size, struct error *err);

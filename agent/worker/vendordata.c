@@ -74,6 +74,11 @@ static bool copy_key(void *context, const char *key, const struct json *value)
 	return !merging->failed;
 }
 
+/*
+ * Adds a key of the weaker document where the stronger one does not have it. Of the keys
+ * that pin a driver none is added when the stronger document has any: pins of two
+ * documents do not mix.
+ */
 static bool merge_key(void *context, const char *key, const struct json *value)
 {
 	struct merging *merging = context;
@@ -191,7 +196,7 @@ static int take_object(struct vendordata *data, const char *source,
 	return json_append(data->sources, json_text(source, strlen(source)));
 }
 
-/* What one document says before it is added. */
+/* The search for the agent's object in one document, over the names of services. */
 struct search {
 	const struct json *object;
 	bool odd;   /* the name is there and is no object */

@@ -186,13 +186,13 @@ def histogram(times, rows=24):
 
 
 class Retry(ctypes.Structure):
-    """struct retry of worker/retry.h."""
+    """struct retry of worker/http/retry.h."""
     _fields_ = [("limit", ctypes.c_uint), ("base_ms", ctypes.c_uint), ("failures", ctypes.c_uint), ("grown", ctypes.c_uint),
                 ("patience", ctypes.c_double)]
 
 
 def policy(build):
-    """worker/retry.c itself: what is simulated waits as the agent does."""
+    """worker/http/retry.c itself: what is simulated waits as the agent does."""
     library = ctypes.CDLL(f"{os.path.abspath(build)}/tests/libbench_retry.so")
     library.retry_next.argtypes = [ctypes.POINTER(Retry), ctypes.c_int, ctypes.c_double, ctypes.c_double, ctypes.POINTER(ctypes.c_double)]
     library.retry_next.restype = ctypes.c_bool

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import xml.dom.minidom
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -18,16 +19,27 @@ check.need_root_and("nginx", "ip", "tc", "curl", "unzip", "openssl", "nsenter")
 RESULTS = f"{HOME}/build/bench/results.jsonl"
 
 
-def bench(script, *arguments):
+def bench(script, *arguments, **environment):
     done = subprocess.run([f"{HOME}/scripts/{script}", "--build", os.environ["VGPU_BUILD"], *arguments], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
+                          env={**os.environ, **environment})
     need(done.returncode == 0, done.stdout[-3000:])
     return done.stdout
 
 
+def claim_each_script_says_what_it_does_and_refuses_the_rest():
+    for script in ("bench", "bench-herd", "bench-license", "bench-validate"):
+        done = subprocess.run([f"{HOME}/scripts/{script}", "--help"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+        need(done.returncode == 0 and f"usage: scripts/{script}" in done.stdout, f"{script} --help: {done}")
+        done = subprocess.run([f"{HOME}/scripts/{script}", "--nonsense"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              check=False)
+        need(done.returncode == 2 and f"usage: scripts/{script}" in done.stderr, f"{script} --nonsense: {done}")
+
+
 def claim_bench_prints_a_table_and_keeps_each_result():
     before = os.path.getsize(RESULTS) if os.path.exists(RESULTS) else 0
-    said = bench("bench", "--size", "small", "--rounds", "1", "--only", "run", "--only", "memory")
+    with tempfile.TemporaryDirectory() as fresh:  # as on a clone where nothing was made yet
+        said = bench("bench", "--size", "small", "--rounds", "1", "--only", "run", "--only", "memory", VGPU_LAB_CACHE=f"{fresh}/not/there")
     for words in ("| bare .run; CPU, of curl, sha256sum | ", "| ≤ 0.2 | ", "peak memory of fetch", "SHA instructions", "the ratios mean nothing"):
         need(words in said, f"no {words!r} in\n{said}")
     with open(RESULTS) as file:

@@ -112,6 +112,16 @@ class Repository(Server):
         self.say(f"{name},{hashlib.sha256(content).hexdigest()},{len(content)}")
         return self
 
+    def index(self, content, listed=True):
+        """This vgpu-index.json; with `listed` the manifest names what it names, too."""
+        self.put("vgpu-index.json", content)
+        value = json.loads(content)
+        for entry in (*value["files"], *value["modules"]) if listed else ():
+            line = f"{entry['name']},{entry['sha256']},{entry['size']}"
+            if line not in self.lines:
+                self.say(line)
+        return self
+
     @property
     def sets(self):
         return {"driver.repository": self.url, "http.ca_file": ca_file()}

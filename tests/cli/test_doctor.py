@@ -96,6 +96,16 @@ class Causes(Doctor):
         checks = {each["name"]: each for each in value["checks"]}
         self.assertIs(checks["nvidia_smi"]["ok"], False)
 
+    def test_what_holds_the_worker_is_named(self):
+        for nobody in (False, True):
+            value = self.json("doctor", status=13, sysfs=vgpu(), nobody=nobody)
+            check = next(each for each in value["checks"] if each["name"] == "worker")
+            self.assertRegex(check["detail"], "^your own user, " if nobody else "^user (vgpu-fetch-worker|65534)")
+            self.assertIn("no capabilities, no new privileges, limits, ", check["detail"])
+            self.assertRegex(check["detail"], "system call filter|built without its sandbox")
+            missing = "vgpu-fetch-worker is missing" in check["detail"]
+            self.assertEqual(check["ok"] is False, missing, check)
+
     def test_offline_is_2(self):
         self.error(2, "doctor", "not offline", "doctor", "--offline")
 

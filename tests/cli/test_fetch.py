@@ -169,6 +169,24 @@ class Downloads(Fetches):
         self.repository.name(RUN, size=1 << 60)
         self.refused(7, "MiB", self.repository.sets)
 
+    def test_a_redirect_to_another_port_is_followed_by_a_new_worker(self):
+        """Object storage on a port of its own: where the kernel can refuse ports, no worker has it before the agent agreed."""
+        storage = self.use(Repository())
+        storage.put(RUN, self.data)
+        self.repository.add(RUN, self.data)
+        self.repository.faults["/nvidia/" + RUN] = always(fault.redirect(storage.url + RUN))
+        self.assertEqual(self.fetched(self.fetch(self.repository.sets))["integrity"], "manifest-tls")
+
+    def test_verbose_names_what_holds_the_worker(self):
+        self.repository.add(RUN, self.data)
+        outcome = self.text("-v", "fetch", "--output", self.out, sysfs=vgpu(),
+                            sets={"http.ca_file": parts.ca_file(), **self.repository.sets})
+        self.assertRegex(outcome.err, "worker +user .*no capabilities, no new privileges, limits")
+        with open("/etc/passwd") as users:
+            there = "\nvgpu-fetch-worker:" in users.read()
+        missing = "the user vgpu-fetch-worker is missing, which the package makes: using 65534"
+        self.assertEqual(missing in outcome.err, not there)
+
     def test_no_redirect_from_https_to_http(self):
         plain = self.use(Server())
         plain.files["/f.run"] = self.data

@@ -67,15 +67,74 @@ class Index(Case):
         path = self.write(RUN, driver())
         previous = self.write("old.json", parts.index(serial=41))
         self.assertEqual(self.index("--previous", previous, path)[0]["serial"], 42)
-        for content, words in ((b"{", "--previous"), (parts.index(schema=2), "another schema")):
+        for content, words in ((b"{", "--previous"), (parts.index(schema=2), "another schema"),
+                               (parts.index({**parts.run_entry("a.run", 7), "size": 0}), "files[0] has no size")):
             self.write("old.json", content)
             self.error(6, "index", words, "index", "--previous", previous, path, nobody=True)
+
+    def test_entries_of_files_that_are_not_here_stay(self):
+        old = parts.index(parts.run_entry("535/" + RUN, 777), serial=4, builds=[{"version": parts.GUEST, "ok": False}])
+        previous, output, path = self.write("old.json", old), self.path("vgpu-index.json"), self.write(MODULES, module_archive())
+        os.utime(path, (0, 1900000000))
+        words = ("index", "--previous", previous, "--output", output, path)
+        self.assertEqual(self.text(*words).out, output + "\n")
+        made = json.loads(read(output))
+        self.assertEqual((made["serial"], made["created"]), (5, "2030-03-17T17:46:40Z"))
+        self.assertEqual([each["name"] for each in (*made["files"], *made["modules"])], ["535/" + RUN, MODULES])
+        self.assertEqual(made["builds"], [{"version": parts.GUEST, "ok": False}])
+        again = self.text("index", "--previous", output, "--output", self.path("again.json"), path)
+        self.assertEqual((again.out, read(self.path("again.json"))), (self.path("again.json") + "\n", read(output)))
+        dropped = json.loads(self.text("index", "--previous", output, "--drop", "535/" + RUN).out)
+        self.assertEqual((dropped["serial"], dropped["files"]), (6, []))
+
+    def test_when_it_expires(self):
+        path = self.write(RUN, driver())
+        made, text = self.index("--expires", "30", path)
+        self.assertEqual(made["expires"], "2025-12-22T21:00:00Z")
+        previous = self.write("old.json", text)
+        self.assertEqual(self.index("--previous", previous, path)[1], text)
+        self.assertNotIn("expires", self.index("--previous", previous, "--expires", "0", path)[0])
+
+    def test_names_are_paths_of_the_repository(self):
+        sub, own = self.write(f"repo/535/{RUN}", driver()), self.path("repo/vgpu-index.json")
+        elsewhere = self.path("other.json")
+        for words, more, name in ((("--output", own, sub), {}, "535/" + RUN), (("--output", elsewhere, sub), {}, RUN), ((sub,), {}, RUN),
+                                  ((f"535/{RUN}",), {"cwd": self.path("repo")}, "535/" + RUN), ((f"./{RUN}",), {"cwd": self.path("repo/535")}, RUN),
+                                  ((f"../repo/535/{RUN}",), {"cwd": self.path("repo")}, RUN)):
+            with self.subTest(words):
+                made = self.json("index", *words, env=WHEN, **more)
+                self.assertEqual([each["name"] for each in made["files"]], [name])
+
+    def test_its_own_files_are_skipped(self):
+        own = [self.write(name, b"{") for name in ("PULP_MANIFEST", "vgpu-index.json", "vgpu-index.json.sig")]
+        made, _ = self.index(self.write(RUN, driver()), *own)
+        self.assertEqual([each["name"] for each in made["files"]], [RUN])
+        self.error(2, "index", "which files", "index", *own, nobody=True)
+
+    def test_the_output_is_whole_or_not_there_and_never_what_is_read(self):
+        path, previous, output = self.write(RUN, driver()), self.write("old.json", parts.index()), self.path("vgpu-index.json")
+        os.link(path, self.path("link"))
+        os.symlink(path, self.path("symlink"))
+        for name, words in ((path, (path,)), (self.path("link"), (path,)), (self.path("symlink"), (path,)), (previous, ("--previous", previous, path))):
+            with self.subTest(name):
+                self.error(2, "index", "--output would overwrite", "index", "--output", name, *words)
+        self.assertEqual((read(path) == driver(), read(previous)), (True, parts.index()))
+        bad = self.write(f"bad/{BUNDLE}", driver(BUNDLE)[:-30])
+        self.write("vgpu-index.json", b"before")
+        self.error(6, "index", BUNDLE, "index", "--output", output, path, bad)
+        self.assertEqual(read(output), b"before")
+        os.mkdir(self.path("folder"))
+        for place in (self.path("folder"), self.path("none/vgpu-index.json"), "/dev/null", "/proc/vgpu-index.json"):
+            with self.subTest(place):
+                self.error(16, "index", "--output" if place != "/proc/vgpu-index.json" else "", "index", "--output", place, path)
+        os.chmod(self.folder, 0o555)
+        self.error(16, "index", "--output", "index", "--output", output, path, nobody=True)
 
     def test_a_guest_installs_by_it(self):
         repository = self.use(Repository(tls=False))
         content = self.index(self.write(BUNDLE, driver(BUNDLE)))[1].encode()
         os.mkdir(self.path("out"))
-        repository.put(BUNDLE, driver(BUNDLE))
+        repository.add(BUNDLE, driver(BUNDLE))
         repository.put("vgpu-index.json", content)
         for which in (ED25519, RSA):
             repository.put("vgpu-index.json.sig", sign(which, content))
@@ -103,6 +162,8 @@ class Index(Case):
     def test_what_is_called_wrongly(self):
         path = self.write(RUN, driver())
         self.error(2, "index", "which files", "index", nobody=True)
+        self.error(2, "index", "--drop x: --previous does not name it", "index", "--drop", "x", path, nobody=True)
+        self.error(2, "usage", "--expires soon: a number", "index", "--expires", "soon", path, nobody=True)
         self.error(2, "index", "given twice", "index", path, self.write(f"b/{RUN}", b""), nobody=True)
         self.error(2, "index", "no-such.run", "index", self.path("no-such.run"), nobody=True)
         self.error(2, "index", "no regular file", "index", self.folder + "/.", nobody=True)

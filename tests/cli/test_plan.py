@@ -220,20 +220,51 @@ class Indexes(Plans):
         repository.put(INDEX + ".sig", sign(ED25519, content if signed is None else signed))
 
     def test_its_files_are_candidates(self):
-        self.repository.put(INDEX, parts.index(parts.run_entry(RUNS[1], 777, "525.147.05")))
-        self.repository.name(RUNS[0])
+        self.repository.index(parts.index(parts.run_entry(RUNS[1], 777, "525.147.05"))).name(RUNS[0])
         driver = self.chosen("branch", "525.147.05")["driver"]
         self.assertEqual((driver["integrity"], driver["size"]), ("index-tls", 777))
 
     def test_the_host_version_in_it_counts(self):
         content = parts.driver(parts.BUNDLE)
         name = "NVIDIA-GRID-Linux-KVM-525.105.01-525.105.02-528.01.zip"
-        self.repository.put(INDEX, parts.index(parts.bundle_entry(name, content)))
+        self.repository.index(parts.index(parts.bundle_entry(name, content)))
         self.chosen("bundle", parts.GUEST)
+
+    def test_what_only_the_index_names_does_not_exist(self):
+        """Where there is a manifest; an index page, which knows no checksums, or nothing at all is no better source."""
+        content = parts.index(parts.run_entry(RUNS[1], 777, "525.147.05"))
+        self.repository.name(RUNS[0]).index(content, listed=False)
+        plan = self.chosen("branch", parts.GUEST)
+        self.assertIn("the manifest has no such file", self.why(plan, RUNS[1]))
+        del self.repository.files["/nvidia/PULP_MANIFEST"]
+        self.chosen("branch", "525.147.05")
+
+    def test_what_a_signed_index_misses_is_told(self):
+        self.sign(parts.index(parts.run_entry(RUNS[0], 1000)))
+        self.repository.name(RUNS[0])
+        sets = {**self.repository.sets, **self.key()}
+        for name, words in ((None, ""), (RUNS[1], "1 driver is"), (parts.BUNDLE, "2 drivers are"), ("notes.run", "2 drivers are")):
+            with self.subTest(name):
+                if name:
+                    self.repository.name(name)
+                self.chosen("branch", parts.GUEST, sets=sets)
+                told = f"{words} not in the signed vgpu-index.json (serial 1, of 2026-11-22): make and sign it again"
+                self.assertEqual(told in self.last.err, name is not None, self.last)
+
+    def test_a_checksum_pairs_what_has_another_name(self):
+        for index, manifest in ((RUNS[0], f"525/{RUNS[0]}"), (f"old/{RUNS[0]}", RUNS[0]), (f"a/{RUNS[0]}", f"b/{RUNS[0]}"), (RUNS[0], "renamed.run")):
+            with self.subTest(manifest):
+                repository = self.use(Repository())
+                entry = parts.run_entry(index, 1000)
+                self.sign(parts.index(entry), repository=repository)
+                repository.say(f"{manifest},{entry['sha256']},1000")
+                driver = self.chosen("branch", parts.GUEST, sets={**repository.sets, **self.key()})["driver"]
+                self.assertEqual((driver["url"], driver["integrity"]), (repository.url + manifest, "signature"))
 
     def test_a_signature_vouches_over_plain_http_too(self):
         plain = self.use(Repository(tls=False))
         self.sign(parts.index(parts.run_entry(RUNS[0], 777)), repository=plain)
+        plain.index(plain.files["/nvidia/" + INDEX])
         self.assertEqual(self.plan(sets={**plain.sets, **self.key()})["driver"]["integrity"], "signature")
         plain.name(RUNS[1])
         plan = self.chosen("branch", parts.GUEST, sets={**plain.sets, **self.key()})
@@ -243,6 +274,7 @@ class Indexes(Plans):
     def test_a_pin_goes_before_the_signature(self):
         entry = parts.run_entry(RUNS[0], 777)
         self.sign(parts.index(entry))
+        self.repository.index(parts.index(entry))
         sets = {**self.repository.sets, **self.key(), "driver.sha256": entry["sha256"]}
         self.assertEqual(self.plan(sets=sets)["driver"]["integrity"], "sha256-pin")
         self.error(6, "fetch", "the index says", "plan", sysfs=vgpu(), sets={**sets, "driver.sha256": "a" * 64})
@@ -256,14 +288,14 @@ class Indexes(Plans):
 
     def test_a_signed_index_that_is_older_than_the_last_one(self):
         sets = {**self.repository.sets, **self.key(), "driver.prerequisites": "never"}
-        self.repository.put(RUNS[0], b"not it")
+        self.repository.name(RUNS[0]).put(RUNS[0], b"not it")
         for serial in (7, 8, 8):
             self.sign(parts.index(parts.run_entry(RUNS[0], 1000), serial=serial))
             self.error(6, "fetch", "expected were 1000", "run", sysfs=vgpu(), sets=sets)
         self.sign(parts.index(parts.run_entry(RUNS[0], 1000), serial=7))
         self.error(6, "match", "this is an old one", "plan", sysfs=vgpu(), sets=sets, hint="--previous")
         self.error(6, "match", "this is an old one", "run", sysfs=vgpu(), sets=sets)
-        other = self.use(Repository(tls=False))
+        other = self.use(Repository(tls=False)).name(RUNS[0])
         self.sign(parts.index(parts.run_entry(RUNS[0], 1000), serial=7), repository=other)
         self.plan(sets={**other.sets, **self.key()})
 

@@ -131,7 +131,7 @@ class Prebuilt(Case):
         listed = {key: manifest[key] for key in ("version", "kernel", "vermagic", "compiler", "flavour", "arch", "signed_by")}
         listed.update(name=NAME, size=len(content), sha256=hashlib.sha256(content).hexdigest())
         listed.update(entry)
-        self.repository.put("vgpu-index.json", json.dumps(
+        self.repository.index(json.dumps(
             {"schema": 1, "serial": 1, "created": "2026-01-01T00:00:00Z", "files": [], "modules": [listed]}).encode())
         return self
 
@@ -282,6 +282,14 @@ class Doubt(Prebuilt):
         self.refused("the repository's index lists none")
         for words in ((), ("--driver", driver())):
             self.error(7, "build", "headers", "install", "--offline", "--kernel", KERNEL, *words, sets=self.sets())
+        self.assertEqual(self.repository.asked(NAME), [])
+
+    def test_what_only_the_index_lists_does_not_exist(self):
+        self.offer()
+        self.repository.lines = self.repository.lines[:1]
+        self.repository.say("# no archive")
+        self.refused("lists none")
+        self.assertIn("1 archive of modules that the manifest does not have", self.last.err)
         self.assertEqual(self.repository.asked(NAME), [])
 
     def test_what_is_listed_is_not_there(self):

@@ -2,8 +2,8 @@
 
 /*
  * A library with the names of libcuda.so.1 whose one GPU is the processor: enough of it
- * for steps/cuda.c, and bad manners on demand. Built as a module by tests/CMakeLists.txt;
- * the compiler's -D chooses the manners.
+ * for steps/validate/cuda.c, and bad manners on demand. Built as a module by
+ * tests/CMakeLists.txt; the compiler's -D chooses the manners.
  */
 
 #include <stdint.h>

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/answer.h"
+#include "worker/http/answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "model/manifest.h"
-#include "worker/bundle.h"
-#include "worker/bundle_file.h"
+#include "model/repository/manifest.h"
+#include "worker/bundle/bundle.h"
+#include "worker/bundle/bundle_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/bundle_part.h"
+#include "worker/bundle/bundle_part.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

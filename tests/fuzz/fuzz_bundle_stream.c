@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "worker/bundle_choice.h"
-#include "worker/bundle_file.h"
-#include "worker/bundle_stream.h"
+#include "worker/bundle/bundle_choice.h"
+#include "worker/bundle/bundle_file.h"
+#include "worker/bundle/bundle_stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,7 +22,7 @@ static const struct member_wish wish = { .bundle = "a.zip",
 /* The same archive as a file, read by its directory. */
 static void compare(const uint8_t *data, size_t size, const struct sink_memory *taken)
 {
-	cleanup(sink_memory_done) struct sink_memory memory;
+	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 	cleanup(bundle_done) struct bundle bundle = BUNDLE_INIT;
 	const struct bundle_member *found;
 	struct error err = ERROR_INIT;
@@ -47,7 +47,7 @@ static void compare(const uint8_t *data, size_t size, const struct sink_memory *
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	cleanup(sink_memory_done) struct sink_memory memory;
+	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 	cleanup_bundle_stream struct bundle_stream *stream = NULL;
 	struct error err = ERROR_INIT;
 	struct member member;

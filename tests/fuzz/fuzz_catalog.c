@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "model/catalog.h"
+#include "model/driver/catalog.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

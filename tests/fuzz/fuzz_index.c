@@ -2,7 +2,7 @@
 
 /* The index as anybody may have written it; what was taken of it is taken again. */
 
-#include "model/index.h"
+#include "model/repository/index.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 
 #include <openssl/evp.h>
 
-#include "worker/jwt.h"
+#include "worker/token/jwt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

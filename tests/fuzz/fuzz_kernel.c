@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "model/kernel.h"
+#include "model/kernel/kernel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/license.h"
+#include "model/license/license.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "worker/bundle_file.h"
-#include "worker/member_take.h"
+#include "worker/bundle/bundle_file.h"
+#include "worker/bundle/member_take.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "model/package.h"
+#include "model/driver/package.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/macro.h"
-#include "model/symvers.h"
+#include "model/kernel/symvers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

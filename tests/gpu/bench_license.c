@@ -8,9 +8,9 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
-#include "steps/nvml.h"
-#include "steps/nvml_child.h"
-#include "steps/poll.h"
+#include "steps/license/nvml.h"
+#include "steps/license/nvml_child.h"
+#include "steps/license/poll.h"
 
 #define SMI_POLLS 10
 #define NVML_POLLS 500

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "steps/cuda.h"
+#include "steps/validate/cuda.h"
 
 static const unsigned sizes[] = { 64,   128,  256,  320,  512,   768,
 				  1024, 2048, 4096, 8192, 16384, 32768 };

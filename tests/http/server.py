@@ -272,6 +272,9 @@ def partial(content_range=None, start=0):
     return fault
 
 
+PORTS = set()  # of all servers of this program
+
+
 class Server:
     def __init__(self, context=None, address="127.0.0.1", port=0):
         self.files, self.faults, self.requests, self.guard = {}, {}, [], None
@@ -284,6 +287,7 @@ class Server:
         if context:
             self.httpd.socket = context.wrap_socket(self.httpd.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.httpd.server_address[1]
+        PORTS.add(self.port)
         self.base = f"{'https' if context else 'http'}://{address}:{self.port}"
         self.thread = threading.Thread(target=self.httpd.serve_forever, args=(0.02,), daemon=True)
 

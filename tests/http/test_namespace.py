@@ -4,10 +4,14 @@
 the address: the peer's address counts. And a file system without room."""
 
 import errno
+import glob
+import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import server as fault
@@ -106,11 +110,61 @@ class SystemTrust(unittest.TestCase):
         self.assertIn("http.ca_file", str(outcome.error))
 
 
+class Resolved(threading.Thread):
+    """systemd-resolved's varlink socket, as far as libnss_resolve asks it."""
+
+    def __init__(self, path, names):
+        super().__init__(daemon=True)
+        self.names, self.asked = names, []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        os.chmod(path, 0o666)
+        self.listener.listen()
+        self.start()
+
+    def run(self):
+        while True:
+            talk, _ = self.listener.accept()
+            request = json.loads(talk.recv(65536).rstrip(b"\0"))["parameters"]
+            self.asked.append(request["name"])
+            address = [int(part) for part in self.names[request["name"]].split(".")]
+            answer = {"addresses": [{"ifindex": 1, "family": 2, "address": address}], "name": request["name"], "flags": 1}
+            talk.sendall(json.dumps({"parameters": answer}).encode() + b"\0")
+            talk.close()
+
+
+def library(name):
+    return glob.glob(f"/usr/lib/*/{name}") + glob.glob(f"/usr/lib64/{name}")
+
+
+class NameServices(unittest.TestCase):
+    """The worker has lost nearly all, but a name service that is a library of its own still answers."""
+
+    @unittest.skipUnless(library("libnss_resolve.so.2"), "libnss-resolve is not installed")
+    def test_resolved(self):
+        folder = "/run/systemd/resolve"
+        os.makedirs(folder, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
+        self.addCleanup(subprocess.run, ["umount", "--lazy", folder], check=True)
+        resolved = Resolved(folder + "/io.systemd.Resolve", {"only-resolved.example": OUTSIDE_ADDRESS})
+        with tempfile.NamedTemporaryFile("w") as switch, Server(address=OUTSIDE_ADDRESS) as server:
+            switch.write("hosts: resolve [!UNAVAIL=return] files\n")
+            switch.flush()
+            os.chmod(switch.name, 0o644)
+            subprocess.run(["mount", "--bind", switch.name, "/etc/nsswitch.conf"], check=True)
+            self.addCleanup(subprocess.run, ["umount", "/etc/nsswitch.conf"], check=True)
+            server.files["/f.run"] = DATA
+            outcome = fetch(f"http://only-resolved.example:{server.port}/f.run", DATA)
+        self.assertTrue(outcome.content == DATA, outcome)
+        self.assertIn("only-resolved.example", resolved.asked)
+
+
 def enter():
     """This program again, with a loopback and a hosts file that nobody else sees; 77 where that is not allowed."""
     with tempfile.NamedTemporaryFile("w", suffix=".hosts") as hosts:
         hosts.write(HOSTS)
         hosts.flush()
+        os.chmod(hosts.name, 0o644)  # the worker is another user
         script = (
             "mount --make-rprivate / && mount --bind \"$1\" /etc/hosts && ip link set lo up && "
             f"ip address add {OUTSIDE_ADDRESS}/32 dev lo && ip address add 169.254.169.254/32 dev lo || exit 77\n"

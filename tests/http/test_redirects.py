@@ -8,7 +8,7 @@ import unittest
 
 import server as fault
 from server import Server, always
-from worker import fetch
+from worker import HOLDS_PORTS, fetch
 
 DATA = os.urandom(300_000)
 HEADER = b"X-Guard: " + base64.b64encode(b"open sesame") + b"\n"
@@ -38,6 +38,15 @@ class Redirects(unittest.TestCase):
         for code in (301, 302, 303, 307, 308):
             with self.subTest(code):
                 self.assertTrue(self.fetch(self.second.base + "/f.run", code).content == DATA)
+
+    @unittest.skipUnless(HOLDS_PORTS, "this kernel cannot refuse a port")
+    def test_another_port_needs_the_agents_word(self):
+        self.first.faults["/start"] = always(fault.redirect(self.second.base + "/f.run"))
+        outcome = fetch(self.url, DATA, ports=[])
+        self.refused(outcome, f"refused: a redirect to port {self.second.port}")
+        self.assertIn({"port": self.second.port, "host": "127.0.0.1"}, outcome.progress)
+        self.assertEqual(self.second.requests, [])
+        self.assertTrue(fetch(self.url, DATA, ports=[self.second.port]).content == DATA)
 
     def test_relative(self):
         self.assertTrue(self.fetch("./f.run?x=1").content == DATA)

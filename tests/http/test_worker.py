@@ -5,7 +5,6 @@
 import hashlib
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -14,8 +13,9 @@ import time
 import unittest
 
 import server as fault
+import worker
 from server import Server, always
-from worker import PROGRAM, call, memfd, public_copy, start
+from worker import CONFINED, INSTRUMENTED, PROGRAM, call, memfd, public_copy, start
 
 DATA = os.urandom(3_000_001)
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -101,13 +101,15 @@ class Process(unittest.TestCase):
         process, talk = start([memfd(b"")], {})
         talk.sendall(json.dumps({"job": "fetch", "url": server.base + "/f", "output": 4}).encode() + b"\n")
         self.assertTrue(until(lambda: server.requests))
-        self.assertEqual(resource.prlimit(process.pid, resource.RLIMIT_CORE), (0, 0))
+        with open(f"/proc/{process.pid}/limits") as file:
+            self.assertRegex(file.read(), r"Max core file size +0 +0 ")
         with open(f"/proc/{process.pid}/cmdline", "rb") as file:
             self.assertEqual(file.read(), PROGRAM.encode() + b"\0")
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(), -signal.SIGTERM)
         talk.close()
 
+    @unittest.skipIf(INSTRUMENTED, "a sanitizer looks into it")
     @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
     def test_is_not_dumpable(self):
         """The files in /proc of a process that is not dumpable are root's, whoever runs it."""
@@ -120,6 +122,47 @@ class Process(unittest.TestCase):
             process.kill()
             process.wait()
             talk.close()
+
+
+class Kernels(unittest.TestCase):
+    """A layer that the kernel does not have is left out, and the job is done. Of the list of calls that is never true."""
+
+    def layers(self):
+        return call({"job": "layers"}).result
+
+    @unittest.skipIf(INSTRUMENTED, "such a build has no sandbox")
+    def test_what_this_one_has(self):
+        layers = self.layers()
+        self.assertEqual((layers["landlock"], layers["filter"]), (worker.landlock_abi(), True))
+        self.assertNotEqual(layers["user"], 0)
+
+    @unittest.skipUnless(os.geteuid() == 0 and not INSTRUMENTED, "needs root to make such a kernel")
+    def test_one_without_landlock(self):
+        worker.KERNEL.append("old")
+        self.addCleanup(worker.KERNEL.clear)
+        layers = self.layers()
+        self.assertEqual((layers["landlock"], layers["filter"], layers["own_mounts"]), (0, True, True))
+        with Server() as first, Server() as second:
+            second.files["/f"] = DATA
+            first.faults["/f"] = always(fault.redirect(second.base + "/f"))
+            outcome = worker.fetch(first.base + "/f", DATA, ports=[])  # no port can be refused
+        self.assertTrue(outcome.content == DATA, outcome)
+
+
+    @unittest.skipUnless(os.geteuid() == 0 and not INSTRUMENTED, "needs root to make such a kernel")
+    def test_the_mounts_of_one_without_landlock(self):
+        """What everybody may read or write, but no worker: tried by tests/fake/trial.c in its place."""
+        worker.KERNEL.append("old")
+        self.addCleanup(worker.KERNEL.clear)
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            os.chmod(folder, 0o777)
+            with open(os.path.join(folder, "file"), "w") as file:
+                file.write("secret")
+            done = {}
+            for trial in ("read_library", "read_users_file", "create", "home", "passwd"):
+                outcome = call({"job": "fetch", "trial": trial, "folder": folder}, program=os.path.join(os.path.dirname(CONFINED), "trial"))
+                done[trial] = outcome.error["message"].startswith("done 1")
+        self.assertEqual([trial for trial in done if done[trial]], ["read_library"])
 
 
 class Copy(unittest.TestCase):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speaks with the real worker as the agent does: a socket on descriptor 3, files from 4 on (agent/worker/job.h)."""
+"""Speaks with the real worker as the agent does: a socket on descriptor 3, files from 4 on (agent/worker/job/job.h)."""
 
+import ctypes
 import hashlib
 import json
 import os
@@ -10,8 +11,22 @@ import subprocess
 import tempfile
 import threading
 
+from server import PORTS
+
 PROGRAM = os.path.join(os.environ["VGPU_BUILD"], "agent", "fetch-worker")
+CONFINED = os.path.join(os.environ["VGPU_BUILD"], "tests", "confined")
+KERNEL = []  # ["old"]: one without Landlock; only as root
+ONLINE = ("list", "fetch", "member", "metadata", "probe")
 LIMIT_S = 40  # a worker that takes longer hangs
+
+
+def landlock_abi():
+    """What this kernel has, as landlock_create_ruleset(2) says; 0: nothing."""
+    return max(0, ctypes.CDLL(None).syscall(444, None, 0, 1))
+
+
+INSTRUMENTED = any("SAN_OPTIONS" in name for name in os.environ)  # such a build has no sandbox
+HOLDS_PORTS = landlock_abi() >= 4 and not INSTRUMENTED
 
 
 class Outcome:
@@ -33,8 +48,12 @@ def memfd(content):
     return fd
 
 
-def start(fds, environment, user=None, program=PROGRAM):
+def start(fds, environment, user=None, program=PROGRAM, online=True):
+    """As root the worker is confined as the agent does it; `user`: only another user."""
     ours, theirs = socket.socketpair()
+    command = [program]
+    if os.geteuid() == 0 and not user:
+        command = [CONFINED, "online" if online else "offline", str(len(fds) + 1), program, *KERNEL]
 
     def place():
         high = [os.dup2(fd, 100 + i) for i, fd in enumerate([theirs.fileno(), *fds])]
@@ -46,7 +65,7 @@ def start(fds, environment, user=None, program=PROGRAM):
             os.setuid(user)
 
     process = subprocess.Popen(
-        [program], preexec_fn=place, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        command, preexec_fn=place, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         env={"LC_ALL": "C", **{k: v for k, v in os.environ.items() if "SAN_OPTIONS" in k}, **environment},
     )
     theirs.close()
@@ -54,7 +73,9 @@ def start(fds, environment, user=None, program=PROGRAM):
 
 
 def call(request, fds=(), environment=None, user=None, program=PROGRAM):
-    process, talk = start(fds, environment or {}, user, program)
+    """One worker. It may connect to every server of this test; request["ports"] says others."""
+    process, talk = start(fds, environment or {}, user, program, request.get("job") in ONLINE)
+    request = {"ports": sorted(PORTS), **request}
     timer = threading.Timer(LIMIT_S, process.kill)
     timer.start()
     try:
@@ -75,7 +96,7 @@ def fetch(url, data=None, held=b"", environment=None, user=None, program=PROGRAM
     request = {"job": "fetch", "url": url, "output": 4, "max_size": options.pop("max_size", 1 << 30)}
     if data is not None:
         request.update(size=len(data), sha256=hashlib.sha256(data).hexdigest())
-    for name in ("size", "sha256"):
+    for name in ("size", "sha256", "ports"):
         if name in options:
             request[name] = options.pop(name)
     folder = options.pop("folder", None)

@@ -9,18 +9,17 @@ cd "$(dirname "$0")/../../agent"
 
 status=0
 check() { # folder, pattern of the project headers its files may include
-	for file in "$1"/*.[ch]; do
-		[ -e "$file" ] || continue
+	bad=$(find "$1" -name '*.[ch]' | while read -r file; do
 		noun=${file%.?} # a room may have several files: noun.c, noun_part.c
-		bad=$(grep -nE '^#include "' "$file" |
-			grep -vE "#include \"($2|${noun%%_*}(_[a-z0-9_]+)?\\.h)" || true)
-		[ -z "$bad" ] || { echo "$file:$bad"; status=1; }
-	done
+		grep -nHE '^#include "' "$file" |
+			grep -vE "#include \"($2|${noun%%_*}(_[a-z0-9_]+)?\\.h)" || true
+	done)
+	[ -z "$bad" ] || { echo "$bad"; status=1; }
 }
 
 check base 'base/'
 check model 'base/(macro|error|span|text|json)\.h|model/'
-check steps 'base/|model/|steps/module_(file|chosen)\.h' # questions that several steps ask
+check steps 'base/|model/|steps/detect/module_(file|chosen)\.h' # questions that several steps ask
 check worker 'base/|model/|worker/'
 check core 'base/|model/|steps/|core/'
 check driver 'base/|model/|steps/|core/|driver/'
@@ -36,15 +35,15 @@ door() { # pattern of the library's headers, the files that may include it
 	[ -z "$bad" ] || { echo "$bad"; status=1; }
 }
 
-door 'curl/' 'worker/http(_date)?\.c'
+door 'curl/' 'worker/http/http(_date)?\.c'
 door 'openssl/' 'worker/(digest|signature)\.c'
 door 'zlib\.h' 'worker/(inflate|deflate)\.c'
 door 'yaml\.h' 'worker/catalog_yaml\.c'
-door 'libconfig' 'model/settings\.c'
+door 'libconfig' 'model/settings/settings\.c'
 door 'jansson' 'base/json\.c'
-door 'systemd/sd-bus' 'steps/gridd\.c'
-door 'systemd/sd-journal' '(core/journal|steps/gridd_log)\.c'
+door 'systemd/sd-bus' 'steps/license/gridd\.c'
+door 'systemd/sd-journal' '(core/journal|steps/license/gridd_log)\.c'
 door 'systemd/sd-daemon' 'commands/monitor\.c'
-door 'libkmod' 'steps/module_file\.c'
-door 'dlfcn\.h' 'steps/(nvml|cuda_api|module_file)\.c'
+door 'libkmod' 'steps/detect/module_file\.c'
+door 'dlfcn\.h' 'steps/(license/nvml|validate/cuda_api|detect/module_file)\.c'
 exit $status

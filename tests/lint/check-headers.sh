@@ -26,9 +26,10 @@ while read -r file; do
 	grep -qm 1 'SPDX-License-Identifier: Apache-2\.0' "$file" || complain "$file" 'names no license'
 done <"$list"
 
-for file in agent/*/*.h; do
+find agent -name '*.h' -not -path '*/dist/*' >"$list"
+while read -r file; do
 	# License, #pragma once, blank line, comment.
 	[ "$(sed -n 2p "$file")" = '#pragma once' ] || complain "$file" 'has no #pragma once as its second line'
 	sed -n 4p "$file" | grep -q '^/\*' || complain "$file" 'does not open with a comment that says what the room is'
-done
+done <"$list"
 exit $status

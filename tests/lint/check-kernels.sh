@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Fails when steps/cuda_kernels.c is not what scripts/make-kernels makes of its source.
+# Fails when steps/validate/cuda_kernels.c is not what scripts/make-kernels makes of its source.
 
 set -eu
 cd "$(dirname "$0")/../.."
@@ -10,4 +10,4 @@ case $(clang --version 2>/dev/null) in
 *"version 14."*) ;;
 *) echo 'needs clang 14: another one writes other PTX'; exit 77 ;;
 esac
-scripts/make-kernels --print | diff -u agent/steps/cuda_kernels.c -
+scripts/make-kernels --print | diff -u agent/steps/validate/cuda_kernels.c -

@@ -77,6 +77,11 @@ def claim_the_deb_installs_and_is_enabled_by_the_preset(guest, work):
     need(os.path.exists(f"{guest.root}/{CONF}"), "no agent.conf")
     need("1.1" in must(guest.root, "dpkg-query", "--showformat=${Version}", "--show", "vgpu-guest-agent"), "not installed")
     must(guest.root, "vgpu-guest-agent", "--version")
+    users = read(f"{guest.root}/etc/passwd")
+    need("\nvgpu-fetch-worker:" in users, users)  # nobody who owns or may do anything
+    for file in ("bin/vgpu-guest-agent", "libexec/vgpu-guest-agent/fetch-worker"):
+        with open(f"{guest.root}/usr/{file}", "rb") as program:
+            need(b"built without the worker's layers" not in program.read(), f"{file} is a build for tests")
     listed = must(guest.root, "dpkg-query", "--showformat=${Conffiles}", "--show", "vgpu-guest-agent")
     need(f"/{CONF}" in listed and "/etc/kernel/postinst.d/vgpu-guest-agent" in listed, listed)
 

@@ -3,7 +3,7 @@
 
 /*
  * A systemd that answers one connection over a private socket, in a thread: what
- * steps/gridd.c asks of it, and no more. DBUS_SYSTEM_BUS_ADDRESS points to it.
+ * steps/license/gridd.c asks of it, and no more. DBUS_SYSTEM_BUS_ADDRESS points to it.
  */
 
 #include <pthread.h>

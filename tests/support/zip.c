@@ -5,8 +5,8 @@
 #include <sys/mman.h>
 
 #include "support/cmocka.h"
-#include "worker/bundle.h"
-#include "worker/bundle_file.h"
+#include "worker/bundle/bundle.h"
+#include "worker/bundle/bundle_file.h"
 
 void zip_put(struct zip *zip, uint64_t value, int bytes)
 {

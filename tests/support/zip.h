@@ -47,6 +47,6 @@ void zip_close(struct zip *zip, const struct zip_member *members, size_t count);
 /* A file of memory that holds it. */
 int zip_write(const struct zip *zip);
 
-/* Unpacks a member by worker/bundle.h: 0 and its content, or -1 and the error. */
+/* Unpacks a member by worker/bundle/bundle.h: 0 and its content, or -1 and the error. */
 int zip_unpack(const struct zip *zip, const char *name, char ret_text[static 64],
 	       struct error *err);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "model/settings.h"
+#include "model/settings/settings.h"
 #include "support/cmocka.h"
 
 #define AGENT_CONF TEST_DATA_DIR "/../../agent/dist/agent.conf"

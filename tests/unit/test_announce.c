@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/announce.h"
+#include "steps/license/announce.h"
 
 #include <string.h>
 

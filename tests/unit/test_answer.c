@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/answer.h"
+#include "worker/http/answer.h"
 
 #include <string.h>
 

@@ -1,12 +1,12 @@
 /* wrap: getpid */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/build.h"
+#include "steps/build/build.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
-#include "steps/build_tree.h"
+#include "steps/build/build_tree.h"
 #include "support/cmocka.h"
 #include "support/module.h"
 #include "support/script.h"

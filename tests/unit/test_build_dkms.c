@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/build.h"
+#include "steps/build/build.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 
 #include "base/file.h"
 #include "fault/fault.h"
-#include "model/dkms.h"
-#include "steps/build_tree.h"
+#include "model/kernel/dkms.h"
+#include "steps/build/build_tree.h"
 #include "support/cmocka.h"
 #include "support/module.h"
 #include "support/script.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/build_log.h"
+#include "model/kernel/build_log.h"
 
 #include <string.h>
 

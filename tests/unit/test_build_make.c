@@ -13,9 +13,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "steps/build.h"
-#include "steps/sign.h"
-#include "steps/toolchain.h"
+#include "steps/build/build.h"
+#include "steps/build/sign.h"
+#include "steps/detect/toolchain.h"
 #include "support/cmocka.h"
 
 #define TREE "/var/cache/tree"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/bundle.h"
+#include "worker/bundle/bundle.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
 #include "support/cmocka.h"
 #include "support/zip.h"
-#include "worker/bundle_file.h"
+#include "worker/bundle/bundle_file.h"
 
 /* A change of some bytes of one part, and what must be said. */
 enum part { LOCAL, CENTRAL, END };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/bundle_directory.h"
+#include "worker/bundle/bundle_directory.h"
 
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/bundle_part.h"
+#include "worker/bundle/bundle_part.h"
 
 #include <string.h>
 
 #include "support/cmocka.h"
 #include "support/zip.h"
-#include "worker/bundle_file.h"
+#include "worker/bundle/bundle_file.h"
 
 /* The member of this name, as an index or as the directory has it. */
 static struct bundle_member member_of(const struct zip *zip, size_t index, bool by_index)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/bundle_stream.h"
+#include "worker/bundle/bundle_stream.h"
 
 #include <string.h>
 

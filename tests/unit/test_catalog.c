@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/catalog.h"
+#include "model/driver/catalog.h"
 
 #include <string.h>
 

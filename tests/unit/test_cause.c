@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/cause.h"
+#include "model/license/cause.h"
 
 #include <string.h>
 

@@ -168,6 +168,10 @@ static void a_worker_without_an_answer_is_told_in_words(void **state)
 		{ "echo '{\"result\":{}}' >&3; exit 3",
 		  "the worker answered, but ended with exit status 3" },
 		{ "echo '{\"error\":{}}' >&3", "the worker failed without words" },
+		{ "echo '{\"result\":{}}' >&3; echo '{\"result\":{}}' >&3",
+		  "the worker answered, and said more" },
+		{ "echo '{\"result\":[]}' >&3", "the worker's answer is no object" },
+		{ "yes '{\"progress\":{}}' >&3", "the worker does not stop talking" },
 		{ "tr '\\0' x </dev/zero >&3", "a line of more than 11534336 bytes" },
 	};
 
@@ -265,6 +269,74 @@ static void cancelling_ends_the_whole_process_group(void **state)
 	talk_end(&talk);
 }
 
+static bool only_9000(void *context, const struct json *request, const char *host,
+		      unsigned port)
+{
+	(void)context;
+	assert_string_equal(json_get_string(request, "job"), "try");
+	return strcmp(host, "cdn.example") == 0 && port == 9000;
+}
+
+/* The first is refused by its sandbox; a new one gets the port, or nobody does. */
+static void a_worker_that_is_sent_to_another_port_is_replaced(void **state)
+{
+	static const struct {
+		bool asked;
+		const char *port, *host, *words; /* NULL: it worked */
+	} cases[] = {
+		{ true, "9000", "cdn.example", NULL },
+		{ false, "9000", "cdn.example", "no way" },
+		{ true, "9001", "cdn.example", "no way" },
+		{ true, "9000", "other.example", "no way" },
+		{ true, "-1", "cdn.example", "no way" },
+		{ true, "74536", "cdn.example", "no way" }, /* 9000 in 16 bits */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char script[512];
+		struct talk talk;
+		int done;
+
+		(void)snprintf(
+			script, sizeof(script),
+			"read request <&3\n"
+			"case $request in *'\"ports\":[9000]'*) echo "
+			"'{\"result\":{\"here\":true}}' >&3; exit ;; esac\n"
+			"echo '{\"progress\":{\"port\":%s,\"host\":\"%s\"}}' >&3\n"
+			"echo '{\"error\":{\"name\":\"network\",\"message\":\"no way\"}}' "
+			">&3",
+			cases[i].port, cases[i].host);
+		talk_begin(&talk, *state, script);
+		talk.channel.may_connect = cases[i].asked ? only_9000 : NULL;
+
+		done = talk_call(&talk, NULL, 0);
+
+		assert_int_equal(done, cases[i].words ? -1 : 0);
+		if (cases[i].words)
+			assert_string_equal(talk.err.text, cases[i].words);
+		assert_int_equal(talk.told, 0);
+		talk_end(&talk);
+	}
+}
+
+/* A server that sends us to one port after the other. */
+static void a_worker_is_not_replaced_for_ever(void **state)
+{
+	struct talk talk;
+
+	talk_begin(&talk, *state,
+		   "read request <&3; echo x >>${0%/*}/count\n"
+		   "echo '{\"progress\":{\"port\":9000,\"host\":\"cdn.example\"}}' >&3\n"
+		   "echo '{\"error\":{\"message\":\"no way\"}}' >&3");
+	talk.channel.may_connect = only_9000;
+
+	assert_int_equal(talk_call(&talk, NULL, 0), -1);
+
+	assert_string_equal(talk.err.text, "no way");
+	sysroot_assert_text(*state, "/count", "x\nx\nx\nx\nx\n");
+	talk_end(&talk);
+}
+
 /* Larger than any socket buffer, to a worker that never reads. */
 static void a_worker_that_does_not_listen_cannot_block_us(void **state)
 {
@@ -335,7 +407,7 @@ static void an_error_of_any_bytes_is_one_line_of_json(void **state)
 	assert_true(n > 0 && memchr(text, '\n', (size_t)n) == text + n - 1);
 	assert_int_equal(json_parse(text, (size_t)n, &line, &err), 0);
 	assert_string_equal(json_get_string(json_get(line, "error"), "message"),
-			    "a\n\"\xef\xbf\xbd\xef\xbf\xbd(\\");
+			    "a?\"?\?(\\");
 	(void)close(pair[0]);
 	(void)close(pair[1]);
 }
@@ -354,6 +426,8 @@ int main(void)
 		sysroot_test(a_silent_worker_is_ended),
 		sysroot_test(a_missing_worker_is_named),
 		sysroot_test(cancelling_ends_the_whole_process_group),
+		sysroot_test(a_worker_that_is_sent_to_another_port_is_replaced),
+		sysroot_test(a_worker_is_not_replaced_for_ever),
 		sysroot_test(a_worker_that_does_not_listen_cannot_block_us),
 		cmocka_unit_test(the_worker_hears_a_whole_line_or_an_error),
 		cmocka_unit_test(an_error_of_any_bytes_is_one_line_of_json),

@@ -1,7 +1,7 @@
 /* wrap: write fsync fchmod renameat */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/configure.h"
+#include "steps/license/configure.h"
 
 #include <limits.h>
 #include <string.h>

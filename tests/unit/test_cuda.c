@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/cuda.h"
+#include "steps/validate/cuda.h"
 
 #include <string.h>
 

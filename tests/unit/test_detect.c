@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/detect.h"
+#include "steps/detect/detect.h"
 
 #include <limits.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/dkms.h"
+#include "model/kernel/dkms.h"
 
 #include <stdlib.h>
 #include <string.h>

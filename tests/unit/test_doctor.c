@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/doctor.h"
+#include "model/doctor/doctor.h"
 
 #include <string.h>
 

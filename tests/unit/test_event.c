@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/event.h"
+#include "model/license/event.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/fetch.h"
+#include "steps/fetch/fetch.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -290,6 +290,29 @@ static void a_failed_download_leaves_what_can_be_continued(void **state)
 	}
 }
 
+/* It thinks that this is what was asked for: what was asked for is compared by us. */
+static void a_workers_word_for_other_bytes_is_not_taken(void **state)
+{
+	static const char *const answers[] = {
+		GOOD(OTHER) VERIFIED,
+		"{\"result\":{\"sha256\":\"" HASH "\",\"size\":4," VERIFIED,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+		struct scene scene;
+
+		scene_begin(&scene, *state, "", answers[i]);
+		assert_true(text_copy(package.sha256, sizeof(package.sha256), HASH));
+		package.size = 3;
+
+		assert_int_equal(scene_fetch(&scene), -1);
+
+		assert_int_equal(scene.err.code, ERROR_INTEGRITY);
+		sysroot_assert_entries(scene.sysroot, PATHS_CACHE, 0);
+		scene_end(&scene);
+	}
+}
+
 static void without_a_hash_the_found_one_is_the_name(void **state)
 {
 	struct scene scene;
@@ -425,6 +448,7 @@ int main(void)
 		sysroot_test(a_cached_file_of_other_bytes_is_fetched_again),
 		sysroot_test(an_interruption_leaves_the_cached_file),
 		sysroot_test(a_failed_download_leaves_what_can_be_continued),
+		sysroot_test(a_workers_word_for_other_bytes_is_not_taken),
 		sysroot_test(without_a_hash_the_found_one_is_the_name),
 		sysroot_test(nothing_is_kept_when_nothing_vouches_in_the_end),
 		sysroot_test(nobody_is_asked_for_what_would_be_refused),

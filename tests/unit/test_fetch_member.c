@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/fetch_member.h"
+#include "steps/fetch/fetch_member.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -23,7 +23,9 @@
 #define OF_ENTRY PATHS_CACHE "/" HASH
 #define RUN "Guest_Drivers/NVIDIA-Linux-x86_64-525.105.17-grid.run"
 
-#define COPY "{\"result\":{\"sha256\":\"" HASH "\",\"size\":3}}"
+#define COPY                              \
+	"{\"result\":{\"sha256\":\"" HASH \
+	"\",\"size\":3,\"bytes_transferred\":3,\"verified\":false}}"
 #define MEMBER(kind, arch)                             \
 	"{\"name\":\"" RUN "\",\"kind\":\"" kind "\"," \
 	"\"version\":\"525.105.17\",\"arch\":\"" arch "\",\"size\":3}"
@@ -72,8 +74,8 @@ static const char script[] =
 
 static void scene_answer(struct scene *scene, const char *copy, const char *member)
 {
-	static const char fetch[] = "{\"result\":{\"sha256\":\"" HASH
-				    "\",\"size\":3,\"bytes_transferred\":9,"
+	static const char fetch[] = "{\"result\":{\"sha256\":\"" SUM
+				    "\",\"size\":1000,\"bytes_transferred\":9,"
 				    "\"verified\":true}}";
 	char text[4096];
 
@@ -315,7 +317,7 @@ static void a_bundle_that_cannot_stream_is_fetched_whole(void **state)
 
 	assert_int_equal(scene_fetch(&scene), 0);
 
-	assert_string_equal(scene.result.path, PATHS_CACHE "/" HASH ".zip");
+	assert_string_equal(scene.result.path, PATHS_CACHE "/" SUM ".zip");
 	assert_string_equal(scene.result.member.name, "");
 	assert_int_equal(scene.result.bytes_transferred, 7 + 9);
 	sysroot_assert_text(scene.sysroot, "/jobs", "member\nfetch\n");

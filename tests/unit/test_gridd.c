@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/gridd.h"
+#include "steps/license/gridd.h"
 
 #include <string.h>
 #include <unistd.h>

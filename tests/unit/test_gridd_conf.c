@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/gridd_conf.h"
+#include "model/license/gridd_conf.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/gridd_log.h"
+#include "steps/license/gridd_log.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/index.h"
+#include "model/repository/index.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/install.h"
+#include "steps/install/install.h"
 
 #include "support/cmocka.h"
 #include "support/sysroot.h"

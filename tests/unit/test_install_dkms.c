@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/install.h"
+#include "steps/install/install.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "model/dkms.h"
+#include "model/kernel/dkms.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/install.h"
+#include "steps/install/install.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/installer_log.h"
+#include "model/driver/installer_log.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/jwt.h"
+#include "worker/token/jwt.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>

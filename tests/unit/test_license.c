@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/license.h"
+#include "model/license/license.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/manifest.h"
+#include "model/repository/manifest.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 
 #include "cli/args.h"
 #include "cli/command.h"
-#include "model/settings_table.h"
+#include "model/settings/settings_table.h"
 #include "support/cmocka.h"
 
 /* What a writer writes; the caller frees it. */

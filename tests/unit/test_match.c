@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/match.h"
+#include "model/driver/match.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/match.h"
+#include "steps/fetch/match.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +13,8 @@
 #define RUN "NVIDIA-Linux-x86_64-535.161.08-grid.run"
 
 /* A worker that keeps its request and what descriptors 4 and 5 held, then answers. */
+#define NO_INDEX "\"index\":null,\"index_verified\":false,\"index_signed\":false"
+
 static int list(const struct sysroot *sysroot, const char *answer,
 		const struct settings_driver *settings, struct repository *ret_repository,
 		struct error *err)
@@ -53,7 +55,8 @@ static void the_worker_is_asked_for_the_list(void **state)
 
 	if (list(*state,
 		 "{\"result\":{\"source\":\"manifest\",\"verified\":true,\"files\":["
-		 "{\"name\":\"" RUN "\",\"size\":7}],\"warnings\":[],\"catalog\":null}}",
+		 "{\"name\":\"" RUN
+		 "\",\"size\":7}],\"warnings\":[],\"catalog\":null," NO_INDEX "}}",
 		 &settings, &repository, &err) < 0)
 		fail_msg("%s", err.text);
 
@@ -75,8 +78,10 @@ static void a_catalogs_path_becomes_a_descriptor(void **state)
 	struct error err = ERROR_INIT;
 
 	sysroot_write(*state, "/catalog.yaml", "version: 52");
-	if (list(*state, "{\"result\":{\"source\":\"listing\",\"files\":[]}}", &settings,
-		 &repository, &err) < 0)
+	if (list(*state,
+		 "{\"result\":{\"source\":\"listing\",\"verified\":false,\"files\":[],\"warnings\":[],\"catalog\":null," NO_INDEX
+		 "}}",
+		 &settings, &repository, &err) < 0)
 		fail_msg("%s", err.text);
 
 	sysroot_assert_text(*state, "/request",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/metadata.h"
+#include "steps/fetch/metadata.h"
 
 #include <limits.h>
 #include <string.h>
@@ -301,9 +301,11 @@ static void nothing_found_is_no_error(void **state)
 
 	script_init(&script, answers, *state);
 	put_tools(sysroot);
-	put_worker(sysroot, "{\"result\":{\"found\":false,\"object\":{},\"token\":null,"
-			    "\"token_source\":null,\"sources\":[],\"service\":\"absent\","
-			    "\"warnings\":[]}}");
+	put_worker(
+		sysroot,
+		"{\"result\":{\"found\":false,\"object\":{},\"token\":null,"
+		"\"token_source\":null,\"token_check\":null,\"sources\":[],\"service\":\"absent\","
+		"\"warnings\":[]}}");
 	if (read_metadata(sysroot, &script, true, "http://s", &metadata, &err) < 0)
 		fail_msg("%s", err.text);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/metadata_memory.h"
+#include "steps/fetch/metadata_memory.h"
 
 #include <string.h>
 #include <sys/stat.h>

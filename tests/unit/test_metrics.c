@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/metrics.h"
+#include "model/license/metrics.h"
 
 #include <string.h>
 
-#include "model/smi.h"
+#include "model/license/smi.h"
 #include "support/cmocka.h"
 #include "support/smi_report.h"
 

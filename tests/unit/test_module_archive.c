@@ -44,7 +44,8 @@ static int write_good(struct module_archive *archive)
 
 static void what_was_written_comes_out(void **state)
 {
-	cleanup(module_archive_done) struct module_archive made, read;
+	cleanup(module_archive_done) struct module_archive made = { .count = 0 },
+							   read = { .count = 0 };
 	cleanup_fd int first = hold(""), second = hold("");
 	int outputs[] = { first, second };
 	struct error err = ERROR_INIT;
@@ -52,8 +53,6 @@ static void what_was_written_comes_out(void **state)
 	cleanup_fd int fd = write_good(&made);
 
 	(void)state;
-	read = (struct module_archive){ .count = 0 };
-
 	assert_int_equal(module_archive_read(fd, outputs, 2, &read, &err), 0);
 
 	assert_int_equal(read.count, 2);
@@ -68,7 +67,8 @@ static void what_was_written_comes_out(void **state)
 
 static void the_same_modules_give_the_same_bytes(void **state)
 {
-	cleanup(module_archive_done) struct module_archive one, other;
+	cleanup(module_archive_done) struct module_archive one = { .count = 0 },
+							   other = { .count = 0 };
 	cleanup_fd int first = write_good(&one), second = write_good(&other);
 
 	(void)state;
@@ -78,7 +78,7 @@ static void the_same_modules_give_the_same_bytes(void **state)
 
 static void an_archive_cut_off_anywhere_is_refused(void **state)
 {
-	cleanup(module_archive_done) struct module_archive made;
+	cleanup(module_archive_done) struct module_archive made = { .count = 0 };
 	cleanup_fd int fd = write_good(&made);
 	unsigned char bytes[4096];
 
@@ -98,7 +98,7 @@ static void an_archive_cut_off_anywhere_is_refused(void **state)
 /* The same content can be packed in other words: then only the archive's hash tells. */
 static void a_changed_byte_never_changes_a_module(void **state)
 {
-	cleanup(module_archive_done) struct module_archive made;
+	cleanup(module_archive_done) struct module_archive made = { .count = 0 };
 	cleanup_fd int fd = write_good(&made);
 	unsigned char bytes[4096];
 	size_t refused = 0;
@@ -240,7 +240,7 @@ static void its_members_are_exactly_what_the_manifest_says(void **state)
 
 static void more_modules_than_outputs_are_refused(void **state)
 {
-	cleanup(module_archive_done) struct module_archive made;
+	cleanup(module_archive_done) struct module_archive made = { .count = 0 };
 	struct module_archive read = { .count = 0 };
 	cleanup_fd int fd = write_good(&made), output = hold("");
 	struct error err = ERROR_INIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/module_file.h"
+#include "steps/detect/module_file.h"
 
 #include <errno.h>
 #include <stdlib.h>

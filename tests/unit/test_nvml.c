@@ -1,12 +1,12 @@
 /* wrap: kill */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/nvml_child.h"
+#include "steps/license/nvml_child.h"
 
 #include <string.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
-#include "steps/nvml.h"
+#include "steps/license/nvml.h"
 #include "support/cmocka.h"
 
 static struct license_report report;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/obstacle.h"
+#include "steps/detect/obstacle.h"
 
 #include <sched.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/package.h"
+#include "model/driver/package.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/poll.h"
+#include "steps/license/poll.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/prebuilt.h"
+#include "model/repository/prebuilt.h"
 
 #include <string.h>
 

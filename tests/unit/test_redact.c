@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/redact.h"
+#include "model/doctor/redact.h"
 
 #include <string.h>
 

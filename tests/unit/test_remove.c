@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/remove.h"
+#include "steps/install/remove.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #include "base/text.h"
 #include "fault/fault.h"
-#include "model/token.h"
+#include "model/license/token.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"

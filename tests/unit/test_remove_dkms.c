@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/remove.h"
+#include "steps/install/remove.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
-#include "model/dkms.h"
+#include "model/kernel/dkms.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"

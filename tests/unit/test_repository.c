@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/repository.h"
+#include "model/repository/repository.h"
 
 #include <string.h>
 
@@ -64,15 +64,17 @@ static void an_index_page_gives_names_only(void **state)
 }
 
 #define OTHER "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
+#define THIRD "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define BUNDLE "NVIDIA-GRID-Linux-KVM-535.161.05-535.161.07-538.33.zip"
 
-/* A manifest with RUN, an index with these files, signed or not. */
+/* A manifest with RUN and BUNDLE, an index with these files, signed or not. */
 static void with_index(const char *files, bool is_signed,
 		       struct repository *ret_repository)
 {
 	cleanup_free char *text = text_print(
 		"{\"source\":\"manifest\",\"files\":[{\"name\":\"" RUN
-		"\",\"size\":7,\"sha256\":\"" SHA "\"}],\"index_signed\":%s,"
+		"\",\"size\":7,\"sha256\":\"" SHA "\"},{\"name\":\"" BUNDLE
+		"\",\"size\":9000,\"sha256\":\"" OTHER "\"}],\"index_signed\":%s,"
 		"\"index\":{\"schema\":1,\"serial\":3,\"files\":[%s],\"modules\":[]}}",
 		is_signed ? "true" : "false", files);
 	struct error err = ERROR_INIT;
@@ -130,7 +132,7 @@ static void manifest_and_index_that_contradict_each_other(void **state)
 	} cases[] = {
 		{ "7", SHA, NULL },
 		{ "8", SHA, "different sizes" },
-		{ "7", OTHER, "different SHA-256" },
+		{ "7", THIRD, "different SHA-256" },
 	};
 
 	(void)state;
@@ -144,7 +146,7 @@ static void manifest_and_index_that_contradict_each_other(void **state)
 
 		with_index(files, false, &repository);
 
-		assert_int_equal(repository.count, cases[i].why ? 0 : 1);
+		assert_int_equal(repository.count, cases[i].why ? 1 : 2);
 		assert_int_equal(repository.passed_over_count, cases[i].why ? 1 : 0);
 		if (cases[i].why)
 			assert_non_null(
@@ -160,9 +162,12 @@ static void what_a_signed_index_does_not_name_is_passed_over(void **state)
 	with_index("", true, &repository);
 
 	assert_int_equal(repository.count, 0);
-	assert_int_equal(repository.passed_over_count, 1);
+	assert_int_equal(repository.passed_over_count, 2);
 	assert_string_equal(repository.passed_over[0].why,
 			    "not in the signed vgpu-index.json");
+	assert_string_equal(repository.warnings[0],
+			    "2 drivers are not in the signed vgpu-index.json (serial 3): "
+			    "make and sign it again");
 }
 
 static void an_odd_answer_is_an_error(void **state)

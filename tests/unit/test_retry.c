@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/retry.h"
+#include "worker/http/retry.h"
 
 #include "base/macro.h"
 #include "support/cmocka.h"

@@ -166,6 +166,34 @@ static void a_tree_that_is_still_written_to_goes_too(void **state)
 	assert_false(root_stat(&sysroot->root, "/a", &(struct stat){ 0 }));
 }
 
+/* What text_path() makes of a path that does not fit: it must be nothing, not the root.
+ */
+static void no_path_is_no_file(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	const struct root *root = &sysroot->root;
+
+	for (int without = 0; without < 2; without++) {
+		cleanup_strv char **names = NULL;
+		struct error err = ERROR_INIT;
+		struct stat st;
+
+		without_openat2 = without;
+		assert_int_equal(root_open_at(root, "", O_PATH, 0, &err), -1);
+		assert_int_equal(err.errnum, ENOENT);
+		assert_false(root_stat(root, "", &st));
+		assert_int_equal(root_mkdir(root, "", 0755, &err), -1);
+		assert_int_equal(root_rename(root, "", "/new", &err), -1);
+		assert_int_equal(root_rename(root, "/etc", "", &err), -1);
+		assert_int_not_equal(root_unlink(root, "", &err), 1);
+		assert_int_not_equal(root_remove_tree(root, "", &err), 1);
+		assert_int_equal(root_list(root, "", 8, &names, &err), 0);
+		assert_null(names[0]);
+		assert_reads(sysroot, "/etc/nvidia/gridd.conf");
+	}
+	without_openat2 = false;
+}
+
 static void names_come_sorted_and_bounded(void **state)
 {
 	const struct sysroot *sysroot = *state;
@@ -196,6 +224,8 @@ int main(void)
 						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_tree_that_is_still_written_to_goes_too,
 						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(no_path_is_no_file, setup,
+						sysroot_teardown),
 		cmocka_unit_test_setup_teardown(names_come_sorted_and_bounded, setup,
 						sysroot_teardown),
 	};

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "model/token.h"
+#include "model/license/token.h"
 #include "support/cmocka.h"
 #include "support/sysroot.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/settings.h"
+#include "model/settings/settings.h"
 
 #include <string.h>
 

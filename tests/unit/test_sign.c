@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/sign.h"
+#include "steps/build/sign.h"
 
 #include <string.h>
 

@@ -203,7 +203,7 @@ static void a_file_fails_with_every_fault(void **state)
 
 static void memory_takes_up_to_its_limit(void **state)
 {
-	cleanup(sink_memory_done) struct sink_memory memory;
+	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 	struct error err = ERROR_INIT;
 
 	(void)state;
@@ -236,7 +236,7 @@ static void what_cannot_begin_anew_says_so(void **state)
 
 static void a_digest_is_that_of_the_bytes_after_the_last_restart(void **state)
 {
-	cleanup(sink_memory_done) struct sink_memory memory;
+	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
 	cleanup(digest_done) struct digest digest = { .context = NULL };
 	char hex[DIGEST_TEXT_SIZE];
 	struct error err = ERROR_INIT;

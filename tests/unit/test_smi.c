@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/smi.h"
+#include "model/license/smi.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/symvers.h"
+#include "model/kernel/symvers.h"
 
 #include <string.h>
 

@@ -69,6 +69,22 @@ static void the_base_name_is_what_follows_the_last_slash(void **state)
 	}
 }
 
+static void a_path_is_whole_or_none(void **state)
+{
+	char folder[8], path[16];
+
+	(void)state;
+
+	text_path(folder, sizeof(folder), "/%s", "123456");
+	text_path(path, sizeof(path), "%s/%s", folder, "a");
+	assert_string_equal(folder, "/123456");
+	assert_string_equal(path, "/123456/a");
+	text_path(folder, sizeof(folder), "/%s", "1234567");
+	text_path(path, sizeof(path), "%s/%s", folder, "a");
+	assert_string_equal(folder, "");
+	assert_string_equal(path, "");
+}
+
 static void bytes_become_two_digits_each(void **state)
 {
 	char hex[9];
@@ -87,6 +103,7 @@ int main(void)
 		cmocka_unit_test(what_a_terminal_would_obey_becomes_a_question_mark),
 		cmocka_unit_test(a_sequence_ends_where_the_bytes_do),
 		cmocka_unit_test(the_base_name_is_what_follows_the_last_slash),
+		cmocka_unit_test(a_path_is_whole_or_none),
 		cmocka_unit_test(bytes_become_two_digits_each),
 	};
 

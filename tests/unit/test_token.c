@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/token.h"
+#include "model/license/token.h"
 
 #include <string.h>
 

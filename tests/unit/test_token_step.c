@@ -1,7 +1,7 @@
 /* wrap: write fsync fchmod renameat */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/token.h"
+#include "steps/license/token.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "model/paths.h"
-#include "steps/announce.h"
+#include "steps/license/announce.h"
 #include "support/cmocka.h"
 #include "support/stage.h"
 

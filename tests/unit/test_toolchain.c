@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/toolchain.h"
+#include "steps/detect/toolchain.h"
 
 #include <string.h>
 #include <sys/stat.h>

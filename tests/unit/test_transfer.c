@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/transfer.h"
+#include "model/driver/transfer.h"
 
 #include "base/macro.h"
 #include "support/cmocka.h"

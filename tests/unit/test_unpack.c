@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
-#include "steps/unpack.h"
+#include "steps/fetch/unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,7 +128,7 @@ static void a_run_for_another_machine_is_no_match(void **state)
 
 	fixture_answer(fixture,
 		       "{\"result\":{\"kind\":\"run\",\"version\":\"525.105.17\","
-		       "\"arch\":\"aarch64\"}}",
+		       "\"arch\":\"aarch64\",\"members\":[]}}",
 		       "");
 
 	assert_int_equal(unpack_inspect(&fixture->input, &content, &err), -1);
@@ -202,9 +202,10 @@ static void a_package_is_asked_with_its_own_tool(void **state)
 		struct error err = ERROR_INIT;
 		char line[128];
 
-		(void)snprintf(line, sizeof(line),
-			       "{\"result\":{\"kind\":\"%s\",\"version\":null}}",
-			       cases[i].kind);
+		(void)snprintf(
+			line, sizeof(line),
+			"{\"result\":{\"kind\":\"%s\",\"version\":null,\"arch\":null,\"members\":[]}}",
+			cases[i].kind);
 		script_init(&fixture->script, answers, NULL);
 		fixture_answer(fixture, line, "");
 		if (i < 2) {
@@ -228,7 +229,9 @@ static void a_member_gets_the_name_of_its_bytes(void **state)
 	struct error err = ERROR_INIT;
 	char path[256];
 
-	fixture_answer(fixture, "{\"result\":{\"size\":8,\"sha256\":\"" SHA "\"}}",
+	fixture_answer(fixture,
+		       "{\"result\":{\"member\":\"x\",\"size\":8,\"sha256\":\"" SHA
+		       "\"}}",
 		       "printf unpacked >&5");
 
 	assert_int_equal(
@@ -247,7 +250,7 @@ static void a_member_that_fails_leaves_nothing(void **state)
 {
 	static const char *const answers[] = {
 		"{\"error\":{\"name\":\"integrity\",\"message\":\"it is encrypted\"}}",
-		"{\"result\":{\"size\":8,\"sha256\":\"../../etc/passwd\"}}",
+		"{\"result\":{\"member\":\"x\",\"size\":8,\"sha256\":\"../../etc/passwd\"}}",
 	};
 	struct fixture *fixture = *state;
 	struct unpack_content content = { .member = { .name = RUN_525,

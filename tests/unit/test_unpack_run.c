@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "model/paths.h"
-#include "steps/unpack.h"
+#include "steps/fetch/unpack.h"
 #include "support/cmocka.h"
 
 #define FILE_PATH PATHS_CACHE "/driver.run"

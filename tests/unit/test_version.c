@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/version.h"
+#include "model/driver/version.h"
 
 #include "support/cmocka.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "steps/watch.h"
+#include "steps/license/watch.h"
 
 #include "base/file.h"
 #include "support/cmocka.h"

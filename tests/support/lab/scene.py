@@ -75,6 +75,7 @@ def package(kind, version=DRIVER, host=HOST, *arguments):
     key = hashlib.sha256("\0".join([standin_digest(), *arguments]).encode()).hexdigest()[:16]
     folder = f"{CACHE}/driver-{key}"
     if not os.path.isdir(folder):
+        os.makedirs(CACHE, exist_ok=True)
         fresh = tempfile.mkdtemp(prefix="driver-", suffix=".new", dir=CACHE)
         tool("make-driver", *arguments, "--output", fresh)
         try:

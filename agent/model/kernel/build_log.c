@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/kernel/build_log.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+#define LINE_MAX_LEN 200
+#define LINES 2
+
+static bool contains(struct span line, const char *word)
+{
+	return line.len > 0 && memmem(line.at, line.len, word, strlen(word)) != NULL;
+}
+
+/* "x.c:3:5: error: ...", "cc1: fatal error: ...", "ERROR: modpost: ...", "ld: error: ..."
+ */
+static bool is_error(struct span line)
+{
+	return contains(line, " error: ") || span_starts(line, "error: ") ||
+	       span_starts(line, "ERROR: ");
+}
+
+/* "/var/cache/.../nvidia/nv-pci.c:230:12: error" -> "nv-pci.c:230:12: error" */
+static struct span without_folder(struct span line)
+{
+	size_t cut = 0;
+
+	if (line.len == 0 || line.at[0] != '/')
+		return line;
+	for (size_t i = 0; i < line.len && line.at[i] != ' '; i++) {
+		if (line.at[i] == '/')
+			cut = i + 1;
+	}
+	return (struct span){ .at = line.at + cut, .len = line.len - cut };
+}
+
+static void add_line(struct span line, char *text, size_t size)
+{
+	char copy[LINE_MAX_LEN];
+	size_t used = strlen(text);
+
+	(void)span_copy(without_folder(span_trim(line)), copy, sizeof(copy));
+	text_sanitize(copy);
+	(void)text_format(text + used, size - used, "%s%s", used ? "; " : "", copy);
+}
+
+enum build_log_cause build_log_read(struct span output, char *ret_text, size_t size)
+{
+	struct span rest = output, line;
+	struct span complaint = { .at = "", .len = 0 }, last = complaint;
+	enum build_log_cause cause = BUILD_LOG_SOURCE;
+	int errors = 0;
+
+	ret_text[0] = '\0';
+	while (span_next_line(&rest, &line)) {
+		if (span_trim(line).len > 0)
+			last = line;
+		if (contains(line, "No space left on device"))
+			cause = BUILD_LOG_NO_SPACE;
+		else if (cause == BUILD_LOG_SOURCE &&
+			 contains(line, "Killed signal terminated program"))
+			cause = BUILD_LOG_KILLED;
+		if (is_error(line) && errors < LINES) {
+			add_line(line, ret_text, size);
+			errors++;
+		} else if (complaint.len == 0 && contains(line, "*** ")) {
+			complaint = line;
+		}
+	}
+
+	if (errors == 0)
+		add_line(complaint.len > 0 ? complaint : last, ret_text, size);
+	return cause;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Archives of prebuilt kernel modules: packs those of a build for other guests, takes
+ * those of an archive and judges whether they belong to a kernel.
+ */
+
+#include "base/channel.h"
+#include "base/root.h"
+#include "base/run.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/modules.h"
+#include "model/kernel/symvers.h"
+#include "model/repository/prebuilt.h"
+#include "steps/detect/module_file.h"
+
+/* The modules of one kernel, to be packed. */
+struct prebuilt_input {
+	struct runner *runner;
+	const struct root *root; /* holds the modules */
+	const struct channel *channel;
+	const struct build_result *built;
+	const char *compiler; /* absolute */
+	int cert;             /* certificate of the key they are signed with; -1: none */
+};
+
+/*
+ * Fills in of `prebuilt` what the modules themselves and the compiler say, and writes the
+ * archive to the descriptor `output`.
+ */
+must_check int prebuilt_pack(const struct prebuilt_input *input,
+			     struct prebuilt *prebuilt, int output, struct error *err);
+
+/* What an archive holds; judged by nobody yet. */
+struct prebuilt_content {
+	struct prebuilt manifest;
+	struct build_result built;
+};
+
+/*
+ * Unpacks the archive into the folder `dir` of the root, which is made anew.
+ * ERROR_INTEGRITY for an archive that is damaged.
+ */
+must_check int prebuilt_unpack(const struct channel *channel, const struct root *root,
+			       int archive, const char *dir,
+			       struct prebuilt_content *ret_content, struct error *err);
+
+/*
+ * Whether the modules are the kernel's: the same vermagic as its own modules have, and no
+ * other symbol versions than its own modules and, where there are headers, its
+ * Module.symvers name. ERROR_INTEGRITY, with the reason, on any doubt.
+ */
+must_check int prebuilt_check(const struct root *root, const char *release,
+			      const struct build_result *built, struct error *err);
+
+/*
+ * Whether a kernel under Secure Boot will load them: each is signed as `signed_by` says,
+ * and the kernel lists that certificate in /proc/keys. ERROR_SECURE_BOOT.
+ */
+must_check int prebuilt_check_signed(const struct root *root, const char *signed_by,
+				     const struct build_result *built, struct error *err);
+
+/* Between the files of this room: the symbol versions of all these modules. */
+must_check int prebuilt_symvers(const struct module_file_library *library,
+				const struct root *root, const struct build_result *built,
+				struct symvers *symvers, struct error *err);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/install/install.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/manager.h"
+#include "base/room.h"
+#include "base/text.h"
+#include "model/paths.h"
+
+/*
+ * As NVIDIA's packages have it. Without /var/lib/nvidia the daemon does not start.
+ */
+static const char gridd_unit[] =
+	"# Written by vgpu-guest-agent, because the driver's package left no unit.\n"
+	"[Unit]\n"
+	"Description=NVIDIA Grid Daemon\n"
+	"Wants=network-online.target nvidia-persistenced.service\n"
+	"After=systemd-resolved.service network-online.target nss-lookup.target "
+	"nvidia-persistenced.service\n"
+	"\n"
+	"[Service]\n"
+	"Type=forking\n"
+	"ExecStartPre=/bin/mkdir -p /var/lib/nvidia\n"
+	"ExecStart=/usr/bin/nvidia-gridd\n"
+	"ExecStopPost=/bin/rm -rf /var/run/nvidia-gridd\n"
+	"\n"
+	"[Install]\n"
+	"WantedBy=multi-user.target\n";
+
+static bool has_unit(const struct root *root)
+{
+	static const char *const places[] = {
+		"/etc/systemd/system/" PATHS_GRIDD_UNIT,
+		PATHS_UNITS "/" PATHS_GRIDD_UNIT,
+		"/lib/systemd/system/" PATHS_GRIDD_UNIT,
+	};
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (root_stat(root, places[i], &st))
+			return true;
+	}
+	return false;
+}
+
+/* What `systemctl enable` would do; it also works in an image, where no systemd runs. */
+static int enable_unit(const struct root *root, struct error *err)
+{
+	if (root_mkdir(root, PATHS_WANTS, 0755, err) < 0)
+		return -1;
+	cleanup_fd int dir =
+		root_open_at(root, PATHS_WANTS, O_RDONLY | O_DIRECTORY, 0, err);
+	if (dir < 0)
+		return -1;
+	if (symlinkat(PATHS_UNITS "/" PATHS_GRIDD_UNIT, dir, PATHS_GRIDD_UNIT) < 0 &&
+	    errno != EEXIST)
+		return error_set_errno(err, errno, "enabling " PATHS_GRIDD_UNIT);
+	return 0;
+}
+
+int install_gridd_unit(const struct root *root, bool *ret_changed, struct error *err)
+{
+	bool changed = false;
+
+	if (root_mkdir(root, PATHS_GRIDD_STATE, 0755, err) < 0)
+		return -1;
+	if (!has_unit(root)) {
+		/* Enabled first: what is killed here is taken up, a unit would not be. */
+		if (enable_unit(root, err) < 0 ||
+		    root_mkdir(root, PATHS_UNITS, 0755, err) < 0)
+			return -1;
+		if (file_write_atomic(root, PATHS_UNITS "/" PATHS_GRIDD_UNIT, gridd_unit,
+				      strlen(gridd_unit), 0644, err) < 0)
+			return -1;
+		changed = true;
+	}
+	*ret_changed = changed;
+	return 0;
+}
+
+int install_package(struct runner *runner, const struct root *root,
+		    enum package_kind kind, const char *path, int log_fd,
+		    struct error *err)
+{
+	const char *const packages[] = { path, NULL };
+	struct manager manager = {
+		.kind = MANAGER_APT,
+		.runner = runner,
+		.root = root,
+		.log_fd = log_fd,
+		.replace = true, /* the driver before comes back this way, too */
+	};
+
+	if (kind != PACKAGE_DEB && kind != PACKAGE_RPM)
+		return error_set(err, ERROR_INTERNAL, "%s is no package", path);
+	if (kind == PACKAGE_RPM && !manager_find(root, "dnf", &manager.kind))
+		return error_set(err, ERROR_PREREQUISITES,
+				 "%s is an .rpm, and no package manager for it is here",
+				 path);
+	if (manager_install(&manager, packages, err) == 0)
+		return 0;
+	if (!err->interrupted && !err->hint[0] && err->errnum == 0)
+		(void)error_recode(err, ERROR_INSTALL);
+	return -1;
+}
+
+int install_check_room(const struct root *root, uint64_t bytes, struct error *err)
+{
+	if (room_check(root, "/usr", bytes, err) < 0)
+		return -1;
+	return room_check(root, "/lib/modules", bytes, err);
+}

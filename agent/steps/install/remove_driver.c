@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The part of steps/install/remove.h that takes away the driver itself. */
+
+#include "steps/install/remove.h"
+
+#include <string.h>
+
+#include "base/manager.h"
+#include "base/span.h"
+#include "base/text.h"
+#include "model/paths.h"
+
+#define UNINSTALL_S 1800
+#define ASK_S 60
+#define PACKAGE_NAME_SIZE 128
+
+static const char *const env[] = { "DEBIAN_FRONTEND=noninteractive",
+				   "NEEDRESTART_SUSPEND=1", "VGPU_GUEST_AGENT=1", NULL };
+
+/* The package that a file belongs to; the first word of `argv`'s answer up to `end`. */
+static int ask_owner(struct runner *runner, const struct root *root,
+		     const char *const *argv, char end, char *ret_name, struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+	struct run run = { .argv = argv, .timeout_s = ASK_S, .output_limit = 4096 };
+	struct span name, rest, line = { "", 0 };
+
+	if (run_command(runner, root, &run, &result, err) < 0)
+		return -1;
+	rest = (struct span){ .at = result.output, .len = result.size };
+	(void)span_next_line(&rest, &line);
+	(void)span_split(line, end, &name, &rest);
+	name = span_trim(name);
+	if (result.status != 0 || result.signal || name.len == 0 ||
+	    !span_copy(name, ret_name, PACKAGE_NAME_SIZE) || ret_name[0] == '-')
+		return error_set(err, ERROR_INSTALL, "finding the package of " PATHS_SMI);
+	return 0;
+}
+
+static int run_remover(struct runner *runner, const struct root *root,
+		       const char *const *argv, int log_fd, struct error *err)
+{
+	struct run run = {
+		.argv = argv,
+		.env = env,
+		.timeout_s = UNINSTALL_S,
+		.log_fd = log_fd,
+		.output_limit = 16384,
+	};
+
+	if (run_checked(runner, root, &run, err) == 0)
+		return 0;
+	return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
+}
+
+static int remove_deb(struct runner *runner, const struct root *root, int log_fd,
+		      struct error *err)
+{
+	static const char *const ask[] = { "/usr/bin/dpkg-query", "-S", PATHS_SMI, NULL };
+	char name[PACKAGE_NAME_SIZE];
+	const char *argv[] = { "/usr/bin/apt-get", "-y", "-o", "DPkg::Lock::Timeout=600",
+			       "remove",           name, NULL };
+
+	if (ask_owner(runner, root, ask, ':', name, err) < 0)
+		return -1;
+	return run_remover(runner, root, argv, log_fd, err);
+}
+
+static int remove_rpm(struct runner *runner, const struct root *root, int log_fd,
+		      struct error *err)
+{
+	static const char *const ask[] = {
+		"/usr/bin/rpm",   "-q",      "--qf", "%{NAME}\n",
+		"--whatprovides", PATHS_SMI, NULL
+	};
+	enum manager_kind kind = MANAGER_DNF;
+	char name[PACKAGE_NAME_SIZE], program[64];
+	const char *argv[] = { program, "-y", "remove", name, NULL };
+
+	if (ask_owner(runner, root, ask, ' ', name, err) < 0)
+		return -1;
+	(void)manager_find(root, "dnf", &kind);
+	(void)text_format(program, sizeof(program), "/usr/bin/%s", manager_name(kind));
+	if (kind == MANAGER_ZYPPER)
+		argv[1] = "--non-interactive";
+	return run_remover(runner, root, argv, log_fd, err);
+}
+
+static int remove_run(struct runner *runner, const struct root *root, int log_fd,
+		      struct error *err)
+{
+	char program[128];
+	const char *argv[] = { program, "--silent", NULL };
+
+	if (!run_find(root, "nvidia-uninstall", program, sizeof(program))) {
+		(void)error_set(err, ERROR_INSTALL,
+				"the driver's own nvidia-uninstall is not there");
+		return error_hint(err, "install the driver again, then uninstall");
+	}
+	return run_remover(runner, root, argv, log_fd, err);
+}
+
+int remove_driver(struct runner *runner, const struct root *root, enum package_kind kind,
+		  int log_fd, bool *ret_changed, struct error *err)
+{
+	char program[128];
+	int result;
+
+	if (!run_find(root, "nvidia-smi", program, sizeof(program)) &&
+	    !run_find(root, "nvidia-uninstall", program, sizeof(program))) {
+		*ret_changed = false;
+		return 0;
+	}
+
+	if (kind == PACKAGE_DEB)
+		result = remove_deb(runner, root, log_fd, err);
+	else if (kind == PACKAGE_RPM)
+		result = remove_rpm(runner, root, log_fd, err);
+	else
+		result = remove_run(runner, root, log_fd, err);
+	if (result < 0)
+		return -1;
+	if (run_find(root, "nvidia-smi", program, sizeof(program)))
+		return error_set(err, ERROR_INSTALL,
+				 "the driver was removed, but %s is still there",
+				 program);
+	*ret_changed = true;
+	return 0;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "driver/choose.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "model/paths.h"
+#include "support/cmocka.h"
+#include "support/machine.h"
+#include "support/stage.h"
+
+#define HOST "550.90.05"
+#define PACKAGE_PATH PATHS_BACKUP "/driver-" MACHINE_NEW ".run"
+
+struct scene {
+	struct machine machine;
+	struct stage stage;
+	struct guest guest;
+	struct state state;
+	struct repository repository;
+	struct work work;
+	struct error err;
+};
+
+/* A guest with a vGPU of a host of branch 550, and nothing installed. */
+static struct scene *scene_of(const struct sysroot *sysroot)
+{
+	static struct scene scene;
+
+	scene = (struct scene){ .err = ERROR_INIT };
+	machine_init(&scene.machine, sysroot);
+	stage_set(&scene.stage, sysroot);
+	scene.stage.ctx.runner = &scene.machine.runner;
+	assert_int_equal(state_load(&sysroot->root, &scene.state, &scene.err), 0);
+	scene.guest = (struct guest){
+		.gpus = { .count = 1, .gpus = { { .kind = GPU_VGPU } } },
+		.host = { .version = HOST },
+		.os = { .id = "debian", .arch = "x86_64" },
+		.target_count = 1,
+		.targets = { { .release = MACHINE_KERNEL } },
+	};
+	return &scene;
+}
+
+static int choose(struct scene *scene)
+{
+	work_begin(&scene->stage.ctx, &scene->guest, &scene->work);
+	return choose_driver(&scene->stage.ctx, &scene->state, &scene->repository, false,
+			     &scene->work, &scene->err);
+}
+
+static void end(struct scene *scene)
+{
+	work_done(&scene->work);
+	repository_done(&scene->repository);
+	state_done(&scene->state);
+	stage_clear(&scene->stage);
+}
+
+static void install(struct scene *scene, const char *version, bool ours)
+{
+	scene->guest.installed = (struct detect_driver){ .grid = true, .tools = true };
+	(void)text_copy(scene->guest.installed.version,
+			sizeof(scene->guest.installed.version), version);
+	if (ours)
+		(void)text_copy(scene->state.driver.version,
+				sizeof(scene->state.driver.version), version);
+}
+
+static void a_driver_that_fits_stays_and_nobody_is_asked(void **state)
+{
+	struct scene *scene = scene_of(*state);
+
+	install(scene, MACHINE_OLD, true);
+	(void)strcpy(scene->stage.ctx.settings.driver.repository, "https://x.invalid/");
+
+	if (choose(scene) < 0)
+		fail_msg("%s", scene->err.text);
+
+	assert_true(work_keeps_installed(&scene->work));
+	assert_string_equal(scene->work.driver.version, MACHINE_OLD);
+	assert_false(scene->stage.tools.transport_ready);
+	end(scene);
+}
+
+/* A command that works apart has no interest in what is installed here. */
+static void what_is_installed_is_nothing_to_fetch(void **state)
+{
+	struct scene *scene = scene_of(*state);
+
+	install(scene, MACHINE_OLD, true);
+	scene->stage.ctx.job = JOB_FETCH;
+
+	assert_int_equal(choose(scene), -1);
+
+	assert_int_equal(scene->err.code, ERROR_NO_MATCH);
+	assert_non_null(strstr(scene->err.text, "no repository"));
+	end(scene);
+}
+
+static void a_named_url_is_taken(void **state)
+{
+	struct scene *scene = scene_of(*state);
+
+	(void)strcpy(scene->stage.ctx.settings.driver.url,
+		     "file:///NVIDIA-Linux-x86_64-" MACHINE_NEW "-grid.run");
+	(void)strcpy(scene->state.driver.version, MACHINE_NEW);
+	scene->state.driver.open = true;
+
+	if (choose(scene) < 0)
+		fail_msg("%s", scene->err.text);
+
+	assert_int_equal(scene->work.match.rule, MATCH_URL);
+	assert_int_equal(scene->work.driver.kind, PACKAGE_RUN);
+	assert_string_equal(scene->work.driver.version, MACHINE_NEW);
+	assert_true(scene->work.driver.open);
+	end(scene);
+}
+
+static void where_no_driver_can_be_right_nothing_is_chosen(void **state)
+{
+	static const struct {
+		const char *words;
+		bool offline, others, grid;
+		enum error_code host, code;
+	} rows[] = {
+		{ "no driver is named", true, false, false, 0, ERROR_NO_MATCH },
+		{ "disagree", false, false, false, ERROR_NO_MATCH, ERROR_NO_MATCH },
+		{ "no GRID driver", false, true, false, 0, ERROR_INSTALL },
+		{ "could not be read", false, false, false, ERROR_PERMISSION,
+		  ERROR_PERMISSION },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		static struct scene *scene;
+
+		if (i == 0)
+			scene = scene_of(*state);
+		scene->err = ERROR_INIT;
+		scene->stage.ctx.offline = rows[i].offline;
+		if (rows[i].offline || rows[i].host)
+			scene->guest.host.version[0] = '\0';
+		else
+			(void)strcpy(scene->guest.host.version, HOST);
+		scene->guest.host_why = ERROR_INIT;
+		if (rows[i].host)
+			(void)error_set(&scene->guest.host_why, rows[i].host,
+					"vGPUs disagree");
+		scene->guest.installed = (struct detect_driver){ .grid = rows[i].grid };
+		if (rows[i].others)
+			(void)strcpy(scene->guest.installed.version, MACHINE_OLD);
+
+		assert_int_equal(choose(scene), -1);
+		if (scene->err.code != rows[i].code ||
+		    !strstr(scene->err.text, rows[i].words))
+			fail_msg("row %zu: %d, %s", i, scene->err.code, scene->err.text);
+		work_done(&scene->work);
+	}
+}
+
+static void a_run_that_was_cut_off_is_finished_or_put_back(void **state)
+{
+	static const struct {
+		bool failed, kept, named;
+		bool expected, way_back;
+		const char *version;
+	} rows[] = {
+		{ false, true, false, true, false, MACHINE_NEW },
+		{ true, true, false, true, true, MACHINE_OLD },
+		{ true, false, false, false, false, "" },
+		{ false, true, true, false, false, "" },
+	};
+	const struct sysroot *sysroot = *state;
+	struct scene *scene = scene_of(sysroot);
+
+	sysroot_mkdir(sysroot, PATHS_BACKUP);
+	sysroot_write(sysroot, PACKAGE_PATH, MACHINE_NEW);
+	sysroot_write(sysroot, PATHS_BACKUP "/old.run", MACHINE_OLD);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char words[160] = "";
+
+		scene->state.installing = (struct driver){ .kind = PACKAGE_RUN,
+							   .version = MACHINE_NEW,
+							   .path = PACKAGE_PATH };
+		scene->state.driver =
+			(struct driver){ .kind = PACKAGE_RUN, .version = MACHINE_OLD };
+		if (rows[i].kept)
+			(void)strcpy(scene->state.driver.path, PATHS_BACKUP "/old.run");
+		scene->state.installing_failed = rows[i].failed;
+		scene->stage.options.driver = rows[i].named ? "/x.run" : NULL;
+		work_begin(&scene->stage.ctx, &scene->guest, &scene->work);
+
+		assert_int_equal(choose_cut_off(&scene->stage.ctx, &scene->state,
+						&scene->work, words, sizeof(words)),
+				 rows[i].expected);
+		assert_int_equal(scene->work.way_back, rows[i].way_back);
+		assert_string_equal(scene->work.driver.version, rows[i].version);
+		assert_int_equal(words[0] != '\0', rows[i].expected);
+	}
+	end(scene);
+}
+
+static void the_systems_own_packages_are_its_familys(void **state)
+{
+	const struct os debian = { .id = "debian" },
+			rocky = { .id = "rocky", .id_like = "rhel centos fedora" },
+			other = { .id = "gentoo" };
+
+	(void)state;
+	assert_int_equal(choose_os_kind(&debian), PACKAGE_DEB);
+	assert_int_equal(choose_os_kind(&rocky), PACKAGE_RPM);
+	assert_int_equal(choose_os_kind(&other), PACKAGE_NONE);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sysroot_setup, sysroot_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_driver_that_fits_stays_and_nobody_is_asked),
+		TEST(what_is_installed_is_nothing_to_fetch),
+		TEST(a_named_url_is_taken),
+		TEST(where_no_driver_can_be_right_nothing_is_chosen),
+		TEST(a_run_that_was_cut_off_is_finished_or_put_back),
+		TEST(the_systems_own_packages_are_its_familys),
+	};
+
+	return cmocka_run_group_tests_name("choose", tests, NULL, NULL);
+}

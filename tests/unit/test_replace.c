@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "driver/replace.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "driver/modules.h"
+#include "model/paths.h"
+#include "support/cmocka.h"
+#include "support/machine.h"
+#include "support/stage.h"
+
+#define DOWNLOADS PATHS_CACHE "/download"
+#define COMMANDS_MAX 120
+
+/* One guest, and what a run knows of it. */
+struct scene {
+	struct machine machine;
+	struct stage stage;
+	struct guest guest;
+	struct state state;
+	struct repository repository;
+	struct lease lease;
+	struct work work;
+};
+
+static struct scene scene;
+
+static struct driver driver_of(const char *version, enum package_kind kind)
+{
+	struct driver driver = { .kind = kind };
+
+	(void)text_copy(driver.version, sizeof(driver.version), version);
+	(void)text_format(driver.path, sizeof(driver.path), DOWNLOADS "/%s.%s", version,
+			  package_kind_name(kind));
+	return driver;
+}
+
+/* As a new run finds the guest: the state is read from the disk. */
+static void begin(const struct sysroot *sysroot)
+{
+	struct error err = ERROR_INIT;
+
+	stage_set(&scene.stage, sysroot);
+	scene.stage.ctx.runner = &scene.machine.runner;
+	scene.guest = (struct guest){ .target_count = 1 };
+	scene.guest.targets[0] = (struct kernel){ .release = MACHINE_KERNEL };
+	scene.guest.installed.grid = true;
+	scene.lease = LEASE_INIT;
+	scene.repository = (struct repository){ .source = REPOSITORY_NONE };
+	assert_int_equal(state_load(&sysroot->root, &scene.state, &err), 0);
+	assert_int_equal(
+		detect_kernels(&sysroot->root, false, &scene.guest.kernels, &err), 0);
+	if (kernel_find(&scene.guest.kernels, MACHINE_KERNEL))
+		scene.guest.targets[0] =
+			*kernel_find(&scene.guest.kernels, MACHINE_KERNEL);
+}
+
+static void end(void)
+{
+	work_done(&scene.work);
+	state_done(&scene.state);
+	stage_clear(&scene.stage);
+}
+
+static struct replace replace_of(void)
+{
+	return (struct replace){ .ctx = &scene.stage.ctx,
+				 .state = &scene.state,
+				 .repository = &scene.repository,
+				 .lease = &scene.lease };
+}
+
+/* What the steps unpack, build and install do with this driver. */
+static int bring(const struct driver *driver, bool way_back, struct error *err)
+{
+	const struct context *ctx = &scene.stage.ctx;
+	const struct replace replace = replace_of();
+	struct outcome outcome = { .step = "build" };
+
+	work_begin(ctx, &scene.guest, &scene.work);
+	scene.work.driver = *driver;
+	scene.work.way_back = way_back;
+	if ((driver->kind == PACKAGE_RUN && modules_unpack(ctx, &scene.work, err) < 0) ||
+	    modules_build(ctx, &scene.state, &scene.repository, &scene.work, &outcome,
+			  err) < 0) {
+		replace_abandon(&replace, &scene.work, err);
+		return -1;
+	}
+	return replace_driver(&replace, &scene.work, &outcome, err);
+}
+
+/* The next run: it finishes, or puts back, as choose_cut_off() decides. */
+static int bring_again(const struct sysroot *sysroot, struct error *err)
+{
+	struct driver driver;
+	bool way_back = false;
+
+	begin(sysroot);
+	driver = scene.state.installing;
+	if (!driver.version[0])
+		return 0;
+	if (scene.state.installing_failed) {
+		driver = scene.state.driver;
+		way_back = true;
+	}
+	return driver.path[0] ? bring(&driver, way_back, err) : -1;
+}
+
+static void make_guest(const struct sysroot *sysroot, enum package_kind kind,
+		       bool with_old)
+{
+	const struct driver old = driver_of(MACHINE_OLD, kind);
+	const struct driver new = driver_of(MACHINE_NEW, kind);
+	struct error err = ERROR_INIT;
+
+	machine_init(&scene.machine, sysroot);
+	sysroot_mkdir(sysroot, DOWNLOADS);
+	machine_add_package(&scene.machine, old.path, MACHINE_OLD);
+	begin(sysroot);
+	if (with_old && bring(&old, false, &err) < 0)
+		fail_msg("%s", err.text);
+	end();
+	if (with_old) /* the cache is emptied when a driver works */
+		sysroot_mkdir(sysroot, DOWNLOADS);
+	machine_add_package(&scene.machine, new.path, MACHINE_NEW);
+	begin(sysroot);
+	scene.machine.count = 0;
+}
+
+static bool is_whole(const char *version)
+{
+	return strcmp(machine_user_space(&scene.machine), version) == 0 &&
+	       strcmp(machine_module(&scene.machine), version) == 0 &&
+	       strcmp(machine_loaded(&scene.machine), version) == 0 &&
+	       strcmp(scene.state.driver.version, version) == 0 &&
+	       !scene.state.installing.version[0];
+}
+
+static void empty(const struct sysroot *sysroot)
+{
+	struct error err = ERROR_INIT;
+	cleanup_strv char **names = NULL;
+
+	assert_int_equal(root_list(&sysroot->root, "/", 100, &names, &err), 0);
+	for (char **name = names; *name; name++) {
+		char path[128];
+
+		(void)snprintf(path, sizeof(path), "/%s", *name);
+		assert_int_equal(root_remove_tree(&sysroot->root, path, &err), 0);
+	}
+}
+
+static void a_driver_is_put_in_place_and_proved(void **state)
+{
+	const struct driver old = driver_of(MACHINE_OLD, PACKAGE_RUN);
+	struct error err = ERROR_INIT;
+
+	make_guest(*state, PACKAGE_RUN, false);
+	machine_add_package(&scene.machine, old.path, MACHINE_OLD);
+
+	if (bring(&old, false, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_true(is_whole(MACHINE_OLD));
+	assert_true(scene.lease.loaded && scene.lease.units_changed);
+	assert_int_equal(scene.lease.report.count, 1);
+	end();
+}
+
+/* After the failure, and after one more run where that one left something to finish. */
+static void assert_old_or_new(const struct sysroot *sysroot, bool with_old,
+			      unsigned number, const struct error *err)
+{
+	struct error again = ERROR_INIT;
+	bool undecided = false;
+
+	if (err->code == ERROR_NONE) {
+		assert_true(is_whole(MACHINE_NEW));
+		return;
+	}
+	/* All of it is in place; the old module goes with the reboot that is asked for.
+	 */
+	if (err->code == ERROR_REBOOT) {
+		assert_string_equal(machine_module(&scene.machine), MACHINE_NEW);
+		assert_string_equal(scene.state.driver.version, MACHINE_NEW);
+		assert_string_equal(scene.state.installing.version, "");
+		return;
+	}
+	if (with_old && is_whole(MACHINE_OLD))
+		return;
+	scene.machine.fail_at = 0;
+	end();
+	undecided = bring_again(sysroot, &again) < 0;
+	if (!undecided && (is_whole(MACHINE_NEW) || is_whole(MACHINE_OLD)))
+		return;
+	if (!with_old) /* the next match decides anew; nothing is claimed to be there */
+		assert_string_equal(scene.state.driver.version, "");
+	else
+		fail_msg(
+			"command %u (%s): neither old nor new: user space %s, module %s, "
+			"loaded %s, state %s, installing %s; %s",
+			number, scene.machine.failed, machine_user_space(&scene.machine),
+			machine_module(&scene.machine), machine_loaded(&scene.machine),
+			scene.state.driver.version, scene.state.installing.version,
+			again.text);
+}
+
+struct row {
+	enum package_kind kind;
+	bool with_old;
+	enum machine_fault fault;
+};
+
+static void each_command_fails_once(const struct sysroot *sysroot, const struct row *row)
+{
+	const struct driver new = driver_of(MACHINE_NEW, row->kind);
+
+	for (unsigned number = 1; number < COMMANDS_MAX; number++) {
+		struct error err = ERROR_INIT;
+		int result;
+
+		make_guest(sysroot, row->kind, row->with_old);
+		scene.machine.fail_at = number;
+		scene.machine.fault = row->fault;
+		result = bring(&new, false, &err);
+		if (scene.machine.count < number) {
+			assert_int_equal(result, 0);
+			assert_true(is_whole(MACHINE_NEW));
+			assert_true(number > 3);
+			end();
+			empty(sysroot);
+			return;
+		}
+		if (result == 0)
+			err = ERROR_INIT;
+		assert_old_or_new(sysroot, row->with_old, number, &err);
+		end();
+		empty(sysroot);
+	}
+	fail_msg("it has no end");
+}
+
+static void whatever_fails_the_driver_is_the_old_or_the_new_one(void **state)
+{
+	static const struct row rows[] = {
+		{ PACKAGE_RUN, true, MACHINE_FAILS },
+		{ PACKAGE_RUN, true, MACHINE_HALF },
+		{ PACKAGE_RUN, true, MACHINE_CUT_OFF },
+		{ PACKAGE_RUN, false, MACHINE_FAILS },
+		{ PACKAGE_RUN, false, MACHINE_CUT_OFF },
+		{ PACKAGE_DEB, true, MACHINE_FAILS },
+		{ PACKAGE_DEB, true, MACHINE_HALF },
+		{ PACKAGE_DEB, true, MACHINE_CUT_OFF },
+		{ PACKAGE_DEB, false, MACHINE_FAILS },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		each_command_fails_once(*state, &rows[i]);
+}
+
+static void the_way_back_has_the_flavour_that_worked(void **state)
+{
+	const struct driver new = driver_of(MACHINE_NEW, PACKAGE_RUN);
+	struct error err = ERROR_INIT;
+
+	make_guest(*state, PACKAGE_RUN, true);
+	(void)strcpy(scene.stage.ctx.settings.driver.kernel_module, "open");
+	scene.machine.broken = 1;
+
+	assert_int_equal(bring(&new, false, &err), -1);
+
+	assert_non_null(strstr(err.hint, MACHINE_OLD " was put back and works"));
+	assert_true(is_whole(MACHINE_OLD));
+	assert_string_equal(machine_flavour(&scene.machine), "kernel");
+	end();
+}
+
+static void a_driver_that_stays_gets_only_what_is_missing(void **state)
+{
+	const struct replace replace = replace_of();
+	struct outcome outcome = { .step = "install" };
+	struct error err = ERROR_INIT;
+
+	make_guest(*state, PACKAGE_RUN, true);
+	work_begin(&scene.stage.ctx, &scene.guest, &scene.work);
+	scene.work.match.rule = MATCH_INSTALLED;
+	(void)strcpy(scene.work.driver.version, MACHINE_OLD);
+	scene.work.targets[0].done = true;
+
+	assert_int_equal(replace_driver(&replace, &scene.work, &outcome, &err), 0);
+
+	assert_int_equal(outcome.kind, OUTCOME_UNCHANGED);
+	assert_string_equal(outcome.detail, "driver " MACHINE_OLD " is loaded");
+	assert_false(scene.lease.loaded);
+	end();
+}
+
+static void in_an_image_nothing_is_loaded_and_no_way_back_is_kept(void **state)
+{
+	const struct driver new = driver_of(MACHINE_NEW, PACKAGE_RUN);
+	struct error err = ERROR_INIT;
+
+	make_guest(*state, PACKAGE_RUN, false);
+	scene.stage.ctx.offline = true;
+
+	if (bring(&new, false, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_string_equal(machine_user_space(&scene.machine), MACHINE_NEW);
+	assert_string_equal(machine_loaded(&scene.machine), "");
+	assert_string_equal(scene.state.driver.version, MACHINE_NEW);
+	assert_string_equal(scene.state.driver.path, "");
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_driver_is_put_in_place_and_proved,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			whatever_fails_the_driver_is_the_old_or_the_new_one,
+			sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(the_way_back_has_the_flavour_that_worked,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_driver_that_stays_gets_only_what_is_missing, sysroot_setup,
+			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			in_an_image_nothing_is_loaded_and_no_way_back_is_kept,
+			sysroot_setup, sysroot_teardown),
+	};
+
+	return cmocka_run_group_tests_name("replace", tests, NULL, NULL);
+}
