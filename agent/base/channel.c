@@ -10,7 +10,7 @@
 
 #include "base/channel_shape.h"
 #include "base/channel_spawn.h"
-#include "base/clock.h"
+#include "base/deadline.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -30,9 +30,9 @@ struct channel_files {
 /* One running worker, ended with everything it started when it goes out of scope. */
 struct child {
 	const struct channel *channel;
-	pid_t pid;    /* 0: none, or reaped */
-	int fd;       /* our end of the talk */
-	double heard; /* when the worker last took or said something */
+	pid_t pid;               /* 0: none, or reaped */
+	int fd;                  /* our end of the talk */
+	struct deadline silence; /* since the worker last took or said something */
 	char *buffer;
 	size_t used, capacity;
 	size_t lines, bytes; /* that it has said */
@@ -91,35 +91,29 @@ static int child_start(struct child *child, const struct json *request,
 	if (channel_spawn(child->channel->worker, &confine, files->fds, files->count,
 			  &child->pid, &child->fd, err) < 0)
 		return -1;
-	child->heard = clock_monotonic();
+	child->silence = deadline_in(child->channel->silence_s);
 	return 0;
 }
 
 /* Waits until the worker can be written to or has said something. */
 static int child_wait(struct child *child, short events, struct error *err)
 {
-	double limit = child->channel->silence_s;
-
 	for (;;) {
 		struct pollfd polls[] = {
 			{ .fd = child->fd, .events = events },
 			{ .fd = child->channel->cancel_fd, .events = POLLIN },
 		};
-		double left = child->heard + limit - clock_monotonic();
-		int n;
+		int n = poll(polls, ARRAY_SIZE(polls), deadline_poll_ms(&child->silence));
+		bool late = deadline_passed(&child->silence);
 
-		if (left <= 0)
-			return error_set(err, ERROR_INTERNAL,
-					 "the worker said nothing for %.0f s", limit);
-		n = poll(polls, ARRAY_SIZE(polls),
-			 left < 3600 ? (int)(left * 1000) + 1 : 3600000);
 		if (n < 0 && errno != EINTR)
 			return error_set_errno(err, errno, "waiting for the worker");
-		if (n <= 0)
-			continue;
-		if (polls[1].revents)
-			return error_set_interrupted(err);
-		return 0;
+		if (n > 0)
+			return polls[1].revents ? error_set_interrupted(err) : 0;
+		if (late)
+			return error_set(err, ERROR_INTERNAL,
+					 "the worker said nothing for %u s",
+					 (unsigned)child->channel->silence_s);
 	}
 }
 
@@ -139,7 +133,7 @@ static int child_ask(struct child *child, const struct json *request, struct err
 
 		if (n > 0) {
 			sent += (size_t)n;
-			child->heard = clock_monotonic();
+			child->silence = deadline_in(child->channel->silence_s);
 		} else if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
 			return 0; /* it ended early: what it said first tells why */
 		} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
@@ -178,12 +172,12 @@ static int child_grow(struct child *child, struct error *err)
  */
 static void child_reap(struct child *child, int *ret_status)
 {
-	double deadline = clock_monotonic() + EXIT_GRACE_S;
+	struct deadline grace = deadline_in(EXIT_GRACE_S);
 	int status = -1;
 	pid_t pid;
 
 	while ((pid = waitpid(child->pid, &status, WNOHANG)) != child->pid) {
-		if ((pid < 0 && errno != EINTR) || clock_monotonic() > deadline) {
+		if ((pid < 0 && errno != EINTR) || deadline_passed(&grace)) {
 			*ret_status = -1;
 			return; /* child_end() kills it */
 		}
@@ -244,7 +238,7 @@ static int child_hear(struct child *child, struct json **ret_json, struct error 
 		if (n <= 0)
 			return child_lost(child, err);
 		child->used += (size_t)n;
-		child->heard = clock_monotonic();
+		child->silence = deadline_in(child->channel->silence_s);
 		if ((child->bytes += (size_t)n) > BYTES_MAX)
 			return child_babbles(err);
 	}

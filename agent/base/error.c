@@ -57,6 +57,7 @@ static enum error_code code_of_errno(int errnum)
 		return ERROR_PERMISSION;
 	case ENOSPC:
 	case EDQUOT:
+	case EFBIG:
 		return ERROR_PREREQUISITES;
 	default:
 		return ERROR_INTERNAL;

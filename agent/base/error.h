@@ -51,7 +51,7 @@ struct error {
 /*
  * Each returns -1, so that `return error_set(...)` can never report success, and
  * drops an earlier hint. error_set_errno() chooses the code: PERMISSION for
- * EACCES and EPERM, PREREQUISITES for ENOSPC and EDQUOT, else INTERNAL.
+ * EACCES and EPERM, PREREQUISITES for ENOSPC, EDQUOT and EFBIG, else INTERNAL.
  */
 int error_set(struct error *err, enum error_code code, const char *fmt, ...)
 	printf_like(3, 4);

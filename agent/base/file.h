@@ -34,6 +34,9 @@ must_check int file_write_atomic(const struct root *root, const char *path,
 				 const void *data, size_t size, mode_t mode,
 				 struct error *err);
 
+/* Removes what a writer that was killed has left beside `path`, as well as it goes. */
+void file_discard_new(const struct root *root, const char *path);
+
 /* file_write_atomic() where the content or mode differs. `ret_changed` says so. */
 must_check int file_update(const struct root *root, const char *path, struct span content,
 			   mode_t mode, bool *ret_changed, struct error *err);
@@ -45,5 +48,12 @@ must_check int file_copy(const struct root *root, const char *from, const char *
 /* Writes all of it to a descriptor, through EINTR and short writes. */
 must_check int file_write_all(int fd, const void *data, size_t size, struct error *err);
 
-/* Whether the two files hold the same bytes; false also when one cannot be read. */
+/*
+ * Whether the two files hold the same bytes. Not the same: one of them is not there, or
+ * no regular file. -1: it cannot be told.
+ */
+must_check int file_compare(const struct root *root, const char *path, const char *other,
+			    bool *ret_same, struct error *err);
+
+/* The same where a wrong "no" can do no harm. */
 bool file_same(const struct root *root, const char *path, const char *other);

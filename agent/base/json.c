@@ -8,6 +8,20 @@
 
 #include "base/text.h"
 
+/*
+ * The library tells a failed allocation as whatever it was at: "invalid token". Whether
+ * there was one is seen here.
+ */
+static _Thread_local bool exhausted;
+
+static void *allocate(size_t size)
+{
+	void *room = malloc(size);
+
+	exhausted |= !room;
+	return room;
+}
+
 /* struct json is never defined: its pointers are the library's. */
 static json_t *in(struct json *json)
 {
@@ -55,8 +69,13 @@ void json_free(struct json *json)
 int json_parse(const char *text, size_t size, struct json **ret_json, struct error *err)
 {
 	json_error_t why;
-	json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
+	json_t *value;
 
+	exhausted = false;
+	json_set_alloc_funcs(allocate, free);
+	value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
+	if (!value && exhausted)
+		return error_set_errno(err, ENOMEM, "reading JSON");
 	if (!value) {
 		/* `why.text` quotes what stands near; the text may be a secret. */
 		return error_set(

@@ -33,7 +33,10 @@ static inline void json_cleanup_(struct json **json)
 }
 #define cleanup_json cleanup(json_cleanup_)
 
-/* Text of foreign origin: at most `size` bytes, at most 64 deep, no duplicate keys. */
+/*
+ * Text of foreign origin: at most `size` bytes, at most 64 deep, no duplicate keys. Where
+ * memory was out errnum is ENOMEM: then nothing is known of the text.
+ */
 must_check int json_parse(const char *text, size_t size, struct json **ret_json,
 			  struct error *err);
 

@@ -15,6 +15,7 @@ int lock_take(const struct root *root, const char *path, unsigned wait_s, int ca
 	cleanup_fd int fd =
 		root_open_at(root, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, err);
 	double end = clock_monotonic() + wait_s;
+	bool last = wait_s == 0;
 
 	if (fd < 0)
 		return -1;
@@ -23,7 +24,7 @@ int lock_take(const struct root *root, const char *path, unsigned wait_s, int ca
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return error_set_errno(err, errno, "locking %s", path);
-		if (clock_monotonic() >= end) {
+		if (last) {
 			(void)error_set(err, ERROR_BUSY,
 					"another instance is at work (it holds %s)",
 					path);
@@ -32,6 +33,7 @@ int lock_take(const struct root *root, const char *path, unsigned wait_s, int ca
 					  "\"fuser -v %s\" names it",
 					  path);
 		}
+		last = clock_monotonic() >= end;
 		if (clock_sleep(POLL_S, cancel_fd, err) < 0)
 			return -1;
 	}

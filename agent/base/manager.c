@@ -107,6 +107,7 @@ static int run_unlocked(const struct manager *manager, const char *const *argv,
 		.log_fd = manager->log_fd,
 	};
 	double deadline = clock_monotonic() + LOCK_WAIT_S;
+	bool last = false;
 
 	for (;;) {
 		cleanup(run_result_done) struct run_result result = { 0 };
@@ -114,11 +115,12 @@ static int run_unlocked(const struct manager *manager, const char *const *argv,
 		if (run_command(manager->runner, manager->root, &run, &result, err) < 0)
 			return -1;
 		if ((result.status == 0 && result.signal == 0) || !is_locked(&result) ||
-		    clock_monotonic() >= deadline) {
+		    last) {
 			*ret_result = result;
 			result = (struct run_result){ 0 };
 			return 0;
 		}
+		last = clock_monotonic() >= deadline;
 		if (clock_sleep(LOCK_LOOK_S, manager->runner->cancel_fd, err) < 0)
 			return -1;
 	}

@@ -38,7 +38,20 @@ must_check int root_open_at(const struct root *root, const char *path, int flags
  */
 char *root_absolute(const char *path);
 
-/* stat(2) inside the tree, the last component not followed. False when it is not there.
+/*
+ * stat(2) inside the tree, the last component not followed, with three answers: 0 and
+ * `ret_there`, 0 and not there (ENOENT and ENOTDIR alone; `ret_stat` is untouched), or
+ * -1: it cannot be told. Whoever takes the last for the second overwrites or deletes.
+ */
+must_check int root_look(const struct root *root, const char *path, bool *ret_there,
+			 struct stat *ret_stat, struct error *err);
+
+/* root_look() where nothing but the answer is wanted. */
+must_check int root_exists(const struct root *root, const char *path, bool *ret_there,
+			   struct error *err);
+
+/*
+ * The same where a wrong "no" can do no harm: what cannot be looked at is not there.
  */
 bool root_stat(const struct root *root, const char *path, struct stat *ret_stat);
 
@@ -46,9 +59,12 @@ bool root_stat(const struct root *root, const char *path, struct stat *ret_stat)
 must_check int root_mkdir(const struct root *root, const char *path, mode_t mode,
 			  struct error *err);
 
-/* A new folder of mode 0700 in `dir`, whose name nobody could guess: its path. */
+/*
+ * A new folder of mode 0700 in `dir`, whose name nobody could guess: its path, and a
+ * descriptor that says that its maker lives. Those of makers that were killed go.
+ */
 must_check int root_mkdtemp(const struct root *root, const char *dir, char *ret_path,
-			    size_t size, struct error *err);
+			    size_t size, int *ret_fd, struct error *err);
 
 /* A file, a link or an empty folder; not being there is success. */
 must_check int root_unlink(const struct root *root, const char *path, struct error *err);

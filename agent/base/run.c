@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "base/clock.h"
+#include "base/deadline.h"
 #include "base/file.h"
 #include "base/run_child.h"
 #include "base/text.h"
@@ -26,13 +26,13 @@
 /* One command under way. */
 struct command {
 	const struct run *run;
-	pid_t pid;       /* also its process group; 0 once it is reaped */
-	int pidfd;       /* -1 where the kernel has none (before 5.3) */
-	int output;      /* read end; -1 at its end */
-	int report;      /* the child's failure before exec; -1 at its end */
-	int cancel;      /* -1: never, or seen already */
-	double deadline; /* for the next stronger signal */
-	int sent;        /* the last signal sent, 0: none yet */
+	pid_t pid;                /* also its process group; 0 once it is reaped */
+	int pidfd;                /* -1 where the kernel has none (before 5.3) */
+	int output;               /* read end; -1 at its end */
+	int report;               /* the child's failure before exec; -1 at its end */
+	int cancel;               /* -1: never, or seen already */
+	struct deadline deadline; /* for the next stronger signal */
+	int sent;                 /* the last signal sent, 0: none yet */
 	bool cancelled;
 	bool log_failed;
 	struct run_report failure;
@@ -59,7 +59,7 @@ static void command_kill(struct command *command, int signal)
 	if (kill(-command->pid, signal) < 0 && errno == ESRCH)
 		(void)kill(command->pid, signal);
 	command->sent = signal;
-	command->deadline = clock_monotonic() + GRACE_S;
+	command->deadline = deadline_in(GRACE_S);
 }
 
 /* Keeps the newest bytes. */
@@ -158,16 +158,6 @@ static bool command_reap(struct command *command, struct error *err, int *ret_fa
 	return true;
 }
 
-/* Milliseconds until `deadline`, rounded up so that a poll does not spin before it. */
-static int remaining_ms(double deadline)
-{
-	double left = (deadline - clock_monotonic()) * 1000 + 1;
-
-	if (left <= 0)
-		return 0;
-	return left > 1e9 ? 1000000000 : (int)left;
-}
-
 static void command_wait(struct command *command)
 {
 	struct pollfd polls[] = {
@@ -176,7 +166,7 @@ static void command_wait(struct command *command)
 		{ .fd = command->pidfd, .events = POLLIN },
 		{ .fd = command->cancel, .events = POLLIN },
 	};
-	int timeout = remaining_ms(command->deadline);
+	int timeout = deadline_poll_ms(&command->deadline);
 
 	if (command->pidfd < 0 && timeout > PROBE_MS)
 		timeout = PROBE_MS;
@@ -196,14 +186,14 @@ static void command_wait(struct command *command)
 /* Whatever of the group outlived the command; its number stays taken until it is gone. */
 static void command_end_group(struct command *command)
 {
-	double deadline;
+	struct deadline deadline;
 
 	if (kill(-command->pid, command->sent == SIGKILL ? SIGKILL : SIGTERM) < 0)
 		return;
-	deadline = command->sent ? command->deadline : clock_monotonic() + GRACE_S;
+	deadline = command->sent ? command->deadline : deadline_in(GRACE_S);
 	for (int signal = SIGTERM; kill(-command->pid, 0) == 0;) {
 		command_drain(command);
-		if (clock_monotonic() < deadline) {
+		if (!deadline_passed(&deadline)) {
 			(void)poll(NULL, 0, PROBE_MS);
 			continue;
 		}
@@ -211,7 +201,7 @@ static void command_end_group(struct command *command)
 			return;
 		signal = SIGKILL;
 		(void)kill(-command->pid, SIGKILL);
-		deadline = clock_monotonic() + BURIAL_S;
+		deadline = deadline_in(BURIAL_S);
 	}
 }
 
@@ -221,8 +211,10 @@ static int command_supervise(struct command *command, struct error *err)
 
 	while (!command_reap(command, err, &failed)) {
 		command_wait(command);
-		if (clock_monotonic() < command->deadline)
+		if (!deadline_passed(&command->deadline))
 			continue;
+		if (command_reap(command, err, &failed))
+			break;
 		if (!command->cancelled)
 			command->result.timed_out = true;
 		if (command->sent == SIGKILL) {
@@ -272,7 +264,7 @@ static int command_start(struct command *command, const struct root *root,
 
 	child.output = output_write;
 	child.report = report_write;
-	command->deadline = clock_monotonic() + command->run->timeout_s;
+	command->deadline = deadline_in(command->run->timeout_s);
 	command->pid = run_child_start(&child, err);
 	if (command->pid < 0)
 		return -1;

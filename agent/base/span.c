@@ -124,3 +124,12 @@ bool span_to_u64(struct span span, uint64_t *ret_value)
 	*ret_value = value;
 	return true;
 }
+
+uint64_t span_hash(struct span span)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < span.len; i++)
+		hash = (hash ^ (unsigned char)span.at[i]) * 0x100000001b3u;
+	return hash;
+}

@@ -41,3 +41,5 @@ bool span_copy(struct span span, char *ret_text, size_t size);
 
 /* The whole span as a decimal number without sign or blanks; false also on overflow. */
 bool span_to_u64(struct span span, uint64_t *ret_value);
+/* Tells two contents apart that nobody made alike on purpose (FNV-1a): no checksum. */
+uint64_t span_hash(struct span span);

@@ -36,6 +36,8 @@ static int catch_signals(int *ret_fd, struct error *err)
 
 	/* A reader that went away is noticed by the write, not by death in the middle. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* And a file that may grow no more is an error with its name. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	*ret_fd = fd;
 	return 0;
 }

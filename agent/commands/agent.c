@@ -146,7 +146,8 @@ static int execute(struct agent *agent, const struct agent_call *call,
 			    lock_take(root, PATHS_LOCK, request->lock_wait_s,
 				      call->cancel_fd, &lock, err) < 0))
 		return -1;
-	if (state_load(root, &agent->state, err) < 0)
+	if ((call->locks ? state_open(root, &agent->state, err)
+			 : state_load(root, &agent->state, err)) < 0)
 		return -1;
 	return call->run(agent, request, ret_report, err);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "commands/run.h"
@@ -25,6 +26,7 @@
 struct workshop {
 	struct agent *agent;
 	char dir[WORKSHOP_MAX]; /* its folder in the root: all work is done below it */
+	int alive;              /* while this is open the folder is somebody's */
 	char output[PATH_MAX];  /* the archive, absolute; the caller's */
 };
 
@@ -116,6 +118,22 @@ static int pack_archive(const struct workshop *shop, const struct toolchain *too
 	return prebuilt_pack(&input, &prebuilt, output, err);
 }
 
+/* Somebody who makes the same archive may have begun anew under the same name. */
+static int check_ours(const struct root *caller, const char *partial, int fd,
+		      struct error *err)
+{
+	struct stat ours, there_now;
+	bool there;
+
+	if (fstat(fd, &ours) < 0)
+		return error_set_errno(err, errno, "looking at %s", partial);
+	if (root_look(caller, partial, &there, &there_now, err) < 0)
+		return -1;
+	if (there && there_now.st_ino == ours.st_ino)
+		return 0;
+	return error_set(err, ERROR_BUSY, "another build-modules writes %s", partial);
+}
+
 /* Beside the caller's file under another name, until it is whole. */
 static int write_archive(const struct workshop *shop, const struct toolchain *toolchain,
 			 struct error *err)
@@ -125,14 +143,15 @@ static int write_archive(const struct workshop *shop, const struct toolchain *to
 	char partial[PATH_MAX];
 	cleanup_fd int fd = -1;
 
-	if (!text_format(partial, sizeof(partial), "%.*s.%s.%ld",
-			 (int)(text_base_name(path) - path), path, text_base_name(path),
-			 (long)getpid()))
+	if (!text_format(partial, sizeof(partial), "%.*s.%s.vgpu-new",
+			 (int)(text_base_name(path) - path), path, text_base_name(path)))
 		return error_set_errno(err, ENAMETOOLONG, "naming the archive");
+	file_discard_new(caller, path); /* of one that was killed */
 	fd = root_open_at(caller, partial, O_RDWR | O_CREAT | O_EXCL, 0644, err);
 	if (fd < 0)
 		return -1;
 	if (pack_archive(shop, toolchain, fd, err) < 0 ||
+	    check_ours(caller, partial, fd, err) < 0 ||
 	    root_rename(caller, partial, path, err) < 0) {
 		root_discard(caller, partial);
 		return -1;
@@ -228,7 +247,7 @@ static int open_workshop(struct workshop *shop, struct error *err)
 
 	if (!dir || dir[0] != '/')
 		dir = TEMPORARY;
-	if (root_mkdtemp(root, dir, shop->dir, sizeof(shop->dir), err) < 0)
+	if (root_mkdtemp(root, dir, shop->dir, sizeof(shop->dir), &shop->alive, err) < 0)
 		return -1;
 	(void)text_format(cache, sizeof(cache), "%s" PATHS_CACHE, shop->dir);
 	if (root_mkdir(root, cache, 0700, err) < 0)
@@ -244,7 +263,7 @@ int command_build_modules(struct agent *agent, const struct request *request,
 			  struct json **ret_report, struct error *err)
 {
 	struct context *context = &agent->context;
-	struct workshop shop = { .agent = agent };
+	struct workshop shop = { .agent = agent, .alive = -1 };
 	struct error ignored = ERROR_INIT;
 	int result = -1;
 
@@ -263,5 +282,7 @@ int command_build_modules(struct agent *agent, const struct request *request,
 					  ret_report, err);
 	if (shop.dir[0] && root_remove_tree(&context->root, shop.dir, &ignored) < 0)
 		log_line(LOG_LEVEL_WARNING, "warning: %s", ignored.text);
+	if (shop.alive >= 0)
+		(void)close(shop.alive);
 	return result;
 }

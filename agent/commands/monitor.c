@@ -27,13 +27,12 @@
 #include "steps/license/token.h"
 #include "steps/license/watch.h"
 
-#define CALM_S 1.0           /* between two looks, whatever happens */
-#define JOURNAL_CALM_S 2.0   /* other programs' lines wake the journal, too */
-#define SILENT_AGAIN_S 5     /* a driver that fails once is asked again soon */
-#define CHANGING_MOST_S 3600 /* then whoever made the mark is dead */
-#define HEAP_LARGEST 65536   /* larger blocks go back to the system when they are freed */
-#define METADATA_EVERY 5     /* intervals */
-#define METRICS_STALE_S 600  /* then the time of the poll counts as content */
+#define CALM_S 1.0          /* between two looks, whatever happens */
+#define JOURNAL_CALM_S 2.0  /* other programs' lines wake the journal, too */
+#define SILENT_AGAIN_S 5    /* a driver that fails once is asked again soon */
+#define HEAP_LARGEST 65536  /* larger blocks go back to the system when they are freed */
+#define METADATA_EVERY 5    /* intervals */
+#define METRICS_STALE_S 600 /* then the time of the poll counts as content */
 
 enum {
 	MARK_LOOK = 1 << 0,
@@ -192,10 +191,7 @@ static void show(struct monitor *monitor, const struct license_report *report,
 /* A driver that is being replaced must not be in use. */
 static bool is_changing(struct monitor *monitor)
 {
-	struct stat st;
-
-	if (!root_stat(&monitor->ctx->root, PATHS_CHANGING, &st) ||
-	    clock_now() - st.st_mtim.tv_sec > CHANGING_MOST_S)
+	if (!announce_is_changing(&monitor->ctx->root))
 		return false;
 	query_close(&monitor->query);
 	return true;

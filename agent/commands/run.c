@@ -322,8 +322,12 @@ static int run_and_report(struct agent *agent, enum job job, struct json **ret_r
 			  struct error *err)
 {
 	struct pipeline_report report = { .count = 0 };
-	int result = command_run_job(agent, job, &report, err);
+	int result;
 
+	/* What a run that was killed has left: a gigabyte, and nobody would miss it. */
+	if (job & DRIVER)
+		modules_discard(&agent->context);
+	result = command_run_job(agent, job, &report, err);
 	return report_steps(&report, result, ret_report, err);
 }
 

@@ -152,12 +152,14 @@ static int reduce_state(void *subject, struct outcome *outcome, struct error *er
 	const struct json *configured = json_get(state->steps, "configure");
 	struct json *reduced;
 	bool others = false;
-	struct stat st;
+	bool there;
 
 	/* It is of another instance: what its service said is nothing to a clone. */
 	if (root_unlink(&ctx->root, PATHS_METADATA, err) < 0)
 		return -1;
-	if (!root_stat(&ctx->root, PATHS_STATE_FILE, &st)) {
+	if (root_exists(&ctx->root, PATHS_STATE_FILE, &there, err) < 0)
+		return -1;
+	if (!there) {
 		outcome_tell(outcome, false, "none here");
 		return 0;
 	}
@@ -204,9 +206,11 @@ static int remove_logs(void *subject, struct outcome *outcome, struct error *err
 	if (seal_empty(&ctx->root, PATHS_LOGS, &changed, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(logs); i++) {
-		struct stat st;
+		bool there;
 
-		if (!root_stat(&ctx->root, logs[i], &st))
+		if (root_exists(&ctx->root, logs[i], &there, err) < 0)
+			return -1;
+		if (!there)
 			continue;
 		if (root_unlink(&ctx->root, logs[i], err) < 0)
 			return -1;
@@ -231,6 +235,8 @@ int command_seal(struct agent *agent, const struct request *request,
 		 struct json **ret_report, struct error *err)
 {
 	(void)request;
+	if (state_refuse_lost(&agent->state, err) < 0)
+		return -1;
 	agent->context.job = JOB_SEAL;
 	return command_run_list(agent, steps, ARRAY_SIZE(steps), agent, ret_report, err);
 }

@@ -2,12 +2,15 @@
 #include "core/state.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "model/paths.h"
+#include "steps/intent.h"
 
 #define STATE_SIZE_MAX (1u << 20)
 
@@ -77,32 +80,84 @@ static bool copy_step(void *context, const char *key, const struct json *value)
 	return !copy->failed;
 }
 
-int state_load(const struct root *root, struct state *ret_state, struct error *err)
+#define CHECK_SIZE 24
+#define SCHEMA 1
+
+static void check_of(const char *text, char check[CHECK_SIZE])
+{
+	(void)snprintf(check, CHECK_SIZE, "%016" PRIx64, span_hash(span_of(text)));
+}
+
+/* Whether the object is whole: its check is that of the rest. Takes the check out. */
+static int is_whole(struct json *json, bool *ret_whole, struct error *err)
+{
+	cleanup_json struct json *said = json_take(json, "check");
+	cleanup_free char *rest = NULL;
+	char check[CHECK_SIZE];
+
+	*ret_whole = json_kind(json) == JSON_KIND_OBJECT;
+	/* A state of before there was a check has none. */
+	if (!*ret_whole || !said)
+		return 0;
+	rest = json_print(json);
+	if (!rest)
+		return error_set_errno(err, ENOMEM, "reading the state");
+	check_of(rest, check);
+	*ret_whole = strcmp(json_as_string(said), check) == 0;
+	return 0;
+}
+
+/* The object in `path`; NULL and `ret_there` where it is damaged. */
+static int read_object(const struct root *root, const char *path, bool *ret_there,
+		       struct json **ret_json, struct error *err)
+{
+	cleanup_json struct json *json = NULL;
+	struct error why = ERROR_INIT;
+	cleanup_free char *text = NULL;
+	bool whole;
+	size_t size;
+
+	*ret_there = false;
+	if (file_read(root, path, STATE_SIZE_MAX, &text, &size, &why) < 0) {
+		if (why.errnum == ENOENT || why.errnum == ENOTDIR)
+			return 0;
+		*ret_there = !why.errnum; /* no file, or far too large */
+		if (*ret_there)
+			return 0;
+		*err = why;
+		return -1;
+	}
+	*ret_there = true;
+	if (json_parse(text, size, &json, &why) < 0) {
+		if (why.errnum != ENOMEM)
+			return 0;
+		*err = why;
+		return -1;
+	}
+	if (is_whole(json, &whole, err) < 0)
+		return -1;
+	if (!whole)
+		return 0;
+	if (json_get_int(json, "schema", SCHEMA) > SCHEMA) {
+		(void)error_set(err, ERROR_INTERNAL, "%s is a later agent's", path);
+		return error_hint(err, "install that version again: this one would "
+				       "lose what it does not know");
+	}
+	*ret_json = take_ptr(json);
+	return 0;
+}
+
+static int take_object(struct json *json, struct state *ret_state, struct error *err)
 {
 	struct copy copy = { .steps = json_build("{}") };
-	cleanup_json struct json *json = NULL;
-	struct error missing = ERROR_INIT;
-	cleanup_free char *text = NULL;
-	size_t size;
 
 	if (!copy.steps)
 		return error_set_errno(err, ENOMEM, "reading the state");
 	*ret_state = (struct state){ .steps = copy.steps };
-
-	if (file_read(root, PATHS_STATE_FILE, STATE_SIZE_MAX, &text, &size, &missing) <
-	    0) {
-		if (missing.errnum == ENOENT)
-			return 0;
-		*err = missing;
-		state_done(ret_state);
-		return -1;
-	}
-	if (json_parse(text, size, &json, &missing) < 0)
-		return 0;
-
 	read_driver(json_get(json, "driver"), &ret_state->driver);
 	read_driver(json_get(json, "installing"), &ret_state->installing);
 	ret_state->installing_failed = json_get_bool(json, "installing_failed", false);
+	ret_state->lost = json_get_bool(json, "lost", false);
 	read_last_index(json_get(json, "index"), &ret_state->index);
 	if (json_kind(json_get(json, "trouble")) == JSON_KIND_OBJECT)
 		ret_state->trouble = json_take(json, "trouble");
@@ -114,21 +169,104 @@ int state_load(const struct root *root, struct state *ret_state, struct error *e
 	return 0;
 }
 
+/* `ret_damaged`: PATHS_STATE_FILE is there and of no use. */
+static int load(const struct root *root, struct state *ret_state, bool *ret_damaged,
+		struct error *err)
+{
+	cleanup_json struct json *json = NULL;
+	bool there, copied;
+
+	if (read_object(root, PATHS_STATE_FILE, &there, &json, err) < 0)
+		return -1;
+	*ret_damaged = there && !json;
+	if (*ret_damaged && read_object(root, STATE_COPY, &copied, &json, err) < 0)
+		return -1;
+	if (take_object(json, ret_state, err) < 0)
+		return -1;
+	ret_state->lost |= *ret_damaged && !json;
+	return 0;
+}
+
+int state_load(const struct root *root, struct state *ret_state, struct error *err)
+{
+	bool damaged;
+
+	return load(root, ret_state, &damaged, err);
+}
+
+static int put_aside(const struct root *root, struct state *state, struct error *err)
+{
+	if (root_rename(root, PATHS_STATE_FILE, STATE_BAD, err) < 0 ||
+	    state_save(root, state, err) < 0)
+		return -1;
+	log_line(LOG_LEVEL_WARNING, "warning: %s was damaged: it is kept as %s, %s",
+		 PATHS_STATE_FILE, STATE_BAD,
+		 state->lost ? "and what it said is lost" : "and its copy counts");
+	return 0;
+}
+
+int state_open(const struct root *root, struct state *ret_state, struct error *err)
+{
+	struct state state = { 0 };
+	struct stat st;
+	bool damaged, bad;
+
+	file_discard_new(root, PATHS_STATE_FILE);
+	file_discard_new(root, STATE_COPY);
+	if (intent_recover(root, err) < 0 || load(root, &state, &damaged, err) < 0)
+		return -1;
+	if (root_look(root, STATE_BAD, &bad, &st, err) < 0 ||
+	    (damaged && put_aside(root, &state, err) < 0)) {
+		state_done(&state);
+		return -1;
+	}
+	state.lost &= damaged || bad;
+	if (state.lost && !damaged)
+		log_line(LOG_LEVEL_WARNING,
+			 "warning: what was done before is not known: %s was damaged",
+			 STATE_BAD);
+	*ret_state = state;
+	return 0;
+}
+
+int state_refuse_lost(const struct state *state, struct error *err)
+{
+	if (!state->lost)
+		return 0;
+	(void)error_set(err, ERROR_INTERNAL,
+			"what was done here before is not known: %s cannot be read",
+			STATE_BAD);
+	return error_hint(err,
+			  "see in it and in %s what there is, then remove %s: what is "
+			  "installed counts as others' from then on",
+			  PATHS_BACKUP, STATE_BAD);
+}
+
 int state_save(const struct root *root, const struct state *state, struct error *err)
 {
-	cleanup_json struct json *json = json_build(
-		"{s:i, s:o, s:o, s:b, s:o, s:O, s:O?}", "schema", 1, "driver",
-		driver_json(&state->driver), "installing",
-		driver_json(&state->installing), "installing_failed",
-		state->installing_failed, "index", last_index_json(&state->index),
-		"steps", state->steps, "trouble", state->trouble);
-	cleanup_free char *text = json ? json_print(json) : NULL;
+	cleanup_json struct json *json =
+		json_build("{s:i, s:o, s:o, s:b, s:b, s:o, s:O, s:O?}", "schema", SCHEMA,
+			   "driver", driver_json(&state->driver), "installing",
+			   driver_json(&state->installing), "installing_failed",
+			   state->installing_failed, "lost", state->lost, "index",
+			   last_index_json(&state->index), "steps", state->steps,
+			   "trouble", state->trouble);
+	cleanup_free char *rest = json ? json_print(json) : NULL, *text = NULL;
+	char check[CHECK_SIZE];
 
+	if (rest) {
+		check_of(rest, check);
+		if (json_set(json, "check", json_build("s", check)) == 0)
+			text = json_print(json);
+	}
 	if (!text)
 		return error_set_errno(err, ENOMEM, "writing the state");
-	if (root_mkdir(root, PATHS_STATE, 0755, err) < 0)
+	if (root_mkdir(root, PATHS_STATE, 0755, err) < 0 ||
+	    file_write_atomic(root, PATHS_STATE_FILE, text, strlen(text), 0644, err) <
+		    0 ||
+	    root_mkdir(root, PATHS_BACKUP, 0700, err) < 0)
 		return -1;
-	return file_write_atomic(root, PATHS_STATE_FILE, text, strlen(text), 0644, err);
+	return file_write_atomic(root, STATE_COPY, text, strlen(text), 0600, err);
 }
 
 void state_done(struct state *state)

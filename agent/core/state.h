@@ -15,6 +15,10 @@
 #include "base/root.h"
 #include "model/driver/driver.h"
 #include "model/outcome.h"
+#include "model/paths.h"
+
+#define STATE_COPY PATHS_BACKUP "/" PATHS_STATE_NAME
+#define STATE_BAD PATHS_STATE_FILE ".bad"
 
 /* The last signed index that was believed. */
 struct state_index {
@@ -30,9 +34,25 @@ struct state {
 	struct state_index index;
 	struct json *steps;   /* name -> {"outcome","detail","began","seconds","time"} */
 	struct json *trouble; /* of the last run, see state_end(); NULL: none */
+	bool lost; /* what was done before is not known: see state_refuse_lost() */
 };
 
-/* A missing file is an empty state; so is a damaged one, which the next save replaces. */
+/*
+ * For whoever changes the system, under the lock: closes what a run that was cut off left
+ * in the journal, then reads the state. A damaged one is kept as STATE_BAD and its copy
+ * taken; where that is damaged, too, the state begins anew and is `lost` until somebody
+ * has removed STATE_BAD. A state of a later agent is an error.
+ */
+must_check int state_open(const struct root *root, struct state *ret_state,
+			  struct error *err);
+
+/* Of a lost state: ERROR_INTERNAL with the way out, for what would go by it. */
+must_check int state_refuse_lost(const struct state *state, struct error *err);
+
+/*
+ * For whoever only looks. A missing file is an empty state; of a damaged one the copy
+ * counts, else it is empty and `lost`.
+ */
 must_check int state_load(const struct root *root, struct state *ret_state,
 			  struct error *err);
 must_check int state_save(const struct root *root, const struct state *state,

@@ -12,6 +12,7 @@
 #include "model/paths.h"
 #include "steps/build/build.h"
 #include "steps/build/build_tree.h"
+#include "steps/depmod.h"
 #include "steps/install/install.h"
 #include "steps/install/remove.h"
 #include "steps/license/announce.h"
@@ -32,11 +33,14 @@ static void warn(const struct error *err)
 static int prove(const struct context *ctx, struct lease *lease, struct error *err)
 {
 	double end = clock_monotonic() + ANSWER_WAIT_S;
+	bool last = false;
 
+	/* The last look comes after the end: the guest may have been paused before it. */
 	while (poll_smi(ctx->runner, &ctx->root, ANSWER_WAIT_S, &lease->report, err) <
 	       0) {
-		if (err->interrupted || clock_monotonic() >= end)
+		if (err->interrupted || last)
 			return -1;
+		last = clock_monotonic() >= end;
 		if (clock_sleep(ANSWER_PAUSE_S, ctx->runner->cancel_fd, err) < 0)
 			return -1;
 	}
@@ -170,11 +174,11 @@ static int keep_package(const struct root *root, struct driver *driver, struct e
 	return 0;
 }
 
-static bool is_kept(const struct root *root, const struct driver *driver)
+static int is_kept(const struct root *root, const struct driver *driver, bool *ret_kept,
+		   struct error *err)
 {
-	struct stat st;
-
-	return driver->path[0] && root_stat(root, driver->path, &st);
+	*ret_kept = false;
+	return driver->path[0] ? root_exists(root, driver->path, ret_kept, err) : 0;
 }
 
 /* From here on the old driver may be gone at any moment: the state says so first. */
@@ -184,6 +188,7 @@ static int begin_change(const struct replace *replace, struct work *work,
 	const struct root *root = &replace->ctx->root;
 	struct state *state = replace->state;
 	struct driver given_up = state->installing;
+	bool kept;
 
 	/* Taken up again, or on the way back: it is said already. */
 	if (work->way_back || strcmp(state->installing.path, work->driver.path) == 0)
@@ -191,7 +196,8 @@ static int begin_change(const struct replace *replace, struct work *work,
 
 	state->installing = work->driver;
 	state->installing_failed = false;
-	if (is_kept(root, &state->driver) && keep_package(root, &state->driver, err) < 0)
+	if (is_kept(root, &state->driver, &kept, err) < 0 ||
+	    (kept && keep_package(root, &state->driver, err) < 0))
 		return -1;
 	if (keep_package(root, &state->installing, err) < 0)
 		return -1;
@@ -343,6 +349,7 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	struct state *state = replace->state;
 	struct error second = ERROR_INIT;
 	struct work back;
+	bool kept;
 
 	if (err->interrupted)
 		return -1;
@@ -358,7 +365,8 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	}
 
 	state->installing_failed = true;
-	if (state_save(root, state, &second) < 0 || !is_kept(root, &state->driver))
+	if (state_save(root, state, &second) < 0 ||
+	    is_kept(root, &state->driver, &kept, &second) < 0 || !kept)
 		return -1;
 
 	work_back(work, &state->driver, &back);
@@ -372,13 +380,28 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	return error_hint(err, "driver %s was put back and works", back.driver.version);
 }
 
+/* Which packages lead back from a driver that is there is what was lost. */
+static int refuse_lost(const struct replace *replace, struct error *err)
+{
+	char program[128];
+
+	if (!run_find(&replace->ctx->root, "nvidia-smi", program, sizeof(program)))
+		return 0;
+	return state_refuse_lost(replace->state, err);
+}
+
 static int replace_whole(const struct replace *replace, struct work *work,
 			 struct outcome *outcome, struct error *err)
 {
 	const struct context *ctx = replace->ctx;
 	struct stat st;
+	bool there;
 
-	if (root_stat(&ctx->root, work->driver.path, &st) &&
+	if (refuse_lost(replace, err) < 0)
+		return -1;
+	if (root_look(&ctx->root, work->driver.path, &there, &st, err) < 0)
+		return -1;
+	if (there &&
 	    install_check_room(&ctx->root, ROOM_FACTOR * (uint64_t)st.st_size, err) < 0)
 		return -1;
 	if (context_log(ctx, err) < 0)
@@ -428,6 +451,8 @@ int replace_driver(const struct replace *replace, struct work *work,
 	const struct context *ctx = replace->ctx;
 	int result;
 
+	if (depmod_make_up(ctx->runner, &ctx->root, err) < 0)
+		return -1;
 	/* The monitor lets go of the driver's library meanwhile. */
 	if (!ctx->offline)
 		announce_change(&ctx->root, true);

@@ -14,6 +14,7 @@
  */
 #define PATHS_CACHE "/var/cache/vgpu-guest-agent"
 #define PATHS_TREE PATHS_CACHE "/tree"
+#define PATHS_TREE_NEW PATHS_CACHE "/.tree" /* until it is whole */
 #define PATHS_BUILD PATHS_CACHE "/build"
 #define PATHS_INSTALLER PATHS_CACHE "/.tmp" /* where nvidia-installer works */
 
@@ -25,6 +26,7 @@
 #define PATHS_BACKUP PATHS_STATE "/backup"
 #define PATHS_BACKUP_CONF PATHS_BACKUP "/gridd.conf"
 #define PATHS_TOKEN_BACKUP PATHS_BACKUP "/tokens"
+#define PATHS_JOURNAL PATHS_STATE "/journal" /* what is under way: steps/intent.h */
 
 #define PATHS_LOGS "/var/log/vgpu-guest-agent"
 #define PATHS_LOCK "/run/lock/vgpu-guest-agent.lock"

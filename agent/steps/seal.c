@@ -36,8 +36,11 @@ static int learn_file(const struct root *root, const char *path,
 	cleanup_free char *text = NULL;
 	struct stat st;
 	size_t size;
+	bool there;
 
-	if (!root_stat(root, path, &st) || S_ISDIR(st.st_mode))
+	if (root_look(root, path, &there, &st, err) < 0)
+		return -1;
+	if (!there || S_ISDIR(st.st_mode))
 		return 0;
 	if (file_read(root, path, TOKEN_SIZE_MAX, &text, &size, &why) < 0) {
 		if (why.errnum == ENOENT)
@@ -104,10 +107,10 @@ int seal_empty(const struct root *root, const char *path, bool *ret_changed,
 int seal_tokens(const struct root *root, const char *token_file, bool *ret_changed,
 		struct error *err)
 {
-	bool installed, kept;
-	struct stat st;
-	bool named = token_file[0] && root_stat(root, token_file, &st);
+	bool installed, kept, named = false;
 
+	if (token_file[0] && root_exists(root, token_file, &named, err) < 0)
+		return -1;
 	if (named && root_unlink(root, token_file, err) < 0)
 		return -1;
 	if (seal_empty(root, PATHS_TOKENS, &installed, err) < 0 ||
@@ -123,8 +126,11 @@ int seal_sync(const struct root *root, struct error *err)
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		struct stat st;
+		bool there;
 
-		if (!root_stat(root, folders[i], &st) || !S_ISDIR(st.st_mode))
+		if (root_look(root, folders[i], &there, &st, err) < 0)
+			return -1;
+		if (!there || !S_ISDIR(st.st_mode))
 			continue;
 		cleanup_fd int fd =
 			root_open_at(root, folders[i], O_RDONLY | O_DIRECTORY, 0, err);

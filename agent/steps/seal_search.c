@@ -190,9 +190,12 @@ int seal_search(const struct root *root, const struct seal_secrets *secrets,
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		struct stat st;
+		bool there;
 		int fd;
 
-		if (!root_stat(root, folders[i], &st) || !S_ISDIR(st.st_mode))
+		if (root_look(root, folders[i], &there, &st, err) < 0)
+			return -1;
+		if (!there || !S_ISDIR(st.st_mode))
 			continue;
 		(void)text_copy(search->path, sizeof(search->path), folders[i]);
 		fd = root_open_at(root, folders[i], O_RDONLY | O_DIRECTORY, 0, err);

@@ -113,7 +113,7 @@ static int parse(struct span text, struct json *warnings, struct json **ret_json
 
 	if (json_parse(text.at, text.len, &json, err) < 0) {
 		(void)error_prefix(err, INDEX_FILE);
-		return error_recode(err, ERROR_INTEGRITY);
+		return err->errnum == ENOMEM ? -1 : error_recode(err, ERROR_INTEGRITY);
 	}
 	if (index_from_json(json, &index, err) < 0)
 		return -1;

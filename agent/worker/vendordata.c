@@ -289,7 +289,8 @@ int vendordata_add(struct vendordata *data, const char *source, bool dynamic,
 	int result;
 
 	if (json_parse(text.at, text.len, &document, &why) < 0)
-		result = vendordata_warn(data, source, why.text);
+		result = why.errnum == ENOMEM ? -1
+					      : vendordata_warn(data, source, why.text);
 	else
 		result = add_document(data, source, dynamic, document, &verdict);
 	if (result < 0)

@@ -3,6 +3,8 @@
 #include "steps/license/announce.h"
 
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "fault/fault.h"
 #include "support/cmocka.h"
@@ -193,8 +195,33 @@ static void a_change_of_the_driver_is_marked_while_it_lasts(void **state)
 
 	announce_change(&sysroot->root, true);
 	assert_true(root_stat(&sysroot->root, PATHS_CHANGING, &st));
+	assert_true(announce_is_changing(&sysroot->root));
 	announce_change(&sysroot->root, false);
+	assert_false(announce_is_changing(&sysroot->root));
 	assert_false(root_stat(&sysroot->root, PATHS_CHANGING, &st));
+}
+
+static void a_mark_dies_with_its_maker(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	char another[64];
+	const char *const marks[] = { "",     "x", "1", "0 0", "99999999999999999999 1",
+				      another };
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		announce_change(&sysroot->root, true);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_false(announce_is_changing(&sysroot->root));
+
+	/* Its number is another process's now. */
+	(void)snprintf(another, sizeof(another), "%d 1\n", (int)getpid());
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		sysroot_write(sysroot, PATHS_CHANGING, marks[i]);
+		assert_false(announce_is_changing(&sysroot->root));
+	}
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
@@ -211,6 +238,7 @@ int main(void)
 		TEST(a_change_is_written_with_its_time),
 		TEST(a_damaged_status_is_written_again),
 		TEST(a_change_of_the_driver_is_marked_while_it_lasts),
+		TEST(a_mark_dies_with_its_maker),
 		TEST(a_lost_license_is_never_announced_whatever_breaks),
 	};
 

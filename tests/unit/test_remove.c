@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "fault/fault.h"
 #include "model/license/token.h"
+#include "model/paths.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"
@@ -129,17 +130,20 @@ static void our_token_goes_and_others_come_back(void **state)
 	bool changed;
 
 	sysroot_write(sysroot, PATHS_TOKEN, "ours");
-	sysroot_write(sysroot, BACKUP "/tokens/client_configuration_token.tok", "old");
+	sysroot_write(sysroot, BACKUP "/tokens/former.tok", "old");
+	sysroot_write(sysroot, BACKUP "/tokens/former.tok.1", "older");
 	sysroot_write(sysroot, BACKUP "/tokens/rejected.tok", "tried in vain");
 	sysroot_write(sysroot, BACKUP "/tokens/theirs.tok", "theirs");
 	sysroot_write(sysroot, BACKUP "/tokens/theirs.tok.1", "another of that name");
 
-	assert_int_equal(remove_token(&sysroot->root, PATHS_TOKENS, &changed, &err), 0);
+	assert_int_equal(remove_token(&sysroot->root, PATHS_TOKENS, true, &changed, &err),
+			 0);
 	assert_true(changed);
 	sysroot_assert_entries(sysroot, PATHS_TOKENS, 1);
 	sysroot_assert_text(sysroot, PATHS_TOKENS "/theirs.tok", "theirs");
 
-	assert_int_equal(remove_token(&sysroot->root, PATHS_TOKENS, &changed, &err), 0);
+	assert_int_equal(remove_token(&sysroot->root, PATHS_TOKENS, true, &changed, &err),
+			 0);
 	assert_false(changed);
 }
 

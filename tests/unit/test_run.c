@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -140,6 +141,29 @@ static void the_deadline_ends_the_whole_group(void **state)
 	assert_string_equal(run_describe(&shell.result, &shell.run, how, sizeof(how)),
 			    "no end after 1 s");
 	run_result_done(&shell.result);
+}
+
+/* Stopped for longer than the command may take: by then it has ended long ago. */
+static void time_in_which_we_did_not_run_does_not_count(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		struct shell shell = shell_of("sleep 0.5");
+
+		shell.run.timeout_s = 2;
+		shell_run(&shell);
+		_exit(shell.status == 0 && !shell.result.timed_out ? 0 : 1);
+	}
+	(void)poll(NULL, 0, 200);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	(void)poll(NULL, 0, 3000);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void what_ignores_sigterm_is_killed_after_the_grace(void **state)
@@ -539,6 +563,7 @@ int main(void)
 		cmocka_unit_test(output_and_status_come_back),
 		cmocka_unit_test(death_by_a_signal_is_no_exit_status),
 		cmocka_unit_test(the_deadline_ends_the_whole_group),
+		cmocka_unit_test(time_in_which_we_did_not_run_does_not_count),
 		cmocka_unit_test(what_ignores_sigterm_is_killed_after_the_grace),
 		cmocka_unit_test(the_group_hears_sigterm_not_only_its_leader),
 		cmocka_unit_test(a_deadline_holds_against_endless_output),

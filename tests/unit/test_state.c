@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "model/paths.h"
 #include "support/cmocka.h"
@@ -47,29 +48,84 @@ static void what_is_saved_is_loaded(void **state)
 	state_done(&loaded);
 }
 
-static void a_damaged_file_is_an_empty_state(void **state)
+static const char *const damaged[] = { "",     "{",    "[]",
+				       "null", "\xff", "{\"schema\":1,\"x\":" };
+
+static void a_damaged_file_is_lost_and_kept_never_taken_for_empty(void **state)
 {
-	static const char *const texts[] = {
-		"",
-		"{",
-		"[]",
-		"null",
-		"{\"driver\":{\"version\":\"../../x\"}}",
-		"{\"driver\":\"525.105.17\",\"installing\":7}",
-	};
 	const struct sysroot *sysroot = *state;
 
-	sysroot_mkdir(sysroot, PATHS_STATE);
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+	sysroot_mkdir(sysroot, PATHS_BACKUP);
+	for (size_t i = 0; i < ARRAY_SIZE(damaged); i++) {
 		struct error err = ERROR_INIT;
 		struct state loaded;
 
-		sysroot_write(sysroot, PATHS_STATE_FILE, texts[i]);
+		root_discard(&sysroot->root, STATE_COPY);
+		sysroot_write(sysroot, PATHS_STATE_FILE, damaged[i]);
 		assert_int_equal(state_load(&sysroot->root, &loaded, &err), 0);
-		assert_string_equal(loaded.driver.version, "");
-		assert_string_equal(loaded.installing.version, "");
+		assert_true(loaded.lost);
+		state_done(&loaded);
+
+		assert_int_equal(state_open(&sysroot->root, &loaded, &err), 0);
+		assert_true(loaded.lost);
+		assert_int_equal(state_refuse_lost(&loaded, &err), -1);
+		sysroot_assert_text(sysroot, STATE_BAD, damaged[i]);
+		state_done(&loaded);
+
+		/* Also for the next one, until somebody has seen to it. */
+		err = ERROR_INIT;
+		assert_int_equal(state_open(&sysroot->root, &loaded, &err), 0);
+		assert_true(loaded.lost);
+		state_done(&loaded);
+		root_discard(&sysroot->root, STATE_BAD);
+		assert_int_equal(state_open(&sysroot->root, &loaded, &err), 0);
+		assert_int_equal(state_refuse_lost(&loaded, &err), 0);
 		state_done(&loaded);
 	}
+}
+
+static void whichever_bit_flips_the_copy_counts(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	cleanup_free char *text = NULL;
+	struct state saved, loaded;
+	size_t size;
+
+	assert_int_equal(state_open(&sysroot->root, &saved, &err), 0);
+	saved.driver = driver_of("525.105.17");
+	saved.installing = driver_of("535.129.03");
+	assert_int_equal(state_save(&sysroot->root, &saved, &err), 0);
+	state_done(&saved);
+	assert_int_equal(
+		file_read(&sysroot->root, PATHS_STATE_FILE, 4096, &text, &size, &err), 0);
+
+	for (size_t i = 0; i < size; i++) {
+		text[i] ^= 1;
+		assert_int_equal(file_write_atomic(&sysroot->root, PATHS_STATE_FILE, text,
+						   size, 0644, &err),
+				 0);
+		text[i] ^= 1;
+		assert_int_equal(state_open(&sysroot->root, &loaded, &err), 0);
+		assert_string_equal(loaded.driver.version, "525.105.17");
+		assert_string_equal(loaded.installing.version, "535.129.03");
+		assert_false(loaded.lost);
+		state_done(&loaded);
+	}
+}
+
+static void a_later_agents_state_is_left_alone(void **state)
+{
+	static const char later[] = "{\"schema\":2,\"drivers\":[]}";
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	struct state loaded;
+
+	sysroot_mkdir(sysroot, PATHS_STATE);
+	sysroot_write(sysroot, PATHS_STATE_FILE, later);
+	assert_int_equal(state_open(&sysroot->root, &loaded, &err), -1);
+	assert_int_equal(err.code, ERROR_INTERNAL);
+	sysroot_assert_text(sysroot, PATHS_STATE_FILE, later);
 }
 
 static void a_step_that_changed_nothing_keeps_its_record(void **state)
@@ -145,7 +201,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_saved_is_loaded, sysroot_setup,
 						sysroot_teardown),
-		cmocka_unit_test_setup_teardown(a_damaged_file_is_an_empty_state,
+		cmocka_unit_test_setup_teardown(
+			a_damaged_file_is_lost_and_kept_never_taken_for_empty,
+			sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(whichever_bit_flips_the_copy_counts,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(a_later_agents_state_is_left_alone,
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_step_that_changed_nothing_keeps_its_record, sysroot_setup,

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "fault/fault.h"
+#include "model/paths.h"
 #include "support/cmocka.h"
 #include "support/sysroot.h"
 
@@ -116,7 +117,7 @@ static void the_token_before_it_is_kept(void **state)
 	assert_true(must_install(*state, NEW, 0600));
 
 	sysroot_assert_text(*state, PATHS_TOKEN, NEW);
-	sysroot_assert_text(*state, BACKUP "/client_configuration_token.tok", OLD);
+	sysroot_assert_text(*state, BACKUP "/former.tok", OLD);
 	assert_int_equal(mode_of(*state, BACKUP), S_IFDIR | 0700);
 }
 
@@ -355,8 +356,8 @@ static void no_fault_loses_a_token(void **state)
 		}
 	} while (result < 0);
 
-	/* Two copies and one new file, of five calls each. */
-	assert_int_equal(nth, 16);
+	/* Two copies, entry, token and note, of five calls each. */
+	assert_int_equal(nth, 26);
 	sysroot_assert_text(sysroot, PATHS_TOKEN, NEW);
 	sysroot_assert_text(sysroot, BACKUP "/other.tok", "other");
 	sysroot_assert_entries(sysroot, PATHS_TOKENS, 1);

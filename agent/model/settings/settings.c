@@ -11,6 +11,8 @@
 #include "model/settings/settings_table.h"
 
 #define PATH_SIZE 128 /* of a key: longer ones are none */
+#define LIBCONFIG_LEAST (64u << 10)
+#define LIBCONFIG_FACTOR 64 /* of a byte of text, and more */
 #define WARNINGS_MAX 32
 
 void settings_init(struct settings *ret_settings)
@@ -143,6 +145,19 @@ static int read_group(const struct reading *reading, const config_setting_t *gro
 	return 0;
 }
 
+/*
+ * libconfig uses what it allocates without a look. Whether there is room for all of it is
+ * asked before.
+ */
+static bool has_memory_for(size_t size)
+{
+	cleanup_free char *room = malloc(LIBCONFIG_LEAST + LIBCONFIG_FACTOR * size);
+
+	if (room)
+		explicit_bzero(room, 1); /* else the compiler leaves all of it out */
+	return room != NULL;
+}
+
 int settings_read(struct settings *settings, const char *text, size_t size,
 		  const char *file, enum settings_layer layer, struct error *err)
 {
@@ -152,7 +167,7 @@ int settings_read(struct settings *settings, const char *text, size_t size,
 	struct reading reading = { next, file, layer, NULL, err };
 
 	config_init(&config);
-	if (!next || !copy)
+	if (!next || !copy || !has_memory_for(size))
 		return error_set_errno(err, ENOMEM, "reading %s", file);
 	if (settings_scan((struct span){ text, size }, file, err) < 0)
 		return -1;

@@ -60,13 +60,15 @@ static int place_sources(struct runner *runner, const struct root *root,
 	const char *folder = build_tree_folder(input->open);
 	bool ours = build_tree_is_ours(root, input->version);
 	char from[256], fresh[128], to[128], sub[160];
-	struct stat st;
+	bool there;
 
 	text_path(to, sizeof(to), PATHS_DKMS_SOURCES "%s", input->version);
 	text_path(sub, sizeof(sub), "%s/%s", to, folder);
-	if (ours && root_stat(root, sub, &st))
+	if (root_exists(root, ours ? sub : to, &there, err) < 0)
+		return -1;
+	if (ours && there)
 		return 0;
-	if (!ours && root_stat(root, to, &st)) {
+	if (there) {
 		(void)error_set(err, ERROR_INSTALL,
 				"%s, that others put there, is in the way", to);
 		return error_hint(

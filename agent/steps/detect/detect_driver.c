@@ -71,14 +71,14 @@ int detect_driver(struct runner *runner, const struct root *root, const char *re
 		  struct detect_driver *ret_driver, struct error *err)
 {
 	struct detect_driver driver = { .version = "" };
-	struct stat st;
 
 	if (read_module(runner, root, release, &driver, err) < 0)
 		return -1;
 
 	read_loaded(root, &driver);
-	driver.grid = root_stat(root, PATHS_GRIDD, &st);
-	driver.tools = root_stat(root, PATHS_SMI, &st);
+	if (root_exists(root, PATHS_GRIDD, &driver.grid, err) < 0 ||
+	    root_exists(root, PATHS_SMI, &driver.tools, err) < 0)
+		return -1;
 
 	*ret_driver = driver;
 	return 0;

@@ -207,5 +207,12 @@ int unpack_member(const struct unpack_input *input, const struct unpack_content 
 
 int unpack_discard(const struct root *root, struct error *err)
 {
-	return root_remove_tree(root, PATHS_TREE, err);
+	static const char *const folders[] = { PATHS_TREE, PATHS_TREE_NEW,
+					       PATHS_INSTALLER };
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		if (root_remove_tree(root, folders[i], err) < 0)
+			return -1;
+	}
+	return 0;
 }

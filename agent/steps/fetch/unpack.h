@@ -60,5 +60,5 @@ must_check int unpack_run(const char *path, const struct root *root,
 must_check int unpack_run_in(const char *cache, const char *path, const struct root *root,
 			     struct runner *runner, int log_fd, struct error *err);
 
-/* Removes PATHS_TREE. */
+/* Removes PATHS_TREE, and what a run that was killed left of one. */
 must_check int unpack_discard(const struct root *root, struct error *err);

@@ -99,7 +99,7 @@ static int extract(const char *path, const struct root *root, struct runner *run
 		.log_fd = log_fd,
 	};
 	char installer[sizeof(places->fresh) + 24];
-	struct stat st;
+	bool there;
 
 	(void)text_format(tmpdir, sizeof(tmpdir), "TMPDIR=%s", places->temp);
 	text_path(installer, sizeof(installer), "%s/nvidia-installer", places->fresh);
@@ -107,7 +107,9 @@ static int extract(const char *path, const struct root *root, struct runner *run
 		return -1;
 	if (result.status != 0 || result.signal || result.timed_out)
 		return explain(path, &result, &run, err);
-	if (!root_stat(root, installer, &st))
+	if (root_exists(root, installer, &there, err) < 0)
+		return -1;
+	if (!there)
 		return error_set(err, ERROR_INTEGRITY, "%s holds no nvidia-installer",
 				 path);
 	return root_rename(root, places->fresh, places->tree, err);
@@ -127,13 +129,16 @@ int unpack_run_in(const char *cache, const char *path, const struct root *root,
 	struct places places = { .cache = cache };
 	struct error later = ERROR_INIT;
 	struct stat st;
+	bool there;
 	int result;
 
 	if (!text_format(places.tree, sizeof(places.tree), "%s/tree", cache) ||
 	    !text_format(places.fresh, sizeof(places.fresh), "%s/.tree", cache) ||
 	    !text_format(places.temp, sizeof(places.temp), "%s/.tmp", cache))
 		return error_set_errno(err, ENAMETOOLONG, "extracting %s", path);
-	if (!root_stat(root, path, &st))
+	if (root_look(root, path, &there, &st, err) < 0)
+		return -1;
+	if (!there)
 		return error_set_errno(err, ENOENT, "extracting %s", path);
 	if (root_remove_tree(root, places.tree, err) < 0 ||
 	    discard_attempt(root, &places, err) < 0 ||

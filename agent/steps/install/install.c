@@ -31,20 +31,20 @@ static const char gridd_unit[] =
 	"[Install]\n"
 	"WantedBy=multi-user.target\n";
 
-static bool has_unit(const struct root *root)
+static int has_unit(const struct root *root, bool *ret_has, struct error *err)
 {
 	static const char *const places[] = {
 		"/etc/systemd/system/" PATHS_GRIDD_UNIT,
 		PATHS_UNITS "/" PATHS_GRIDD_UNIT,
 		"/lib/systemd/system/" PATHS_GRIDD_UNIT,
 	};
-	struct stat st;
 
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		if (root_stat(root, places[i], &st))
-			return true;
+	*ret_has = false;
+	for (size_t i = 0; i < ARRAY_SIZE(places) && !*ret_has; i++) {
+		if (root_exists(root, places[i], ret_has, err) < 0)
+			return -1;
 	}
-	return false;
+	return 0;
 }
 
 /* What `systemctl enable` would do; it also works in an image, where no systemd runs. */
@@ -64,11 +64,12 @@ static int enable_unit(const struct root *root, struct error *err)
 
 int install_gridd_unit(const struct root *root, bool *ret_changed, struct error *err)
 {
-	bool changed = false;
+	bool changed = false, has;
 
-	if (root_mkdir(root, PATHS_GRIDD_STATE, 0755, err) < 0)
+	if (root_mkdir(root, PATHS_GRIDD_STATE, 0755, err) < 0 ||
+	    has_unit(root, &has, err) < 0)
 		return -1;
-	if (!has_unit(root)) {
+	if (!has) {
 		/* Enabled first: what is killed here is taken up, a unit would not be. */
 		if (enable_unit(root, err) < 0 ||
 		    root_mkdir(root, PATHS_UNITS, 0755, err) < 0)

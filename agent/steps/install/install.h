@@ -43,9 +43,6 @@ must_check int install_dkms(struct runner *runner, const struct root *root,
 			    const struct install_dkms *input, bool *ret_changed,
 			    struct error *err);
 
-/* Between the files of this room: depmod for a kernel, synced. */
-must_check int install_modules_index(struct runner *runner, const struct root *root,
-				     const char *release, struct error *err);
 /* nouveau, nova_core and nova_drm must not bind at the next boot. */
 must_check int install_blacklist(const struct root *root, bool *ret_changed,
 				 struct error *err);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "model/kernel/dkms.h"
 #include "model/paths.h"
+#include "steps/depmod.h"
 #include "steps/detect/module_chosen.h"
 
 #define INSTALL_S 3600 /* it builds where something has taken the registration away */
@@ -139,7 +140,7 @@ int install_dkms(struct runner *runner, const struct root *root,
 		 const struct install_dkms *input, bool *ret_changed, struct error *err)
 {
 	struct place place = { .version = input->version, .release = input->release };
-	struct stat st;
+	bool there;
 
 	if (!run_find(root, "dkms", place.program, sizeof(place.program)))
 		return error_set(err, ERROR_PREREQUISITES, "dkms is not installed");
@@ -154,9 +155,10 @@ int install_dkms(struct runner *runner, const struct root *root,
 
 	if (run_install(runner, root, &place, input->log_fd, err) < 0)
 		return -1;
-	if (root_stat(root, place.ours, &st) && remove_ours(root, &place, err) < 0)
+	if (root_exists(root, place.ours, &there, err) < 0 ||
+	    (there && remove_ours(root, &place, err) < 0))
 		return -1;
-	if (install_modules_index(runner, root, input->release, err) < 0 ||
+	if (depmod_run(runner, root, input->release, err) < 0 ||
 	    check_chosen(runner, root, &place, err) < 0)
 		return -1;
 	*ret_changed = true;

@@ -11,9 +11,9 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/paths.h"
+#include "steps/depmod.h"
 #include "steps/detect/module_chosen.h"
 
-#define DEPMOD_S 300
 #define NAMES_MAX 256
 
 static bool is_built(const struct build_result *build, const char *name)
@@ -67,30 +67,6 @@ static int remove_others(const struct root *root, const struct build_result *bui
 	return 0;
 }
 
-int install_modules_index(struct runner *runner, const struct root *root,
-			  const char *release, struct error *err)
-{
-	char program[128];
-	const char *argv[] = { program, release, NULL };
-	struct run run = { .argv = argv, .timeout_s = DEPMOD_S };
-	cleanup_fd int fd = -1;
-	char dir[128];
-
-	if (!run_find(root, "depmod", program, sizeof(program)))
-		return error_set(err, ERROR_PREREQUISITES, "depmod is not installed");
-	if (run_checked(runner, root, &run, err) < 0)
-		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
-
-	/* depmod syncs none of its indexes: a power cut could leave them empty. */
-	text_path(dir, sizeof(dir), "/lib/modules/%s", release);
-	fd = root_open_at(root, dir, O_RDONLY | O_DIRECTORY, 0, err);
-	if (fd < 0)
-		return -1;
-	if (syncfs(fd) < 0)
-		return error_set_errno(err, errno, "syncing %s", dir);
-	return 0;
-}
-
 /* Of several modules of one name depmod's own rules choose: it must be ours. */
 static int check_chosen(const char *release, const char *path, struct error *err)
 {
@@ -107,24 +83,26 @@ int install_modules(struct runner *runner, const struct root *root,
 		    bool *ret_changed, struct error *err)
 {
 	char dir[256], chosen[MODULE_CHOSEN_MAX] = "";
-	bool changed = false;
+	bool changed = false, owed;
 	struct error why = ERROR_INIT;
 
 	text_path(dir, sizeof(dir), "/lib/modules/%s/%s", kernel->release, PATHS_MODULES);
 	/* The next run goes by the version of nvidia.ko: that comes last. */
-	if (root_mkdir(root, dir, 0755, err) < 0 ||
+	if (depmod_is_owed(root, kernel->release, &owed, err) < 0 ||
+	    depmod_owe(root, kernel->release, err) < 0 ||
+	    root_mkdir(root, dir, 0755, err) < 0 ||
 	    remove_others(root, build, dir, &changed, err) < 0 ||
 	    copy_modules(root, build, false, dir, &changed, err) < 0 ||
 	    copy_modules(root, build, true, dir, &changed, err) < 0 ||
 	    module_chosen(runner, root, kernel->release, "filename", chosen, err) < 0)
 		return -1;
 	/* The index may lack what an interrupted run has copied. */
-	if (!changed && check_chosen(kernel->release, chosen, &why) == 0) {
+	if (!changed && !owed && check_chosen(kernel->release, chosen, &why) == 0) {
 		*ret_changed = false;
-		return 0;
+		return depmod_forgive(root, kernel->release, err);
 	}
 
-	if (install_modules_index(runner, root, kernel->release, err) < 0 ||
+	if (depmod_run(runner, root, kernel->release, err) < 0 ||
 	    module_chosen(runner, root, kernel->release, "filename", chosen, err) < 0 ||
 	    check_chosen(kernel->release, chosen, err) < 0)
 		return -1;

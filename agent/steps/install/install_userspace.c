@@ -149,9 +149,11 @@ static int sync_folders(const struct root *root, struct error *err)
 	static const char *const folders[] = { "/usr", "/etc", "/var" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		struct stat st;
+		bool there;
 
-		if (!root_stat(root, folders[i], &st))
+		if (root_exists(root, folders[i], &there, err) < 0)
+			return -1;
+		if (!there)
 			continue;
 		cleanup_fd int fd =
 			root_open_at(root, folders[i], O_RDONLY | O_DIRECTORY, 0, err);

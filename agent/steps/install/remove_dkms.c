@@ -38,11 +38,13 @@ static int unregister(struct runner *runner, const struct root *root, const char
 	const char *argv[] = { program, "remove", "-m",    "nvidia",
 			       "-v",    version,  "--all", NULL };
 	struct run run = { .argv = argv, .timeout_s = REMOVE_S, .log_fd = log_fd };
-	struct stat st;
+	bool there;
 
 	text_path(entry, sizeof(entry), PATHS_DKMS_REGISTRY "/%s", version);
 	text_path(source, sizeof(source), "%s/source", entry);
-	if (!root_stat(root, entry, &st))
+	if (root_exists(root, entry, &there, err) < 0)
+		return -1;
+	if (!there)
 		return 0;
 	if (!run_find(root, "dkms", program, sizeof(program))) {
 		(void)error_set(err, ERROR_INSTALL,
@@ -60,7 +62,9 @@ static int unregister(struct runner *runner, const struct root *root, const char
 	}
 	/* After a run that was killed the link "source" may be missing: DKMS then knows
 	 * no such registration. */
-	if (root_stat(root, source, &st) && run_checked(runner, root, &run, err) < 0)
+	if (root_exists(root, source, &there, err) < 0)
+		return -1;
+	if (there && run_checked(runner, root, &run, err) < 0)
 		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
 	/* DKMS overlooks modules that are half built, and leaves the entry because of
 	 * them. */

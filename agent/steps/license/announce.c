@@ -2,6 +2,7 @@
 #include "steps/license/announce.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -11,6 +12,9 @@
 
 #define SYSTEMCTL_S 30
 #define STATUS_MAX (1u << 20)
+#define MARK_MAX 64
+#define STAT_STATE 3 /* proc(5): the number of a field of /proc/PID/stat */
+#define STAT_START 22
 
 bool announce_is_licensed(const struct root *root)
 {
@@ -26,11 +30,12 @@ static int move_target(struct runner *runner, const struct root *root, const cha
 	char program[128];
 	const char *argv[] = { program, "--no-block", verb, ANNOUNCE_TARGET, NULL };
 	struct run run = { .argv = argv, .timeout_s = SYSTEMCTL_S };
-	struct stat st;
+	bool there;
 
+	if (root_exists(root, "/run/systemd/system", &there, err) < 0)
+		return -1;
 	/* A container without systemd has no targets. */
-	if (!root_stat(root, "/run/systemd/system", &st) ||
-	    !run_find(root, "systemctl", program, sizeof(program)))
+	if (!there || !run_find(root, "systemctl", program, sizeof(program)))
 		return 0;
 	return run_checked(runner, root, &run, err);
 }
@@ -117,11 +122,62 @@ int announce_files(const struct root *root, const struct json *status, bool lice
 			: 0;
 }
 
+/*
+ * When a process of this machine began, in the kernel's ticks since boot; false where
+ * there is none.
+ */
+static bool began_at(uint64_t pid, uint64_t *ret_ticks)
+{
+	struct span rest, word;
+	char path[64], text[1024];
+	cleanup_fd int fd = -1;
+	const char *end;
+	ssize_t n;
+
+	(void)text_format(path, sizeof(path), "/proc/%llu/stat", (unsigned long long)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	/* The program's name may hold blanks and brackets; 20 words after it. */
+	end = strrchr(text, ')');
+	if (!end || !end[1])
+		return false;
+	rest = span_of(end + 2);
+	for (int i = 0; i < STAT_START - STAT_STATE; i++)
+		(void)span_split(rest, ' ', &word, &rest);
+	(void)span_split(rest, ' ', &word, &rest);
+	return span_to_u64(word, ret_ticks);
+}
+
 void announce_change(const struct root *root, bool begins)
 {
+	uint64_t pid = (uint64_t)getpid(), ticks = 0;
 	struct error ignored = ERROR_INIT;
+	char text[64];
 
-	if (!begins || root_mkdir(root, PATHS_RUN, 0755, &ignored) < 0 ||
-	    file_write_atomic(root, PATHS_CHANGING, "", 0, 0644, &ignored) < 0)
-		root_discard(root, PATHS_CHANGING);
+	if (begins && began_at(pid, &ticks) &&
+	    text_format(text, sizeof(text), "%llu %llu\n", (unsigned long long)pid,
+			(unsigned long long)ticks) &&
+	    root_mkdir(root, PATHS_RUN, 0755, &ignored) == 0 &&
+	    file_write_atomic(root, PATHS_CHANGING, text, strlen(text), 0644, &ignored) ==
+		    0)
+		return;
+	root_discard(root, PATHS_CHANGING);
+}
+
+bool announce_is_changing(const struct root *root)
+{
+	struct error ignored = ERROR_INIT;
+	uint64_t pid, ticks, now;
+	cleanup_free char *text = NULL;
+	struct span maker, began;
+	size_t size;
+
+	if (file_read(root, PATHS_CHANGING, MARK_MAX, &text, &size, &ignored) < 0)
+		return false;
+	return span_split(span_trim((struct span){ text, size }), ' ', &maker, &began) &&
+	       span_to_u64(maker, &pid) && span_to_u64(began, &ticks) &&
+	       began_at(pid, &now) && now == ticks;
 }

@@ -31,6 +31,12 @@ must_check int announce_nothing(struct runner *runner, const struct root *root,
  */
 void announce_change(const struct root *root, bool begins);
 
+/*
+ * Whether it is being replaced now: the mark names the process that made it, and dies
+ * with that one, however it ends and whatever the clock says.
+ */
+bool announce_is_changing(const struct root *root);
+
 /* Whether PATHS_LICENSED is there. */
 bool announce_is_licensed(const struct root *root);
 

@@ -10,6 +10,7 @@
 #include "model/license/gridd_conf.h"
 #include "model/license/token.h"
 #include "model/paths.h"
+#include "steps/intent.h"
 
 #define TEMPLATE PATHS_GRIDD_CONF ".template"
 #define LIMIT (1u << 20)
@@ -44,11 +45,14 @@ static int source_read(struct source *source, const struct root *root, struct er
 {
 	struct error missing = ERROR_INIT;
 	struct stat st;
+	bool there;
 
 	source->mode = 0644;
 	if (source_read_from(source, root, PATHS_GRIDD_CONF, &missing) == 0) {
+		if (root_look(root, PATHS_GRIDD_CONF, &there, &st, err) < 0)
+			return -1;
 		/* Others' writing is not kept. A link's mode says nothing. */
-		if (root_stat(root, PATHS_GRIDD_CONF, &st) && S_ISREG(st.st_mode))
+		if (there && S_ISREG(st.st_mode))
 			source->mode = st.st_mode & 0755;
 		source->exists = true;
 		return 0;
@@ -76,30 +80,15 @@ static const char *token_dir_for(struct span text, char *buffer, size_t size)
 	return buffer[0] == '/' ? buffer : PATHS_TOKENS "/";
 }
 
-/* The first time that we change a file of others, uninstall learns what it was. */
-static int keep_original(const struct source *source, const struct root *root,
-			 struct error *err)
-{
-	struct stat st;
-
-	if (!source->exists || root_stat(root, PATHS_BACKUP_CONF, &st))
-		return 0;
-	if (root_mkdir(root, PATHS_STATE, 0755, err) < 0 ||
-	    root_mkdir(root, PATHS_BACKUP, 0700, err) < 0 ||
-	    file_write_atomic(root, PATHS_BACKUP_CONF, source->text, source->size,
-			      source->mode, err) < 0)
-		return error_prefix(err, "keeping the old %s", PATHS_GRIDD_CONF);
-	return 0;
-}
-
 static int write_new(const struct source *source, const char *text,
 		     const struct root *root, struct error *err)
 {
-	if (keep_original(source, root, err) < 0 ||
-	    root_mkdir(root, PATHS_NVIDIA, 0755, err) < 0)
+	if (intent_begin(root, INTENT_CONF, PATHS_GRIDD_CONF, span_of(text), err) < 0 ||
+	    root_mkdir(root, PATHS_NVIDIA, 0755, err) < 0 ||
+	    file_write_atomic(root, PATHS_GRIDD_CONF, text, strlen(text), source->mode,
+			      err) < 0)
 		return -1;
-	return file_write_atomic(root, PATHS_GRIDD_CONF, text, strlen(text), source->mode,
-				 err);
+	return intent_end(root, INTENT_CONF, err);
 }
 
 /* The options that the settings want, and the token's folder where it must be said. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
-#include "base/clock.h"
+#include "base/deadline.h"
 #include "base/text.h"
 #include "model/paths.h"
 
@@ -260,7 +260,7 @@ static int queue_restart(sd_bus *bus, struct job *job, struct error *err)
 }
 
 /* Sleeps until the bus has something for us. 0 also at the deadline. */
-static int wait_for_bus(sd_bus *bus, double seconds, int cancel_fd, struct error *err)
+static int wait_for_bus(sd_bus *bus, int timeout_ms, int cancel_fd, struct error *err)
 {
 	int events = sd_bus_get_events(bus);
 	struct pollfd polls[] = {
@@ -268,8 +268,7 @@ static int wait_for_bus(sd_bus *bus, double seconds, int cancel_fd, struct error
 		{ .fd = cancel_fd, .events = POLLIN },
 	};
 
-	if (poll(polls, ARRAY_SIZE(polls), (int)(seconds * 1000) + 1) < 0 &&
-	    errno != EINTR)
+	if (poll(polls, ARRAY_SIZE(polls), timeout_ms) < 0 && errno != EINTR)
 		return error_set_errno(err, errno, "waiting for systemd");
 	if (polls[1].revents)
 		return error_set_interrupted(err);
@@ -283,24 +282,24 @@ static int wait_for_bus(sd_bus *bus, double seconds, int cancel_fd, struct error
 static int wait_for_job(sd_bus *bus, const struct job *job, unsigned timeout_s,
 			int cancel_fd, struct error *err)
 {
-	double deadline = clock_monotonic() + timeout_s;
+	struct deadline deadline = deadline_in(timeout_s);
 
 	while (!job->result[0]) {
-		double left = deadline - clock_monotonic();
+		bool late = deadline_passed(&deadline);
 		int r = sd_bus_process(bus, NULL);
 
 		if (r < 0)
 			return error_set_errno(err, -r, "waiting for " PATHS_GRIDD_UNIT);
 		if (r > 0)
 			continue;
-		if (left <= 0) {
+		if (late) {
 			(void)error_set(err, ERROR_UNLICENSED,
 					PATHS_GRIDD_UNIT " did not start within %u s",
 					timeout_s);
 			return error_hint(err, "see what it waits for: systemctl status "
 					       "nvidia-gridd");
 		}
-		if (wait_for_bus(bus, left, cancel_fd, err) < 0)
+		if (wait_for_bus(bus, deadline_poll_ms(&deadline), cancel_fd, err) < 0)
 			return -1;
 	}
 

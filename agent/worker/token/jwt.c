@@ -81,8 +81,10 @@ static int read_object(struct span text, const char *name, struct reading *readi
 	if (!base64_decode(text, BASE64_URL, part.data, &part.size, &bad))
 		return not_a_token(reading, "it is cut or damaged in its %s, at byte %zu",
 				   name, reading->offset + bad + 1);
-	if (json_parse((const char *)part.data, part.size, &object, &err) < 0 ||
-	    json_kind(object) != JSON_KIND_OBJECT)
+	if (json_parse((const char *)part.data, part.size, &object, &err) < 0 &&
+	    err.errnum == ENOMEM)
+		return -1;
+	if (json_kind(object) != JSON_KIND_OBJECT)
 		return not_a_token(reading,
 				   "its %s, which begins at byte %zu, holds no JSON "
 				   "object: it is none or damaged there",

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is tortured: each scenario is data. `layers` are made once, by the commands of LAYERS, each on top of those before it;
+`command` is disturbed; `again` runs until nothing is left to do; `then` undoes it, and must give the tree that an undisturbed one
+gives, which is the tree of before where `clean` stands."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.dirname(HERE)
+AGENT = "/usr/bin/vgpu-guest-agent"
+KERNEL = "6.1.0-95-torture"
+OLD, NEW, FAILING = "525.105.17", "525.125.06", "525.147.05"
+TOKENS = "/etc/nvidia/ClientConfigToken"
+QUICK = [word for key, value in {"metadata.enabled": "false", "http.retries": "0", "http.connect_timeout": "5",
+                                 "http.stall_timeout": "10", "license.wait": "0", "driver.prerequisites": "never",
+                                 "license.feature_type": "2"}.items() for word in ("--set", f"{key}={value}")]
+OURS = ["--set", "license.token_file=/torture/ours.tok"]
+UPGRADE = ["--set", "driver.upgrade=true"]
+OFFLINE = ["--offline", *QUICK]
+
+
+def agent(*words):
+    return [AGENT, *words]
+
+
+def driver(version):
+    return ["--set", f"driver.url=file:///torture/NVIDIA-Linux-x86_64-{version}-grid.run"]
+
+
+RUN = agent("run", "--kernel", KERNEL, *OFFLINE, *OURS, *driver(OLD))
+UNINSTALL = agent("uninstall", *OFFLINE)
+
+# The stand-in for kbuild: the modules were compiled when the layers were made.
+KERNEL_MAKEFILE = """modules:
+\t@cp /torture/modules/$$(sed -n 's/.*NV_VERSION_STRING=[^0-9]*\\([0-9.]*\\).*/\\1/p' $(M)/Kbuild)/*.ko $(M)/
+"""
+MODULE = """
+#define FIELD(name, text) static const char name[] __attribute__((section(".modinfo"), used, aligned(1))) = text
+FIELD(license, "license=Dual MIT/GPL");
+FIELD(version, "version=" VERSION);
+FIELD(vermagic, "vermagic=" KERNEL " SMP mod_unload modversions ");
+FIELD(depends, "depends=" DEPENDS);
+FIELD(name, "name=" NAME);
+#ifdef ALIAS
+FIELD(alias, "alias=pci:v000010DEd*sv*sd*bc03sc00i00*");
+#endif
+"""
+
+
+def write(path, content, mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
+    os.chmod(path, mode)
+
+
+def make_kernel(top):
+    modules = f"{top}/usr/lib/modules/{KERNEL}"
+    compiler = subprocess.run(["gcc", "--version"], check=True, stdout=subprocess.PIPE).stdout.decode().splitlines()[0]
+    write(f"{modules}/modules.builtin", "")
+    write(f"{modules}/modules.order", "")
+    write(f"{modules}/build/Makefile", KERNEL_MAKEFILE)
+    write(f"{modules}/build/include/config/auto.conf", f'CONFIG_CC_VERSION_TEXT="{compiler}"\n')
+    write(f"{modules}/build/include/generated/utsrelease.h", f'#define UTS_RELEASE "{KERNEL}"\n')
+    subprocess.run(["depmod", "-b", f"{top}/usr", KERNEL], check=True, stderr=subprocess.DEVNULL)
+    write(f"{top}/torture/module.c", MODULE)
+    for version in (OLD, NEW, FAILING):
+        for name, more in (("nvidia", ['-DDEPENDS=""', "-DALIAS"]), ("nvidia-uvm", ['-DDEPENDS="nvidia"'])):
+            target = f"{top}/torture/modules/{version}/{name}.ko"
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            subprocess.run(["gcc", "-c", "-o", target, f"{top}/torture/module.c", f'-DVERSION="{version}"', f'-DKERNEL="{KERNEL}"',
+                            f'-DNAME="{name.replace("-", "_")}"', *more], check=True)
+
+
+def make_base(top, build):
+    """The agent, installed; drivers, tokens, a kernel; the tracer."""
+    subprocess.run(["cmake", "--install", build, "--prefix", f"{top}/usr"], check=True, stdout=subprocess.DEVNULL)
+    for name, path in (("tracer", "torture_tracer"), ("alloc.so", "libtorture_alloc.so")):
+        with open(os.path.join(build, "tests", path), "rb") as file:
+            write(f"{top}/torture/{name}", file.read(), 0o755)
+    make_kernel(top)
+    drivers = f"{top}/torture"
+    for version, *fault in ((OLD,), (NEW,), (FAILING, "--fault", "installer-fails")):
+        subprocess.run([os.path.join(TESTS, "standin/make-driver"), "--version", version, "--host-version", OLD, "--kinds", "run",
+                        "--output", drivers, *fault], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-B", "-c", PACK, drivers, OLD], check=True)
+    for name in ("operator", "ours", "next"):
+        token = subprocess.run([os.path.join(TESTS, "standin/make-token"), "--host", f"{name}.example"], check=True,
+                               stdout=subprocess.PIPE).stdout
+        write(f"{top}/torture/{name}.tok", token, 0o600)
+    subprocess.run([os.path.join(TESTS, "standin/make-pci"), f"{top}/torture/sysfs", "--gpu", "vgpu", "--host-version", "525.105.14",
+                    "--branch", "r528_79"], check=True)
+
+
+PACK = """
+import sys, zipfile, hashlib
+folder, version = sys.argv[1:]
+name = f"NVIDIA-Linux-x86_64-{version}-grid.run"
+bundle = f"{folder}/NVIDIA-GRID-Linux-KVM-525.105.14-{version}-528.89.zip"
+with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    archive.writestr("Host_Drivers/NVIDIA-Linux-x86_64-525.105.14-vgpu-kvm.run", bytes(70000))
+    archive.write(f"{folder}/{name}", "Guest_Drivers/" + name)
+with open(bundle, "rb") as file:
+    data = file.read()
+with open(f"{folder}/PULP_MANIFEST", "w") as file:
+    file.write(f"{bundle.rpartition('/')[2]},{hashlib.sha256(data).hexdigest()},{len(data)}\\n")
+"""
+
+
+def make_operator(top, _build):
+    """What an operator had put there before us: under our names, and under names of his own."""
+    with open(f"{LAYER_ROOT[0]}/base/torture/operator.tok", "rb") as file:
+        token = file.read()
+    write(f"{top}/etc/nvidia/gridd.conf", "# the operator's own\nServerAddress=\nFeatureType=0\n")
+    write(f"{top}{TOKENS}/client_configuration_token.tok", token, 0o744)
+    write(f"{top}{TOKENS}/site.tok", token + b"\n", 0o744)
+
+
+LAYER_ROOT = [""]  # where the layers lie; set by the harness
+
+# Name: what lies below it, and a function of its folder, or commands that run in a world of their own.
+LAYERS = {
+    "base": ((), make_base),
+    "operator": (("base",), make_operator),
+    "installed": (("base", "operator"), [RUN]),
+    "updated": (("base", "operator", "installed"), [agent("install", "--kernel", KERNEL, *OFFLINE, *UPGRADE, *driver(NEW))]),
+    "token": (("base", "operator"), [agent("token", "install", "/torture/ours.tok", *OFFLINE)]),
+    "metadata": (("base", "operator"), [agent("configure", *OFFLINE, *OURS)]),
+}
+
+
+@dataclasses.dataclass
+class Scenario:
+    name: str
+    layers: tuple
+    command: list
+    then: list = dataclasses.field(default_factory=lambda: UNINSTALL)
+    again: list = None
+    clean: bool = False  # after `then` nothing of it all is left
+    serve: dict = None
+    root: str = None
+    term_s: float = 0
+    status: int = 0  # of an undisturbed one
+    ways: tuple = ("again", "then")  # "again" alone where the next run, not what undoes it, cleans up
+    kinds: tuple = ("group", "one", "chain", "fault", "full", "memory")
+
+
+MANIFEST = {"/nvidia/PULP_MANIFEST": "/torture/PULP_MANIFEST",
+            f"/nvidia/NVIDIA-GRID-Linux-KVM-525.105.14-{OLD}-528.89.zip": f"/torture/NVIDIA-GRID-Linux-KVM-525.105.14-{OLD}-528.89.zip"}
+FETCH = ["fetch", "--output", "/srv", "--sysfs", "/torture/sysfs", *QUICK, "--set", "driver.integrity=warn", "--set",
+         "driver.repository=http://127.0.0.1:8080/nvidia/"]
+BASE, OPERATOR, INSTALLED = ("base",), ("base", "operator"), ("base", "operator", "installed")
+
+SCENARIOS = [
+    Scenario("token", BASE, agent("token", "install", "/torture/ours.tok", *OFFLINE), clean=True),
+    Scenario("token-over-others", OPERATOR, agent("token", "install", "/torture/ours.tok", *OFFLINE), clean=True),
+    Scenario("token-again", (*OPERATOR, "token"), agent("token", "install", "/torture/next.tok", *OFFLINE)),
+    Scenario("configure", BASE, agent("configure", *OFFLINE, *OURS), clean=True),
+    Scenario("configure-over-others", OPERATOR, agent("configure", *OFFLINE, *OURS), clean=True),
+    Scenario("configure-back", (*OPERATOR, "metadata"), UNINSTALL),
+    Scenario("run", BASE, RUN, clean=True),
+    Scenario("run-over-others", OPERATOR, RUN, clean=True),
+    Scenario("update", INSTALLED, agent("install", "--kernel", KERNEL, *OFFLINE, *UPGRADE, *driver(NEW))),
+    Scenario("update-fails", INSTALLED, agent("install", "--kernel", KERNEL, *OFFLINE, *UPGRADE, *driver(FAILING)), status=9),
+    Scenario("uninstall", INSTALLED, UNINSTALL),
+    Scenario("uninstall-updated", (*INSTALLED, "updated"), UNINSTALL),
+    Scenario("install-root", BASE, agent("install", "--root", "/srv/guest", "--kernel", KERNEL, *QUICK, *driver(OLD)),
+             then=agent("uninstall", "--root", "/srv/guest", *QUICK), root="/srv/guest", clean=True),
+    Scenario("build-modules", BASE, agent("build-modules", "--kernel", KERNEL, "--output", "/srv/modules.tar.gz", *QUICK, *driver(OLD)),
+             then=["/bin/rm", "-f", "/srv/modules.tar.gz"], clean=True, ways=("again",)),
+    Scenario("seal", INSTALLED, agent("seal", *OFFLINE), then=agent("seal", *OFFLINE)),
+    Scenario("fetch-member", BASE, agent(*FETCH), serve=MANIFEST, then=["/bin/sh", "-c", "rm -rf /srv/*"], ways=("again",)),
+    Scenario("monitor", INSTALLED, agent("monitor", "--sysfs", "/torture/sysfs", *QUICK, "--set", "monitor.interval=1"),
+             then=["/bin/rm", "-rf", "/run/vgpu-guest-agent"], term_s=0.5, status=143, kinds=("group", "fault", "full", "memory"), ways=("again",)),
+]
