@@ -235,7 +235,7 @@ int manager_install(const struct manager *manager, const char *const *packages,
 	const char *argv[ARGV_MAX];
 	char path[64];
 
-	(void)text_format(path, sizeof(path), "/usr/bin/%s", program->name);
+	text_path(path, sizeof(path), "/usr/bin/%s", program->name);
 	if (join(path, lists, ARRAY_SIZE(lists), argv, err) < 0)
 		return -1;
 

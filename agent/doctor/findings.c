@@ -7,10 +7,10 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "steps/detect/diagnose.h"
-#include "steps/license/gridd_log.h"
 #include "steps/detect/obstacle.h"
-#include "steps/license/poll.h"
 #include "steps/detect/probe.h"
+#include "steps/license/gridd_log.h"
+#include "steps/license/poll.h"
 #include "steps/license/token.h"
 
 #define SMI_TIMEOUT_S 20

@@ -21,7 +21,8 @@ static void host_and_port_are_read(void **state)
 		{ "https://user:pa55@h:1/", "h", 1, true },
 		{ "https://[2001:DB8::1]:65535/x", "2001:db8::1", 65535, true },
 		{ "http://[::1]", "::1", 80, false },
-		{ "http://[fe80::A9fe:a9fe%25ens3]/x", "fe80::a9fe:a9fe%ens3", 80, false },
+		{ "http://[fe80::A9fe:a9fe%25ens3]/x", "fe80::a9fe:a9fe%ens3", 80,
+		  false },
 		{ "http://[fe80::1%25br-Lan0.5]:8080", "fe80::1%br-Lan0.5", 8080, false },
 	};
 

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "model/kernel/kernel.h"
 #include "model/driver/package.h"
+#include "model/kernel/kernel.h"
 
 /*
  * The patterns hold %K, the kernel's release; %V, the release without its flavour; %F,

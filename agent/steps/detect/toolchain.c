@@ -47,7 +47,7 @@ static void read_kernel(const struct root *root, struct kernel *kernel)
 
 	if (kernel->headers)
 		return;
-	(void)text_format(path, sizeof(path), "/lib/modules/%s/build", kernel->release);
+	text_path(path, sizeof(path), "/lib/modules/%s/build", kernel->release);
 	kernel->headers = headers_whole(root, path);
 	read_compiler(root, kernel);
 	if (!kernel->headers)
@@ -56,7 +56,7 @@ static void read_kernel(const struct root *root, struct kernel *kernel)
 	(void)text_copy(kernel->build, sizeof(kernel->build), path);
 	(void)text_copy(kernel->source, sizeof(kernel->source), path);
 	/* Debian keeps what all flavours share in a folder of its own. */
-	(void)text_format(path, sizeof(path), "/lib/modules/%s/source", kernel->release);
+	text_path(path, sizeof(path), "/lib/modules/%s/source", kernel->release);
 	if (headers_real(root, path, "Makefile"))
 		(void)text_copy(kernel->source, sizeof(kernel->source), path);
 }

@@ -81,7 +81,7 @@ static int remove_rpm(struct runner *runner, const struct root *root, int log_fd
 	if (ask_owner(runner, root, ask, ' ', name, err) < 0)
 		return -1;
 	(void)manager_find(root, "dnf", &kind);
-	(void)text_format(program, sizeof(program), "/usr/bin/%s", manager_name(kind));
+	text_path(program, sizeof(program), "/usr/bin/%s", manager_name(kind));
 	if (kind == MANAGER_ZYPPER)
 		argv[1] = "--non-interactive";
 	return run_remover(runner, root, argv, log_fd, err);

@@ -11,7 +11,6 @@
 #include "worker/digest.h"
 #include "worker/http/http.h"
 #include "worker/job/job.h"
-#include "worker/token/jwt.h"
 #include "worker/progress.h"
 #include "worker/token/jwt.h"
 #include "worker/vendordata.h"
