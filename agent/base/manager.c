@@ -15,30 +15,50 @@
 #define TRIES 3
 #define ARGV_MAX (MANAGER_PACKAGES_MAX + 16)
 
+/* Its words after its own name: how packages are installed, and its lists made current.
+ */
+struct program {
+	const char *name;
+	const char *const *install, *const *replace, *const *refresh;
+};
+
 static const char *const apt_install[] = {
-	"/usr/bin/apt-get",
-	"-y",
-	"--no-install-recommends",
-	"-o",
-	"DPkg::Lock::Timeout=600",
-	"-o",
-	"Acquire::Retries=3",
-	"-o",
-	"DPkg::Options::=--force-confold",
-	"install",
-	NULL,
+	"-y",      "--no-install-recommends",
+	"-o",      "DPkg::Lock::Timeout=600",
+	"-o",      "Acquire::Retries=3",
+	"-o",      "DPkg::Options::=--force-confold",
+	"install", NULL,
 };
 /* dnf does so by itself for a file that is named. */
 static const char *const apt_replace[] = { "--allow-downgrades", "--reinstall", NULL };
-static const char *const apt_refresh[] = { "/usr/bin/apt-get", "-o", "Acquire::Retries=3",
-					   "update", NULL };
+static const char *const apt_refresh[] = { "-o", "Acquire::Retries=3", "update", NULL };
+static const char *const dnf_install[] = { "-y", "--setopt=install_weak_deps=False",
+					   "install", NULL };
+static const char *const dnf_refresh[] = { "-y", "makecache", "--refresh", NULL };
+static const char *const yum_refresh[] = { "-y", "makecache", NULL };
+static const char *const zypper_install[] = { "--non-interactive", "install",
+					      "--no-recommends", NULL };
+static const char *const zypper_replace[] = { "--oldpackage", "--allow-unsigned-rpm",
+					      NULL };
+static const char *const zypper_refresh[] = { "--non-interactive", "refresh", NULL };
+static const char *const tdnf_install[] = { "-y", "install", NULL };
+static const char *const tdnf_refresh[] = { "-y", "makecache", NULL };
+static const char *const nothing[] = { NULL };
+
+/* In the order in which one is taken where several are there and none is the system's
+ * own. */
+static const struct program programs[] = {
+	[MANAGER_DNF5] = { "dnf5", dnf_install, nothing, dnf_refresh },
+	[MANAGER_DNF] = { "dnf", dnf_install, nothing, dnf_refresh },
+	[MANAGER_YUM] = { "yum", dnf_install, nothing, yum_refresh },
+	[MANAGER_MICRODNF] = { "microdnf", dnf_install, nothing, yum_refresh },
+	[MANAGER_ZYPPER] = { "zypper", zypper_install, zypper_replace, zypper_refresh },
+	[MANAGER_TDNF] = { "tdnf", tdnf_install, nothing, tdnf_refresh },
+	[MANAGER_APT] = { "apt-get", apt_install, apt_replace, apt_refresh },
+};
+
 static const char *const dpkg_repair[] = { "/usr/bin/dpkg", "--force-confold",
 					   "--configure", "-a", NULL };
-static const char *const dnf_install[] = { "/usr/bin/dnf", "-y",
-					   "--setopt=install_weak_deps=False", "install",
-					   NULL };
-static const char *const dnf_refresh[] = { "/usr/bin/dnf", "-y", "makecache", "--refresh",
-					   NULL };
 
 /*
  * apt asks nothing and needrestart, which Ubuntu hooks into it, neither. Our own kernel
@@ -59,9 +79,13 @@ static bool says(const struct run_result *result, const char *const *words)
 static bool is_locked(const struct run_result *result)
 {
 	static const char *const words[] = {
-		"Could not get lock", "Unable to acquire the dpkg frontend lock",
-		"Unable to lock",     "can't create transaction lock",
-		"is locked by",       NULL,
+		"Could not get lock",
+		"Unable to acquire the dpkg frontend lock",
+		"Unable to lock",
+		"can't create transaction lock",
+		"is locked by",
+		"System management is locked",
+		NULL,
 	};
 
 	return says(result, words);
@@ -141,40 +165,79 @@ static int give_up(const struct run_result *result, const char *program,
 	return -1;
 }
 
+bool manager_find(const struct root *root, const char *own, enum manager_kind *ret_kind)
+{
+	bool known = own[0] != '\0', deb = strcmp(own, programs[MANAGER_APT].name) == 0;
+	char path[128];
+
+	/* First the system's own; then any that reads packages of the same format. */
+	for (int turn = known ? 0 : 1; turn < 2; turn++) {
+		for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+			bool fits = turn == 0 ? strcmp(programs[i].name, own) == 0
+					      : !known || deb == (i == MANAGER_APT);
+
+			if (fits &&
+			    run_find(root, programs[i].name, path, sizeof(path))) {
+				*ret_kind = (enum manager_kind)i;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+const char *manager_name(enum manager_kind kind)
+{
+	return programs[kind].name;
+}
+
+/* The program by its path and the lists of words behind it. */
+static int join(const char *path, const char *const *const *lists, size_t count,
+		const char **argv, struct error *err)
+{
+	size_t used = 0;
+
+	argv[used++] = path;
+	for (size_t i = 0; i < count; i++) {
+		for (const char *const *word = lists[i]; *word; word++) {
+			if (used == ARGV_MAX - 1)
+				return error_set(err, ERROR_INTERNAL,
+						 "too many packages at once");
+			argv[used++] = *word;
+		}
+	}
+	argv[used] = NULL;
+	return 0;
+}
+
 /* What may make the next try succeed. Its own failure shows in that try. */
-static int repair(const struct manager *manager, const struct run_result *failed,
-		  struct error *err)
+static int repair(const struct manager *manager, const char *path,
+		  const struct run_result *failed, struct error *err)
 {
 	static const char *const interrupted[] = { "dpkg was interrupted", NULL };
 	cleanup(run_result_done) struct run_result result = { 0 };
-	const char *const *argv = manager->kind == MANAGER_APT ? apt_refresh
-							       : dnf_refresh;
+	const char *argv[ARGV_MAX];
 
 	if (manager->kind == MANAGER_APT && says(failed, interrupted))
 		return run_unlocked(manager, dpkg_repair, INSTALL_S, &result, err);
+	if (join(path, &programs[manager->kind].refresh, 1, argv, err) < 0)
+		return -1;
 	return run_unlocked(manager, argv, REFRESH_S, &result, err);
 }
 
 int manager_install(const struct manager *manager, const char *const *packages,
 		    struct error *err)
 {
-	static const char *const nothing[] = { NULL };
-	bool apt = manager->kind == MANAGER_APT;
-	const char *const *lists[] = { apt ? apt_install : dnf_install,
-				       apt && manager->replace ? apt_replace : nothing,
+	const struct program *program = &programs[manager->kind];
+	const char *const *lists[] = { program->install,
+				       manager->replace ? program->replace : nothing,
 				       packages };
 	const char *argv[ARGV_MAX];
-	size_t count = 0;
+	char path[64];
 
-	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		for (const char *const *word = lists[i]; *word; word++) {
-			if (count == ARGV_MAX - 1)
-				return error_set(err, ERROR_INTERNAL,
-						 "too many packages at once");
-			argv[count++] = *word;
-		}
-	}
-	argv[count] = NULL;
+	text_path(path, sizeof(path), "/usr/bin/%s", program->name);
+	if (join(path, lists, ARRAY_SIZE(lists), argv, err) < 0)
+		return -1;
 
 	for (int tries = 1;; tries++) {
 		cleanup(run_result_done) struct run_result result = { 0 };
@@ -184,8 +247,8 @@ int manager_install(const struct manager *manager, const char *const *packages,
 		if (result.status == 0 && result.signal == 0 && !result.timed_out)
 			return 0;
 		if (tries == TRIES || result.timed_out || is_locked(&result))
-			return give_up(&result, text_base_name(argv[0]), err);
-		if (repair(manager, &result, err) < 0)
+			return give_up(&result, program->name, err);
+		if (repair(manager, path, &result, err) < 0)
 			return -1;
 	}
 }

@@ -2,16 +2,29 @@
 #pragma once
 
 /*
- * The system's package manager: apt-get or dnf, unattended, waiting for its locks.
+ * The system's package manager, whichever it is: unattended, waiting for its locks.
  */
 
 #include "base/root.h"
 #include "base/run.h"
 
 enum manager_kind {
-	MANAGER_APT,
+	MANAGER_DNF5,
 	MANAGER_DNF,
+	MANAGER_YUM,
+	MANAGER_MICRODNF,
+	MANAGER_ZYPPER,
+	MANAGER_TDNF,
+	MANAGER_APT,
 };
+
+/*
+ * The one that is there. `own` is the program that the distribution itself uses, "" where
+ * that is not known: it comes first, then another one for the same packages. False where
+ * there is none.
+ */
+bool manager_find(const struct root *root, const char *own, enum manager_kind *ret_kind);
+const char *manager_name(enum manager_kind kind); /* "dnf" */
 
 struct manager {
 	enum manager_kind kind;

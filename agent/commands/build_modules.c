@@ -39,7 +39,8 @@ static bool path_below(const struct workshop *shop, const char *name, char *ret_
 static int find_tools(const struct context *ctx, const struct kernel *kernel,
 		      struct toolchain *ret_toolchain, struct error *err)
 {
-	if (toolchain_find(&ctx->root, kernel, false, ret_toolchain, err) < 0)
+	if (toolchain_find(ctx->runner, &ctx->root, kernel, false, ret_toolchain, err) <
+	    0)
 		return -1;
 	if (!ret_toolchain->missing[0])
 		return 0;

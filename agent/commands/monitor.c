@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/guest.h"
 #include "core/journal.h"
 #include "doctor/reason.h"
 #include "license/publish.h"
@@ -23,6 +24,7 @@
 #include "model/paths.h"
 #include "steps/license/announce.h"
 #include "steps/license/gridd_log.h"
+#include "steps/license/token.h"
 #include "steps/license/watch.h"
 
 #define CALM_S 1.0          /* between two looks, whatever happens */
@@ -276,13 +278,13 @@ static int prepare(struct monitor *monitor, struct error *err)
 {
 	const char *file = monitor->ctx->settings.license.token_file;
 	const char *slash = strrchr(file, '/');
-	char folder[256];
+	char folder[256], tokens[TOKEN_FOLDER_MAX];
 	uint64_t watchdog_us = 0;
 
+	token_folder(&monitor->ctx->root, tokens);
 	if (watch_open(&monitor->watch, err) < 0 ||
 	    watch_add(&monitor->watch, PATHS_NVIDIA, "gridd.conf", MARK_LOOK, err) < 0 ||
-	    watch_add(&monitor->watch, PATHS_TOKENS, NULL, MARK_LOOK | MARK_TOKEN, err) <
-		    0 ||
+	    watch_add(&monitor->watch, tokens, NULL, MARK_LOOK | MARK_TOKEN, err) < 0 ||
 	    watch_add(&monitor->watch, "/run", PATHS_CHANGING_NAME,
 		      MARK_LOOK | MARK_CHANGING, err) < 0 ||
 	    watch_add(&monitor->watch, PATHS_STATE, PATHS_STATE_NAME,
@@ -408,6 +410,7 @@ int command_monitor(struct agent *agent, const struct request *request,
 				    .watch = WATCH_INIT };
 	if (guest_look_gpus(ctx, monitor.guest, err) < 0)
 		return -1;
+	guest_adopt_feature_type(ctx, monitor.guest, &agent->context.settings);
 	if (guest_need_gpu(ctx, monitor.guest, err) < 0) {
 		/* Nothing is wrong: the unit has started, and is done. */
 		(void)sd_notify(0, "READY=1");

@@ -198,6 +198,7 @@ static struct json *report_json(const struct plan *plan, const struct agent *age
 {
 	const struct preflight preflight = { .ctx = plan->ctx,
 					     .guest = &agent->guest,
+					     .state = &agent->state,
 					     .repository = plan->repository,
 					     .work = plan->work,
 					     .metadata = &agent->metadata,
@@ -226,6 +227,7 @@ static int look(struct agent *agent, struct error *err)
 	if (guest_look(ctx, &agent->guest, err) < 0 ||
 	    guest_need_gpu(ctx, &agent->guest, err) < 0)
 		return -1;
+	guest_adopt_feature_type(ctx, &agent->guest, &agent->context.settings);
 	if (!ctx->offline) {
 		agent->tools.step = "metadata";
 		if (command_run_metadata(agent, &metadata, err) < 0)

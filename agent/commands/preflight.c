@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "driver/choose.h"
 #include "driver/modules_prebuilt.h"
 #include "license/which_token.h"
 #include "model/paths.h"
@@ -94,6 +95,23 @@ static bool free_bytes(const struct root *root, const char *path, uint64_t *ret_
 	}
 }
 
+/* What install refuses by; where nothing is to be installed, nothing is in the way. */
+static void check_obstacles(struct checks *checks)
+{
+	const struct work *work = checks->of->work;
+	struct obstacle_input input =
+		choose_obstacles(checks->of->ctx, checks->of->state, work);
+	bool settled = work_keeps_installed(work) && work_targets_done(work);
+
+	for (size_t i = 0; obstacle_name(i); i++) {
+		struct error err = ERROR_INIT;
+		bool clear = settled || obstacle_look(&input, i, &err) == 0;
+
+		add_check(checks, obstacle_name(i), clear ? VERDICT_YES : VERDICT_NO,
+			  err.code, clear ? obstacle_absent(i) : err.text);
+	}
+}
+
 #define SPACE_FACTOR 5 /* package, tree, compile, installed driver */
 
 static void check_space(struct checks *checks)
@@ -170,8 +188,8 @@ static void check_toolchain(struct checks *checks)
 		add_check(checks, "headers", lacking, ERROR_PREREQUISITES,
 			  may_install ? "not here; run installs them" : "not here");
 
-	if (toolchain_find(&ctx->root, &kernel, work_by_dkms(work), &toolchain, &err) ==
-		    0 &&
+	if (toolchain_find(ctx->runner, &ctx->root, &kernel, work_by_dkms(work),
+			   &toolchain, &err) == 0 &&
 	    !toolchain.missing[0]) {
 		add_check(checks, "compiler", VERDICT_YES, ERROR_NONE,
 			  toolchain.compiler);
@@ -318,6 +336,7 @@ struct json *command_preflight(const struct preflight *of, const struct error *m
 
 	check_gpu(&checks);
 	check_match(&checks, match);
+	check_obstacles(&checks);
 	check_space(&checks);
 	check_toolchain(&checks);
 	check_secure_boot(&checks);

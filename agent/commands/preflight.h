@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "core/guest.h"
 #include "core/lease.h"
+#include "core/state.h"
 #include "driver/work.h"
 #include "model/repository/repository.h"
 #include "steps/fetch/metadata.h"
@@ -16,6 +17,7 @@
 struct preflight {
 	const struct context *ctx;
 	const struct guest *guest;
+	const struct state *state;
 	const struct repository *repository;
 	const struct work *work;
 	const struct metadata *metadata;

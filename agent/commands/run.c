@@ -58,6 +58,8 @@ int command_run_detect(void *subject, struct outcome *outcome, struct error *err
 	if (guest_look(&agent->context, &agent->guest, err) < 0 ||
 	    guest_need_gpu(&agent->context, &agent->guest, err) < 0)
 		return -1;
+	guest_adopt_feature_type(&agent->context, &agent->guest,
+				 &agent->context.settings);
 	guest_describe(&agent->context, &agent->guest, outcome->detail,
 		       sizeof(outcome->detail));
 	return 0;
@@ -76,6 +78,7 @@ int command_run_metadata(void *subject, struct outcome *outcome, struct error *e
 	struct agent *agent = subject;
 	struct context *context = &agent->context;
 	struct metadata *metadata = &agent->metadata;
+	struct error why = ERROR_INIT;
 
 	if (!context->settings.metadata.enabled) {
 		outcome_skip(outcome, "metadata.enabled is false");
@@ -85,10 +88,14 @@ int command_run_metadata(void *subject, struct outcome *outcome, struct error *e
 	if (metadata_read(&context->settings.metadata, &context->root, context->channel,
 			  metadata, err) < 0)
 		return -1;
+	/* plan changes nothing; a record that fails is not the work. */
+	if (context->job & ALL && metadata_remember(&context->root, metadata, &why) < 0)
+		log_line(LOG_LEVEL_WARNING, "warning: metadata: %s", why.text);
 	if (config_assemble(context->options, &context->base, metadata->object,
 			    metadata->warnings, &context->settings, err) < 0)
 		return -1;
 
+	guest_adopt_feature_type(context, &agent->guest, &context->settings);
 	say_warnings(metadata->warnings);
 	(void)text_copy(outcome->detail, sizeof(outcome->detail), metadata->detail);
 	return 0;
@@ -122,7 +129,8 @@ int command_run_match(void *subject, struct outcome *outcome, struct error *err)
 	if (choose_driver(ctx, &agent->state, &agent->repository, false, work, err) < 0)
 		return -1;
 	describe_match(&work->match, outcome);
-	return 0;
+	/* Said before anything is fetched for it. */
+	return choose_refuse_obstacles(ctx, &agent->state, work, err);
 }
 
 int command_run_fetch(void *subject, struct outcome *outcome, struct error *err)

@@ -154,6 +154,9 @@ static int reduce_state(void *subject, struct outcome *outcome, struct error *er
 	bool others = false;
 	bool there;
 
+	/* It is of another instance: what its service said is nothing to a clone. */
+	if (root_unlink(&ctx->root, PATHS_METADATA, err) < 0)
+		return -1;
 	if (root_exists(&ctx->root, PATHS_STATE_FILE, &there, err) < 0)
 		return -1;
 	if (!there) {

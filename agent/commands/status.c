@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/guest.h"
 #include "doctor/reason.h"
 #include "license/query.h"
 #include "model/license/metrics.h"
@@ -38,6 +39,8 @@ static int look_once(struct look *look, struct error *err)
 		return error_set(err, ERROR_DRIVER,
 				 "the driver shows %zu of the %zu GPUs on the PCI bus",
 				 report->count, look->guest->gpus.count);
+	if (license_check_words(report, ctx->settings.license.feature_type, err) < 0)
+		return -1;
 	if (!license_all_held(report, look->guest->gpus.count,
 			      ctx->settings.license.feature_type))
 		return error_set(err, ERROR_UNLICENSED, "not licensed");
@@ -212,6 +215,9 @@ int command_status(struct agent *agent, const struct request *request,
 
 	if (check_request(request, err) < 0)
 		return -1;
+	if (guest_look_gpus(look.ctx, look.guest, err) < 0)
+		return -1;
+	guest_adopt_feature_type(look.ctx, look.guest, &agent->context.settings);
 	if (!request->watch)
 		say_warnings(&agent->state);
 	result = request->watch

@@ -11,6 +11,7 @@
 #include "steps/install/remove.h"
 #include "steps/license/announce.h"
 #include "steps/license/gridd.h"
+#include "steps/license/token.h"
 
 #define LET_GO_S 2 /* the monitor's, once it has seen the mark */
 
@@ -147,10 +148,13 @@ static int restore_token(void *subject, struct outcome *outcome, struct error *e
 {
 	struct agent *agent = subject;
 	const struct context *ctx = &agent->context;
+	char folder[TOKEN_FOLDER_MAX];
 	bool changed = false;
 
-	if (remove_token(&ctx->root, strcmp(record(agent, "token"), "changed") == 0,
-			 &changed, err) < 0)
+	token_folder(&ctx->root, folder);
+	if (remove_token(&ctx->root, folder,
+			 strcmp(record(agent, "token"), "changed") == 0, &changed,
+			 err) < 0)
 		return -1;
 	outcome_tell(outcome, changed, changed ? "removed" : "none of ours");
 	return 0;

@@ -3,6 +3,29 @@
 
 #include <string.h>
 
+#include "base/file.h"
+#include "model/license/gridd_conf.h"
+#include "model/paths.h"
+
+void guest_adopt_feature_type(const struct context *ctx, const struct guest *guest,
+			      struct settings *settings)
+{
+	struct error ignored = ERROR_INIT;
+	cleanup_free char *text = NULL;
+	char value[16] = "";
+	size_t size;
+
+	if (settings_is_set(settings, "license.feature_type") || guest->gpus.count == 0 ||
+	    gpu_has_vgpu(&guest->gpus) ||
+	    file_read(&ctx->root, PATHS_GRIDD_CONF, GRIDD_CONF_MAX, &text, &size,
+		      &ignored) < 0 ||
+	    !gridd_conf_get((struct span){ text, size }, "FeatureType", value,
+			    sizeof(value)))
+		return;
+	if (strcmp(value, "2") == 0 || strcmp(value, "4") == 0)
+		settings->license.feature_type = value[0] - '0';
+}
+
 bool guest_host_unreadable(const struct guest *guest)
 {
 	return guest->host_why.code == ERROR_PERMISSION;

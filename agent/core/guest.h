@@ -44,6 +44,14 @@ must_check int guest_look_kernels(const struct context *ctx, struct guest *ret_g
 must_check int guest_need_gpu(const struct context *ctx, const struct guest *guest,
 			      struct error *err);
 
+/*
+ * Once the GPUs are known, and again after the settings were put together: where nobody
+ * set license.feature_type, a passed-through guest goes by the 2 or 4 that its gridd.conf
+ * has.
+ */
+void guest_adopt_feature_type(const struct context *ctx, const struct guest *guest,
+			      struct settings *settings);
+
 /* In a few words, for the report. */
 void guest_describe(const struct context *ctx, const struct guest *guest, char *buffer,
 		    size_t size);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "steps/detect/diagnose.h"
+#include "steps/detect/obstacle.h"
 #include "steps/detect/probe.h"
 #include "steps/license/gridd_log.h"
 #include "steps/license/poll.h"
@@ -33,6 +34,17 @@ static void look_at_gpus(const struct guest *guest, struct doctor_facts *facts)
 		else if (text_starts(gpu->driver, "nova"))
 			(void)text_copy(facts->nova, sizeof(facts->nova), gpu->address);
 	}
+}
+
+/* Asked only where the driver does not work: dpkg takes its time. */
+static int look_at_obstacles(const struct context *ctx, const struct guest *guest,
+			     struct doctor_facts *facts, struct error *err)
+{
+	obstacle_vfio(&guest->gpus, facts->vfio, sizeof(facts->vfio));
+	obstacle_masked(&ctx->root, facts->masked, sizeof(facts->masked));
+	obstacle_read_only(&ctx->root, facts->read_only, sizeof(facts->read_only));
+	return obstacle_owners(ctx->runner, &ctx->root, facts->owners,
+			       sizeof(facts->owners), err);
 }
 
 static int look_at_modules(const struct context *ctx, const struct guest *guest,
@@ -101,6 +113,14 @@ static int look_at_licenses(const struct context *ctx, const struct guest *guest
 		(void)text_format(facts->smi_error, sizeof(facts->smi_error),
 				  "nvidia-smi shows %zu of the %zu GPUs on the PCI bus",
 				  report->count, guest->gpus.count);
+	if (facts->smi_answers && license_check_words(report, type, &said) < 0) {
+		facts->smi_answers = false;
+		facts->words = true;
+		(void)text_format(facts->smi_error, sizeof(facts->smi_error), "%.250s",
+				  said.text);
+		(void)text_format(facts->smi_hint, sizeof(facts->smi_hint), "%.250s",
+				  said.hint);
+	}
 	facts->has_vgpu = license_has_vgpu(report);
 	facts->licensed = license_all_held(report, guest->gpus.count, type);
 	facts->needs_license = false;
@@ -204,9 +224,13 @@ static void look_at_token(const struct context *ctx, struct doctor_facts *facts,
 	if (token_open_installed(&ctx->root, &fd, &facts->token_count, &err) < 0)
 		fd = -1;
 	if (fd < 0) {
-		bool bad = diagnose_token_folder(&ctx->root, &notes->token_denied,
-						 facts->token_error,
-						 sizeof(facts->token_error));
+		char folder[TOKEN_FOLDER_MAX];
+		bool bad;
+
+		token_folder(&ctx->root, folder);
+		bad = diagnose_token_folder(&ctx->root, folder, &notes->token_denied,
+					    facts->token_error,
+					    sizeof(facts->token_error));
 
 		if (!notes->token_denied)
 			facts->token = bad ? DOCTOR_TOKEN_UNREADABLE
@@ -250,7 +274,9 @@ int findings_gather(const struct context *ctx, const struct guest *guest,
 	if (look_at_modules(ctx, guest, &facts, err) < 0)
 		return -1;
 	if (facts.gpus > 0) {
-		if (look_at_licenses(ctx, guest, ret_report, &facts, err) < 0)
+		if (look_at_licenses(ctx, guest, ret_report, &facts, err) < 0 ||
+		    (!facts.smi_answers &&
+		     look_at_obstacles(ctx, guest, &facts, err) < 0))
 			return -1;
 		findings_of_daemon(ctx,
 				   gridd_look(&daemon, &ignored) == 0 ? &daemon : NULL,

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "driver/bound.h"
 #include "driver/freshness.h"
+#include "model/kernel/family.h"
 #include "model/paths.h"
 #include "model/url.h"
 #include "steps/build/build.h"
@@ -64,7 +65,7 @@ static int refuse_foreign(const struct context *ctx, const struct guest *guest,
 			  const char *version, bool fits, struct error *err)
 {
 	struct error why = ERROR_INIT, unknown = ERROR_INIT;
-	bool packaged = false;
+	char owners[128] = "";
 
 	if (!fits)
 		(void)error_set(
@@ -80,13 +81,15 @@ static int refuse_foreign(const struct context *ctx, const struct guest *guest,
 	else
 		return 0;
 
-	if (detect_driver_packaged(ctx->runner, &ctx->root, &packaged, &unknown) < 0 &&
+	if (obstacle_owners(ctx->runner, &ctx->root, owners, sizeof(owners), &unknown) <
+		    0 &&
 	    unknown.interrupted) {
 		*err = unknown;
 		return -1;
 	}
-	return error_hint(err, "remove it the way it was installed (%s), then run again",
-			  packaged ? "with the package manager" : "nvidia-uninstall");
+	return error_hint(
+		err, "remove it the way it was installed (%s%s), then run again",
+		owners[0] ? "with the package manager: " : "nvidia-uninstall", owners);
 }
 
 int choose_list(const struct context *ctx, struct state *state,
@@ -119,17 +122,40 @@ int choose_list(const struct context *ctx, struct state *state,
 	return 0;
 }
 
+struct obstacle_input choose_obstacles(const struct context *ctx,
+				       const struct state *state, const struct work *work)
+{
+	enum package_kind here = state->driver.kind;
+
+	return (struct obstacle_input){
+		.runner = ctx->runner,
+		.root = &ctx->root,
+		.gpus = &work->guest->gpus,
+		.os = &work->guest->os,
+		.offline = ctx->offline,
+		.own_files = !work_keeps_installed(work) && !work_is_package(work) &&
+			     here != PACKAGE_DEB && here != PACKAGE_RPM,
+	};
+}
+
+int choose_refuse_obstacles(const struct context *ctx, const struct state *state,
+			    const struct work *work, struct error *err)
+{
+	struct obstacle_input input = choose_obstacles(ctx, state, work);
+
+	if (ctx->job & JOB_APART ||
+	    (work_keeps_installed(work) && work_targets_done(work)))
+		return 0;
+	for (size_t i = 0; obstacle_name(i); i++) {
+		if (obstacle_look(&input, i, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 enum package_kind choose_os_kind(const struct os *os)
 {
-	switch (kernel_os_family(os)) {
-	case KERNEL_FAMILY_DEBIAN:
-		return PACKAGE_DEB;
-	case KERNEL_FAMILY_RHEL:
-		return PACKAGE_RPM;
-	case KERNEL_FAMILY_OTHER:
-	default:
-		return PACKAGE_NONE;
-	}
+	return family_package_kind(os);
 }
 
 static struct match_input match_input(const struct context *ctx,

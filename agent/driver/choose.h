@@ -9,6 +9,7 @@
 #include "core/state.h"
 #include "driver/work.h"
 #include "model/repository/repository.h"
+#include "steps/detect/obstacle.h"
 
 /*
  * Fills work->match and work->driver, and marks the targets that have it already. The
@@ -32,6 +33,16 @@ bool choose_cut_off(const struct context *ctx, const struct state *state,
 /* Reads what the repository has; none is set: 0, and `repository` stays as it is. */
 must_check int choose_list(const struct context *ctx, struct state *state,
 			   struct repository *repository, struct error *err);
+
+/* What is asked before anything is fetched, by plan and by install alike. */
+struct obstacle_input choose_obstacles(const struct context *ctx,
+				       const struct state *state,
+				       const struct work *work);
+
+/* What would make the installation fail in the end; where nothing is to be done: 0. */
+must_check int choose_refuse_obstacles(const struct context *ctx,
+				       const struct state *state, const struct work *work,
+				       struct error *err);
 
 /* The package kind that this system's own package manager installs. */
 enum package_kind choose_os_kind(const struct os *os);

@@ -33,7 +33,7 @@ static int find_toolchain(const struct context *ctx, const struct work *work,
 	bool missing, dkms = work_by_dkms(work);
 	struct toolchain_system system;
 
-	if (toolchain_find(&ctx->root, kernel, dkms, ret_toolchain, err) < 0)
+	if (toolchain_find(ctx->runner, &ctx->root, kernel, dkms, ret_toolchain, err) < 0)
 		return -1;
 	missing = ret_toolchain->missing[0] != '\0';
 	/* Headers that have come since we looked: then only `kernel` is read anew below.

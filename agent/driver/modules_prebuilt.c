@@ -67,7 +67,8 @@ bool modules_prebuilt_asks(const struct context *ctx, const struct repository *r
 		return false;
 	return is_setting(ctx, "only") || !kernel->headers ||
 	       signing_check(ctx, &ignored) < 0 ||
-	       toolchain_find(&ctx->root, kernel, false, &toolchain, &ignored) < 0 ||
+	       toolchain_find(ctx->runner, &ctx->root, kernel, false, &toolchain,
+			      &ignored) < 0 ||
 	       toolchain.missing[0];
 }
 

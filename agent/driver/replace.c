@@ -120,6 +120,20 @@ static int put_modules(const struct context *ctx, const struct work *work, bool 
 	return 0;
 }
 
+/* With the modules in place: nothing of before in an initramfs; what stays is a warning.
+ */
+static int look_into_initramfs(const struct context *ctx, struct error *err)
+{
+	struct install_initramfs result;
+
+	if (install_initramfs(ctx->runner, &ctx->root, ctx->tools->log_fd, &result, err) <
+	    0)
+		return -1;
+	if (result.warning[0])
+		log_line(LOG_LEVEL_WARNING, "warning: install: %s", result.warning);
+	return 0;
+}
+
 /*
  * Once the driver works: removes the agent's other versions from DKMS, and the agent's
  * own copy of this driver's sources if DKMS keeps one.
@@ -255,15 +269,15 @@ static int change(const struct replace *replace, struct work *work, struct error
 	bool changed = false;
 
 	if (begin_change(replace, work, err) < 0 ||
-	    install_blacklist(ctx->runner, &ctx->root, ctx->tools->log_fd, &changed,
-			      err) < 0)
+	    install_blacklist(&ctx->root, &changed, err) < 0)
 		return -1;
 	if (driver->kind == PACKAGE_RUN
 		    ? change_by_run(ctx, work, err) < 0
 		    : install_package(ctx->runner, &ctx->root, driver->kind, driver->path,
 				      ctx->tools->log_fd, err) < 0)
 		return -1;
-	if (install_gridd_unit(&ctx->root, &changed, err) < 0)
+	if (look_into_initramfs(ctx, err) < 0 ||
+	    install_gridd_unit(&ctx->root, &changed, err) < 0)
 		return -1;
 	replace->lease->units_changed = true;
 	return load_and_prove(replace, work, &changed, err);
@@ -366,25 +380,6 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	return error_hint(err, "driver %s was put back and works", back.driver.version);
 }
 
-/* A .run over a driver of the package manager's would leave two halves. */
-static int refuse_packaged(const struct replace *replace, const struct work *work,
-			   struct error *err)
-{
-	bool packaged;
-
-	if (replace->state->driver.kind != PACKAGE_NONE ||
-	    work->driver.kind != PACKAGE_RUN)
-		return 0;
-	if (detect_driver_packaged(replace->ctx->runner, &replace->ctx->root, &packaged,
-				   err) < 0)
-		return -1;
-	if (!packaged)
-		return 0;
-	(void)error_set(err, ERROR_INSTALL,
-			"a driver that the package manager installed is in the way");
-	return error_hint(err, "remove its package, then run again");
-}
-
 /* Which packages lead back from a driver that is there is what was lost. */
 static int refuse_lost(const struct replace *replace, struct error *err)
 {
@@ -402,7 +397,7 @@ static int replace_whole(const struct replace *replace, struct work *work,
 	struct stat st;
 	bool there;
 
-	if (refuse_lost(replace, err) < 0 || refuse_packaged(replace, work, err) < 0)
+	if (refuse_lost(replace, err) < 0)
 		return -1;
 	if (root_look(&ctx->root, work->driver.path, &there, &st, err) < 0)
 		return -1;
@@ -430,7 +425,8 @@ static int complete_installed(const struct replace *replace, const struct work *
 	const struct context *ctx = replace->ctx;
 	bool modules = false, unit = false, loaded = false;
 
-	if (put_modules(ctx, work, &modules, err) < 0)
+	if (put_modules(ctx, work, &modules, err) < 0 ||
+	    (modules && look_into_initramfs(ctx, err) < 0))
 		return -1;
 	if (work->guest->installed.grid && install_gridd_unit(&ctx->root, &unit, err) < 0)
 		return -1;

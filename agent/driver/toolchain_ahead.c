@@ -52,8 +52,9 @@ static bool is_missing(const struct ahead *ahead, struct toolchain *ret_toolchai
 
 	for (size_t i = 0; i < work->target_count; i++) {
 		if (needs_compiler(ahead, &work->targets[i]) &&
-		    toolchain_find(&ahead->ctx->root, &work->targets[i].kernel,
-				   work_by_dkms(work), ret_toolchain, &ignored) == 0 &&
+		    toolchain_find(ahead->ctx->runner, &ahead->ctx->root,
+				   &work->targets[i].kernel, work_by_dkms(work),
+				   ret_toolchain, &ignored) == 0 &&
 		    ret_toolchain->missing[0])
 			return true;
 	}

@@ -70,7 +70,8 @@ int which_token_open(const struct context *ctx, const struct metadata *metadata,
 		return token_memory(metadata->token, metadata->token_size, &ret_token->fd,
 				    err);
 	}
-	if (ctx->settings.license.token_file[0]) {
+	/* A silent service's token comes before the file, too: as it is installed. */
+	if (ctx->settings.license.token_file[0] && !metadata->keeps_token) {
 		ret_token->source = "license.token_file";
 		return open_token_file(ctx, &ret_token->fd, err);
 	}
@@ -153,12 +154,16 @@ int which_token_judge(const struct context *ctx, const struct which_token *token
 	return 0;
 }
 
-int which_token_none(struct error *err)
+int which_token_none(const struct root *root, struct error *err)
 {
+	char folder[TOKEN_FOLDER_MAX];
+
+	token_folder(root, folder);
 	(void)error_set(
 		err, ERROR_TOKEN,
 		"there is no client configuration token: none in the metadata, no "
-		"license.token_file, none in " PATHS_TOKENS);
+		"license.token_file, none in %s",
+		folder);
 	return error_hint(err, HINT_GET_TOKEN);
 }
 
@@ -182,12 +187,13 @@ int which_token_report(const struct context *ctx, const struct lease *lease,
 	cleanup(which_token_done) struct which_token token = WHICH_TOKEN_INIT;
 	const struct metadata none = METADATA_INIT;
 	cleanup_json struct json *check = NULL;
-	char warning[256] = "";
+	char warning[256] = "", folder[TOKEN_FOLDER_MAX];
 
+	token_folder(&ctx->root, folder);
 	if (which_token_open(ctx, &none, lease, &token, err) < 0)
 		return -1;
 	if (token.fd < 0)
-		return which_token_report_missing(PATHS_TOKENS, ret_report, err);
+		return which_token_report_missing(folder, ret_report, err);
 	if (token_check(token.fd, ctx->channel, &check, err) < 0)
 		return -1;
 	if (token.count > 1 && token_add_several(check, token.count) < 0)

@@ -40,7 +40,7 @@ must_check int which_token_judge(const struct context *ctx,
 				 struct error *err);
 
 /* ERROR_TOKEN: there is none, and where one was looked for. */
-int which_token_none(struct error *err);
+int which_token_none(const struct root *root, struct error *err);
 
 /*
  * The command `token check`: the contract's object, of the token that counts without

@@ -22,6 +22,7 @@
 #define PATHS_STATE "/var/lib/vgpu-guest-agent"
 #define PATHS_STATE_NAME "state.json"
 #define PATHS_STATE_FILE PATHS_STATE "/" PATHS_STATE_NAME
+#define PATHS_METADATA PATHS_STATE "/metadata.json"
 #define PATHS_BACKUP PATHS_STATE "/backup"
 #define PATHS_BACKUP_CONF PATHS_BACKUP "/gridd.conf"
 #define PATHS_TOKEN_BACKUP PATHS_BACKUP "/tokens"
@@ -62,7 +63,8 @@
 #define PATHS_NVIDIA "/etc/nvidia"
 #define PATHS_GRIDD_CONF PATHS_NVIDIA "/gridd.conf"
 #define PATHS_TOKENS PATHS_NVIDIA "/ClientConfigToken"
-#define PATHS_TOKEN PATHS_TOKENS "/client_configuration_token.tok"
+#define PATHS_TOKEN_NAME "client_configuration_token.tok"
+#define PATHS_TOKEN PATHS_TOKENS "/" PATHS_TOKEN_NAME
 #define PATHS_GRIDD_STATE "/var/lib/nvidia"
 #define PATHS_TRUSTED_STORE PATHS_GRIDD_STATE "/GridLicensing"
 #define PATHS_UNITS "/usr/lib/systemd/system"

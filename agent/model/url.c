@@ -10,6 +10,7 @@
 
 #define NAME_CHARACTERS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
+#define ZONE_MAX 16 /* as IF_NAMESIZE */
 #define IPV6_CHARACTERS "0123456789abcdefABCDEF:."
 
 static bool is_plain(const char *text)
@@ -55,6 +56,18 @@ static bool read_host(struct span authority, struct url *url)
 	lower(url->host);
 	authority.at += len;
 	authority.len -= len;
+	/* Of a link-local address the interface, whose name has capitals (RFC 6874). */
+	if (bracket && span_skip(&authority, "%25")) {
+		size_t used = strlen(url->host);
+
+		len = strspn(authority.at, NAME_CHARACTERS);
+		if (len == 0 || len > authority.len || len >= ZONE_MAX ||
+		    !text_format(url->host + used, sizeof(url->host) - used, "%%%.*s",
+				 (int)len, authority.at))
+			return false;
+		authority.at += len;
+		authority.len -= len;
+	}
 	if (bracket && !span_skip(&authority, "]"))
 		return false;
 
@@ -127,6 +140,10 @@ bool url_is_local(const struct url *url)
 	unsigned char address[16];
 	const char *label = strrchr(url->host, '.');
 	const char *last = label && label[1] ? label + 1 : url->host;
+
+	/* Only an address of one link has the name of an interface behind it. */
+	if (strchr(url->host, '%'))
+		return true;
 
 	if (inet_pton(AF_INET6, url->host, address) == 1)
 		return is_local_ipv6(address);

@@ -209,6 +209,9 @@ static void look_at(struct search *search, const struct json *value)
 
 	if (search->object || !object)
 		return;
+	/* The service is called like the object: it is there twice. */
+	if (json_kind(json_get(object, NAME)) == JSON_KIND_OBJECT)
+		object = json_get(object, NAME);
 	if (json_kind(object) == JSON_KIND_OBJECT)
 		search->object = object;
 	else

@@ -62,6 +62,66 @@ class Metadata(Case):
         return next(line for line in read("/etc/nvidia/gridd.conf").decode().splitlines() if line.startswith("FeatureType="))
 
 
+class Silence(Metadata):
+    """A service that is silent is no service that says nothing: what it said last stays."""
+
+    def setUp(self):
+        super().setUp()
+        self.say(self.agent(client_token=token().decode(), license={"feature_type": 4}))
+        self.installed()
+
+    def gone(self):
+        self.service.httpd.shutdown()
+        self.service.httpd.server_close()
+
+    def stays(self):
+        steps = self.configure()
+        self.assertEqual(read(PLACE), token(), self.last)
+        self.assertEqual((steps["token"]["outcome"], self.feature_type()), ("unchanged", "FeatureType=4"), self.last)
+        self.warned("silent")
+
+    def test_refused(self):
+        self.gone()
+        self.stays()
+
+    def test_in_trouble(self):
+        self.service.faults[DYNAMIC] = always(fault.status(503))
+        self.stays()
+
+    def test_a_service_behind_it_that_failed(self):
+        self.say({"static": {}, "vendor": {}})
+        self.stays()
+
+    def test_half_of_what_it_said(self):
+        self.service.faults[DYNAMIC] = always(fault.status(500))
+        self.say(self.agent(license={"feature_type": 2}), PLAIN)
+        self.stays()
+
+    def test_one_that_has_nothing_more_to_say_is_believed(self):
+        for document in ({}, {"static": {}}, {"other": {"x": 1}}):
+            with self.subTest(document):
+                self.say(document)
+                self.configure()
+                self.assertEqual(self.feature_type(), "FeatureType=1", self.last)
+
+    def test_what_is_remembered_holds_no_token_and_is_roots_alone(self):
+        path = "/var/lib/vgpu-guest-agent/metadata.json"
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        kept = read(path)
+        self.assertNotIn(token()[:40], kept)
+        self.assertEqual(json.loads(kept)["object"], {"license": {"feature_type": 4}})
+        before = os.stat(path)
+        self.configure()
+        self.assertEqual(os.stat(path).st_ino, before.st_ino)
+
+    def test_a_record_that_is_damaged_is_none(self):
+        with open("/var/lib/vgpu-guest-agent/metadata.json", "w", encoding="utf-8") as kept:
+            kept.write('{"schema": 1, "object": [1]')
+        self.gone()
+        self.configure()
+        self.assertEqual(self.feature_type(), "FeatureType=1", self.last)
+
+
 class Sources(Metadata):
     def test_the_token_of_vendor_data2(self):
         self.say(self.agent(client_token=token().decode()))
@@ -71,6 +131,16 @@ class Sources(Metadata):
     def test_one_level_down_under_a_services_name(self):
         self.say({"my-service": self.agent(client_token=token().decode()), "another": {"x": 1}})
         self.installed()
+
+    def test_under_a_service_that_is_called_as_the_object(self):
+        for document in ({"vgpu_guest_agent": self.agent(client_token=token().decode())},
+                         {"static": {}, "vgpu_guest_agent": self.agent(client_token=token().decode())},
+                         {"vendor": {"vgpu_guest_agent": self.agent(client_token=token().decode())}}):
+            with self.subTest(document):
+                self.say(document)
+                self.configure()
+                self.assertEqual(read(PLACE), token(), self.last)
+                os.unlink(PLACE)
 
     def test_the_token_of_vendor_data(self):
         self.say(self.agent(client_token=token().decode()), PLAIN)

@@ -68,7 +68,7 @@ class Reports(Status):
                 ("Licensed (Expiry: N/A)", "licensed", "not_applicable", 0),
                 ("Licensed", "licensed", None, 0), ("Unlicensed", "unlicensed", None, 12),
                 ("Unlicensed (Restricted)", "unlicensed_restricted", None, 12), ("N/A", "not_applicable", None, 12),
-                ("Something new", "unknown", None, 12)):
+                ("Something new", "unknown", None, 13)):
             with self.subTest(words):
                 self.prints("535-vgpu-unlicensed.txt", words)
                 feature = self.status(status=status)["gpus"][0]["features"][0]

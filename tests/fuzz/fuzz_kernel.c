@@ -16,7 +16,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	(void)kernel_read_config(text, &kernel);
 	kernel_read_os_release(text, &os);
-	(void)kernel_os_family(&os);
 	(void)kernel_release_valid(text);
 	return 0;
 }

@@ -24,16 +24,34 @@ class Metadata(unittest.TestCase):
         self.server = Server().__enter__()
         self.addCleanup(self.server.__exit__, None, None, None)
 
-    def ask(self, drive=(), service=None, timeout=4, environment=None):
+    def ask(self, drive=(), service=None, timeout=4, environment=None, **more):
         request = {"job": "metadata", "service": service or self.server.base, "timeout": timeout,
-                   "drive": [{"name": name, "input": 4 + i} for i, (name, _) in enumerate(drive)]}
+                   "drive": [{"name": name, "input": 4 + i} for i, (name, _) in enumerate(drive)], **more}
         if service == "off":
             del request["service"]
         outcome = call(request, [memfd(data) for _, data in drive], environment)
         self.assertIsNotNone(outcome.result, outcome)
         self.assertEqual(set(outcome.result), {"found", "object", "token", "token_source", "token_check", "sources", "service",
-                                               "warnings"})
+                                               "warnings", "silent", "service_object", "service_token_sha256"})
         return outcome.result
+
+    def test_a_silent_service_is_told_from_one_that_says_nothing(self):
+        drive = [("openstack/latest/vendor_data2.json", document(client_token="old"))]
+        for name, answer, silent in (("no document", None, False), ("an empty one", b"{}", False), ("another's", b'{"x": {"y": 1}}', False),
+                                     ("a service behind it failed", b'{"x": {}}', True), ("in trouble", 500, True)):
+            for known in (False, True):
+                with self.subTest(name, known=known):
+                    self.server.files.pop(TWO, None)
+                    self.server.faults.pop(TWO, None)
+                    if answer == 500:
+                        self.server.faults[TWO] = always(lambda handler: handler.answer(500))
+                    elif answer is not None:
+                        self.server.files[TWO] = answer
+                    result = self.ask(drive, timeout=1, known=known)
+                    self.assertEqual(result["silent"], silent)
+                    self.assertEqual(result["token"], None if silent and known else "old")
+                    self.assertEqual(result["service_object"], {})
+                    self.assertIsNone(result["service_token_sha256"])
 
     def test_the_service_wins_over_the_drive_by_key(self):
         self.server.files[TWO] = json.dumps({"static": {}, "nvidia": {"vgpu_guest_agent": {

@@ -55,12 +55,19 @@ static bool find_kernel(void)
 		return false;
 	for (char **name = names; *name; name++) {
 		static const struct os os = { .id = "none" };
-		const struct toolchain_system system = { .root = &root, .os = &os };
+		struct runner asking = run_runner(-1);
+		const struct toolchain_system system = { .root = &root,
+							 .os = &os,
+							 .runner = &asking };
 		struct kernel found = { .headers = false };
 		struct error why = ERROR_INIT;
 
 		(void)span_copy(span_of(*name), found.release, sizeof(found.release));
-		if (toolchain_install(&system, &found, &toolchain, &why) == 0)
+		/* This machine gets nothing installed. */
+		if (toolchain_find(&asking, &root, &found, false, &toolchain, &why) ==
+			    0 &&
+		    !toolchain.missing[0] &&
+		    toolchain_install(&system, &found, &toolchain, &why) == 0)
 			kernel = found;
 	}
 	return kernel.headers;

@@ -181,23 +181,26 @@ static void a_strict_mode_is_kept_and_others_may_not_write(void **state)
 	}
 }
 
-static void a_token_folder_elsewhere_is_brought_back(void **state)
+/* gridd takes a folder from "/" on: another word would leave it without a token. */
+static void a_token_folder_that_is_none_is_put_right(void **state)
 {
 	sysroot_write(*state, PATHS_GRIDD_CONF,
-		      "FeatureType=1\nClientConfigTokenPath=/opt/tokens\n");
+		      "FeatureType=1\nClientConfigTokenPath=tokens\n");
 
 	must_configure(*state);
 
-	assert_string_equal(result.detail, "ClientConfigTokenPath /opt/tokens -> "
+	assert_string_equal(result.detail, "ClientConfigTokenPath tokens -> "
 					   "/etc/nvidia/ClientConfigToken/");
 	sysroot_assert_text(
 		*state, PATHS_GRIDD_CONF,
 		"FeatureType=1\nClientConfigTokenPath=/etc/nvidia/ClientConfigToken/\n");
 }
 
-static void our_token_folder_stays_as_it_is_written(void **state)
+static void a_token_folder_stays_as_it_is_written(void **state)
 {
 	static const char *const texts[] = {
+		"FeatureType=1\nClientConfigTokenPath=/opt/tokens\n",
+		"FeatureType=1\nClientConfigTokenPath=/etc/nvidia/vgpu-tokens/\n",
 		"FeatureType=1\nClientConfigTokenPath=/etc/nvidia/ClientConfigToken\n",
 		"FeatureType=1\nClientConfigTokenPath = \"/etc/nvidia/ClientConfigToken/\"",
 	};
@@ -303,8 +306,8 @@ int main(void)
 		TEST(a_dangling_link_is_replaced_too),
 		TEST(dry_tells_and_writes_nothing),
 		TEST(a_strict_mode_is_kept_and_others_may_not_write),
-		TEST(a_token_folder_elsewhere_is_brought_back),
-		TEST(our_token_folder_stays_as_it_is_written),
+		TEST(a_token_folder_that_is_none_is_put_right),
+		TEST(a_token_folder_stays_as_it_is_written),
 		TEST(one_of_several_folders_elsewhere_is_enough),
 		TEST(further_options_are_set_by_their_names),
 		TEST(a_damaged_file_is_named_and_kept),

@@ -340,43 +340,6 @@ static void a_module_that_hides_its_version_is_loaded_all_the_same(void **state)
 	assert_string_equal(driver.loaded, "?");
 }
 
-static bool ask_for_owner(const struct sysroot *sysroot,
-			  const struct script_answer *answers)
-{
-	struct script script;
-	struct error err = ERROR_INIT;
-	bool packaged;
-
-	script_init(&script, answers, NULL);
-	if (detect_driver_packaged(&script.runner, &sysroot->root, &packaged, &err) < 0)
-		fail_msg("%s", err.text);
-	return packaged;
-}
-
-static void a_driver_belongs_to_whichever_manager_says_so(void **state)
-{
-	static const struct script_answer nobody[] = { { NULL } };
-	static const struct script_answer dpkg[] = {
-		{ "/usr/bin/dpkg-query -S /usr/bin/nvidia-smi",
-		  "nvidia-linux-grid-525: /usr/bin/nvidia-smi\n" },
-		{ NULL },
-	};
-	static const struct script_answer neither[] = {
-		{ "/usr/bin/dpkg-query -S", "no path found\n", .status = 1 },
-		{ "/usr/bin/rpm -qf /usr/bin/nvidia-smi", "not owned\n", .status = 1 },
-		{ NULL },
-	};
-	const struct sysroot *sysroot = *state;
-
-	put_tool(sysroot, "/usr/bin/dpkg-query");
-	assert_false(ask_for_owner(sysroot, nobody)); /* there is no driver to ask for */
-
-	put_tool(sysroot, "/usr/bin/nvidia-smi");
-	assert_true(ask_for_owner(sysroot, dpkg));
-	put_tool(sysroot, "/usr/bin/rpm");
-	assert_false(ask_for_owner(sysroot, neither));
-}
-
 static int refuse(struct runner *runner, const struct root *root, const struct run *run,
 		  struct run_result *ret_result, struct error *err)
 {
@@ -416,7 +379,6 @@ int main(void)
 		TEST(an_installed_driver_is_described),
 		TEST(a_system_without_a_driver_says_so),
 		TEST(a_module_that_hides_its_version_is_loaded_all_the_same),
-		TEST(a_driver_belongs_to_whichever_manager_says_so),
 		TEST(a_command_that_cannot_be_run_is_an_error),
 	};
 

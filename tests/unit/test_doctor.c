@@ -159,7 +159,7 @@ static void conf_nonsense(struct doctor_facts *f)
 }
 static void conf_elsewhere(struct doctor_facts *f)
 {
-	strcpy(f->token_dir, "/srv/tok");
+	strcpy(f->token_dir, "tokens/");
 	complain(f, "token_missing");
 }
 static void conf_changed(struct doctor_facts *f)
@@ -291,6 +291,31 @@ static void any_word(struct doctor_facts *f)
 	complain(f, "unknown");
 }
 
+static void gpu_kept_for_a_guest(struct doctor_facts *f)
+{
+	driver_missing(f);
+	strcpy(f->vfio, "0000:06:00.0");
+}
+
+static void module_switched_off(struct doctor_facts *f)
+{
+	driver_missing(f);
+	strcpy(f->masked, "/etc/modprobe.d/x.conf: alias nvidia off");
+}
+
+static void place_read_only(struct doctor_facts *f)
+{
+	driver_missing(f);
+	strcpy(f->read_only, "/usr");
+}
+
+/* It may be a driver that somebody wants there: only a guess. */
+static void packages_in_the_way(struct doctor_facts *f)
+{
+	f->smi_answers = false;
+	strcpy(f->owners, "libnvidia-compute-575");
+}
+
 static const struct {
 	void (*change)(struct doctor_facts *facts);
 	const char *code;
@@ -301,6 +326,10 @@ static const struct {
 	{ driver_missing, "driver_missing", true, ERROR_DRIVER },
 	{ smi_missing, "driver_missing", true, ERROR_DRIVER },
 	{ driver_broken, "unknown", false, ERROR_DRIVER },
+	{ gpu_kept_for_a_guest, "vfio_bound", true, ERROR_DRIVER },
+	{ module_switched_off, "module_masked", true, ERROR_DRIVER },
+	{ place_read_only, "read_only", true, ERROR_DRIVER },
+	{ packages_in_the_way, "other_packages", false, ERROR_DRIVER },
 	{ other_vermagic, "driver_other_kernel", true, ERROR_DRIVER },
 	{ other_kernel, "driver_other_kernel", true, ERROR_DRIVER },
 	{ not_loaded, "module_not_loaded", true, ERROR_DRIVER },

@@ -3,6 +3,7 @@
 #include "steps/install/install.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "base/file.h"
@@ -98,6 +99,11 @@ static void packages_go_through_their_manager(void **state)
 		  "/var/cache/x.rpm\n" },
 	};
 
+	const struct sysroot *sysroot = *state;
+
+	sysroot_mkdir(sysroot, "/usr/bin");
+	sysroot_write(sysroot, "/usr/bin/dnf", "");
+	assert_int_equal(fchmodat(sysroot->root.fd, "usr/bin/dnf", 0755, 0), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct script_answer good[] = { { .match = cases[i].command },
 						      { 0 } };
@@ -109,7 +115,6 @@ static void packages_go_through_their_manager(void **state)
 			{ .match = " makecache " },
 			{ 0 },
 		};
-		const struct sysroot *sysroot = *state;
 		struct error err = ERROR_INIT;
 		struct script script;
 

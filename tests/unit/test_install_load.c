@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"
@@ -203,6 +204,117 @@ static void a_driver_in_use_stays_whole(void **state)
 	assert_true(is_loaded(*state, "nvidia_uvm"));
 }
 
+/* As the kernel does it: a module that something holds does not go. */
+static void do_rmmod_unless_held(struct script *script, const struct run *run)
+{
+	const struct sysroot *sysroot = script->context;
+	struct error err = ERROR_INIT;
+	cleanup_strv char **holders = NULL;
+	cleanup_strv char **modules = NULL;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "/sys/module/%s/holders", run->argv[1]);
+	assert_int_equal(root_list(&sysroot->root, path, 64, &holders, &err), 0);
+	if (holders[0])
+		fail_msg("%s is held by %s", run->argv[1], holders[0]);
+	do_rmmod(script, run);
+	assert_int_equal(root_list(&sysroot->root, "/sys/module", 64, &modules, &err), 0);
+	for (char **module = modules; *module; module++) {
+		(void)snprintf(path, sizeof(path), "/sys/module/%s/holders/%s", *module,
+			       run->argv[1]);
+		assert_int_equal(root_remove_tree(&sysroot->root, path, &err), 0);
+	}
+}
+
+/* Whoever holds it, of others too, and whatever holds that. */
+static void all_that_holds_the_driver_goes_before_it(void **state)
+{
+	static const char *const holders[][2] = {
+		{ "gdrdrv", "nvidia" },
+		{ "nvidia_fs", "nvidia" },
+		{ "ib_peer", "nvidia_fs" },
+	};
+	static const struct script_answer answers[] = {
+		{ .match = "/usr/bin/rmmod ", .act = do_rmmod_unless_held },
+		{ .match = "/usr/bin/modprobe nvidia\n", .act = do_modprobe },
+		{ .match = "/usr/bin/modprobe nvidia-uvm\n", .act = do_modprobe },
+		{ .match = "/usr/bin/modprobe " },
+		{ .match = "systemctl is-active ", .status = 3 },
+		{ 0 },
+	};
+	const struct sysroot *sysroot = *state;
+	struct error err;
+	struct script script;
+	bool changed = false;
+
+	script_init(&script, answers, *state);
+	add_driver(sysroot, OLD "\n");
+	for (size_t i = 0; i < ARRAY_SIZE(holders); i++) {
+		char path[128];
+
+		add_module(sysroot, holders[i][0], NULL);
+		(void)snprintf(path, sizeof(path), "/sys/module/%s/holders/%s",
+			       holders[i][1], holders[i][0]);
+		sysroot_mkdir(sysroot, path);
+	}
+	write_value(sysroot, "nvidia", "refcnt", "3\n");
+	write_value(sysroot, "nvidia_fs", "refcnt", "1\n");
+
+	if (load(sysroot, &script, &changed, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_true(changed);
+	assert_int_equal(script_count(&script, "rmmod"), 5);
+	assert_int_equal(script_count(&script, "modprobe gdrdrv"), 1);
+	assert_int_equal(script_count(&script, "modprobe ib_peer"), 1);
+}
+
+/* Seen before the first one goes. */
+static void a_holder_in_use_leaves_everything_where_it_is(void **state)
+{
+	struct error err;
+	struct script script;
+	bool changed = false;
+
+	script_init(&script, working, *state);
+	add_driver(*state, OLD "\n");
+	add_module(*state, "gdrdrv", NULL);
+	sysroot_mkdir(*state, "/sys/module/nvidia/holders/gdrdrv");
+	write_value(*state, "nvidia", "refcnt", "2\n");
+	write_value(*state, "gdrdrv", "refcnt", "1\n");
+
+	assert_int_equal(load(*state, &script, &changed, &err), -1);
+
+	assert_int_equal(err.code, ERROR_REBOOT);
+	assert_string_equal(err.text, "the module gdrdrv is in use");
+	assert_int_equal(script_count(&script, "rmmod"), 0);
+}
+
+/* The kernel may say no all the same: then what has gone comes back. */
+static void what_went_of_a_driver_that_stays_comes_back(void **state)
+{
+	static const struct script_answer answers[] = {
+		{ .match = "rmmod nvidia_uvm\n", .act = do_rmmod },
+		{ .match = "rmmod nvidia\n",
+		  .status = 1,
+		  .output = "rmmod: ERROR: Module nvidia is in use\n" },
+		{ .match = "modprobe nvidia_uvm\n" },
+		{ .match = "is-active", .status = 3 },
+		{ 0 },
+	};
+	struct error err;
+	struct script script;
+	bool changed;
+
+	script_init(&script, answers, *state);
+	add_driver(*state, OLD "\n");
+
+	assert_int_equal(load(*state, &script, &changed, &err), -1);
+
+	assert_int_equal(err.code, ERROR_REBOOT);
+	assert_int_equal(script_count(&script, "modprobe nvidia_uvm"), 1);
+}
+
 static void a_module_that_does_not_go_needs_a_reboot(void **state)
 {
 	static const struct script_answer answers[] = {
@@ -349,6 +461,9 @@ int main(void)
 		TEST(a_missing_uvm_is_added_to_the_right_version),
 		TEST(another_version_is_exchanged_with_its_services_stopped),
 		TEST(a_driver_in_use_stays_whole),
+		TEST(all_that_holds_the_driver_goes_before_it),
+		TEST(a_holder_in_use_leaves_everything_where_it_is),
+		TEST(what_went_of_a_driver_that_stays_comes_back),
 		TEST(a_module_that_does_not_go_needs_a_reboot),
 		TEST(the_kernels_refusal_says_what_to_do),
 		TEST(a_wrong_module_of_that_name_is_noticed),

@@ -115,31 +115,6 @@ static void a_value_that_is_too_long_is_cut(void **state)
 	assert_string_equal(os.version_id, "123456789012345");
 }
 
-static void the_family_follows_from_id_and_id_like(void **state)
-{
-	static const struct {
-		const char *id, *id_like;
-		enum kernel_family family;
-	} cases[] = {
-		{ "debian", "", KERNEL_FAMILY_DEBIAN },
-		{ "linuxmint", "ubuntu debian", KERNEL_FAMILY_DEBIAN },
-		{ "rhel", "fedora", KERNEL_FAMILY_RHEL },
-		{ "almalinux", "rhel centos fedora", KERNEL_FAMILY_RHEL },
-		{ "sles", "suse", KERNEL_FAMILY_OTHER },
-		{ "arch", "", KERNEL_FAMILY_OTHER },
-		{ "x", "debianish", KERNEL_FAMILY_OTHER },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct os os = { .id = "" };
-
-		strcpy(os.id, cases[i].id);
-		strcpy(os.id_like, cases[i].id_like);
-		assert_int_equal(kernel_os_family(&os), cases[i].family);
-	}
-}
-
 static void kernels_are_found_and_printed(void **state)
 {
 	struct kernel_list list = {
@@ -184,7 +159,6 @@ int main(void)
 		cmocka_unit_test(a_configuration_without_a_compiler_tells_none),
 		cmocka_unit_test(os_release_is_read_as_a_shell_would),
 		cmocka_unit_test(a_value_that_is_too_long_is_cut),
-		cmocka_unit_test(the_family_follows_from_id_and_id_like),
 		cmocka_unit_test(kernels_are_found_and_printed),
 		cmocka_unit_test(the_os_is_printed_with_null_for_no_version),
 	};

@@ -314,9 +314,49 @@ static void nothing_read_is_not_licensed(void **state)
 				  "\"gpus\":[],\"reason\":null}");
 }
 
+/* They stand where values are, and say that something is broken: no license is judged. */
+static void words_that_name_no_state_are_the_drivers_trouble(void **state)
+{
+	static const struct {
+		const char *virtualization, *status;
+		int feature_type;
+		bool trouble;
+	} cases[] = {
+		{ "GPU requires reset", "GPU requires reset", 1, true },
+		{ "VGPU", "GPU requires reset", 1, true },
+		{ "ERR!", "ERR!", 1, true },
+		{ "[Unknown Error]", "Unlicensed", 1, true },
+		{ "VGPU", "Requested functionality has been deprecated", 1, true },
+		{ "Pass-Through", "ERR!", 2, true },
+		{ "Pass-Through", "ERR!", 1, false },
+		{ "VGPU", "Unlicensed (Restricted)", 1, false },
+		{ "vgpu", "Unlicensed", 1, false },
+		{ "VGPU", "Unknown", 1, false },
+		{ "VGPU", "N/A", 1, false },
+		{ "VGPU", "Licensed", 1, false },
+		{ "", "Unlicensed", 1, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct license_report report = { .count = 1 };
+		struct error err = ERROR_INIT;
+
+		report.gpus[0] = gpu_of(cases[i].virtualization, VWS, cases[i].status);
+		assert_int_equal(
+			license_check_words(&report, cases[i].feature_type, &err),
+			cases[i].trouble ? -1 : 0);
+		if (!cases[i].trouble)
+			continue;
+		assert_int_equal(err.code, ERROR_DRIVER);
+		assert_non_null(strstr(err.hint, "reset"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_that_name_no_state_are_the_drivers_trouble),
 		cmocka_unit_test(status_is_read_word_by_word),
 		cmocka_unit_test(who_needs_a_license_and_who_has_one),
 		cmocka_unit_test(one_unlicensed_vgpu_of_two_is_not_licensed),

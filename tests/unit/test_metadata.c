@@ -104,7 +104,7 @@ static void the_worker_gets_the_files_of_the_drive(void **state)
 		sysroot, "/request",
 		"{\"job\":\"metadata\",\"service\":\"http://169.254.169.254\",\"timeout\":7,"
 		"\"drive\":[{\"name\":\"vendor_data2.json\",\"input\":4},"
-		"{\"name\":\"vendor_data.json\",\"input\":5}]}");
+		"{\"name\":\"vendor_data.json\",\"input\":5}],\"known\":false,\"patient\":false,\"link_local\":true}");
 	sysroot_assert_text(sysroot, "/four", "two");
 	sysroot_assert_text(sysroot, "/five", "one");
 	assert_string_equal(

@@ -136,12 +136,14 @@ static void our_token_goes_and_others_come_back(void **state)
 	sysroot_write(sysroot, BACKUP "/tokens/theirs.tok", "theirs");
 	sysroot_write(sysroot, BACKUP "/tokens/theirs.tok.1", "another of that name");
 
-	assert_int_equal(remove_token(&sysroot->root, true, &changed, &err), 0);
+	assert_int_equal(remove_token(&sysroot->root, PATHS_TOKENS, true, &changed, &err),
+			 0);
 	assert_true(changed);
 	sysroot_assert_entries(sysroot, PATHS_TOKENS, 1);
 	sysroot_assert_text(sysroot, PATHS_TOKENS "/theirs.tok", "theirs");
 
-	assert_int_equal(remove_token(&sysroot->root, true, &changed, &err), 0);
+	assert_int_equal(remove_token(&sysroot->root, PATHS_TOKENS, true, &changed, &err),
+			 0);
 	assert_false(changed);
 }
 

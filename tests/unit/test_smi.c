@@ -326,9 +326,39 @@ static void long_values_and_many_products_are_cut_not_overrun(void **state)
 	assert_string_equal(report.gpus[0].features[3].product, "p3:");
 }
 
+/* Generations of the driver, and what a hand may have typed. */
+static void a_key_is_known_in_any_capitals(void **state)
+{
+	static const char *const reports[] = {
+		"GPU 00000000:02:00.0\n"
+		"    GPU Virtualization mode\n        Virtualization mode : Pass-Through\n"
+		"    vGPU Software Licensed product\n        License status : Licensed\n"
+		"    PCI\n",
+		"GPU 00000000:02:00.0\n"
+		"    GPU VIRTUALIZATION MODE\n        VIRTUALIZATION MODE : Pass-Through\n"
+		"    GRID LICENSED PRODUCT\n        LICENSE STATUS : Licensed\n    PCI\n",
+		"gpu 00000000:02:00.0\n"
+		"    gpu virtualization mode\n        virtualization mode : Pass-Through\n"
+		"    grid licensed product\n        license status : Licensed\n    pci\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(reports); i++) {
+		struct license_report found;
+		struct error err = ERROR_INIT;
+
+		if (smi_parse(span_of(reports[i]), &found, &err) < 0)
+			fail_msg("%zu: %s", i, err.text);
+		assert_string_equal(found.gpus[0].virtualization, "Pass-Through");
+		assert_false(license_needed(&found.gpus[0], 1));
+		assert_int_equal(found.gpus[0].features[0].state, LICENSE_LICENSED);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_is_known_in_any_capitals),
 		cmocka_unit_test(parse_reads_every_generation),
 		cmocka_unit_test(every_gpu_and_every_product_is_read),
 		cmocka_unit_test(a_process_name_is_no_license),

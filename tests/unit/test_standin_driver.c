@@ -79,7 +79,10 @@ static bool make_package(void)
 static bool find_kernel(void)
 {
 	static const struct os os = { .id = "none" };
-	const struct toolchain_system system = { .root = &root, .os = &os };
+	struct runner asking = run_runner(-1);
+	const struct toolchain_system system = { .root = &root,
+						 .os = &os,
+						 .runner = &asking };
 	struct error err = ERROR_INIT;
 	cleanup_strv char **names = NULL;
 
@@ -89,7 +92,11 @@ static bool find_kernel(void)
 		struct error why = ERROR_INIT;
 
 		(void)text_copy(found.release, sizeof(found.release), *name);
-		if (toolchain_install(&system, &found, &toolchain, &why) == 0)
+		/* This machine gets nothing installed. */
+		if (toolchain_find(&asking, &root, &found, false, &toolchain, &why) ==
+			    0 &&
+		    !toolchain.missing[0] &&
+		    toolchain_install(&system, &found, &toolchain, &why) == 0)
 			kernel = found;
 	}
 	return kernel.headers;

@@ -121,29 +121,113 @@ static void the_token_before_it_is_kept(void **state)
 	assert_int_equal(mode_of(*state, BACKUP), S_IFDIR | 0700);
 }
 
+/* NREC's name has no suffix: there the bytes say what it is. */
+#define SECOND "eyJhbGciOiJSUzI1NiJ9.second.x"
+#define THIRD "eyJhbGciOiJSUzI1NiJ9.third.x"
+
 static void other_tokens_are_moved_and_never_lost(void **state)
 {
 	const struct sysroot *sysroot = *state;
 
 	sysroot_write(sysroot, PATHS_TOKENS "/client_configuration_token_03-28-2023.tok",
 		      "first");
-	sysroot_write(sysroot, PATHS_TOKENS "/bgo-client-token-latest", "second");
+	sysroot_write(sysroot, PATHS_TOKENS "/bgo-client-token-latest", SECOND);
 	assert_true(must_install(sysroot, NEW, 0744));
 	sysroot_assert_entries(sysroot, PATHS_TOKENS, 1);
 
 	/* The same name with other bytes gets a name of its own, the same bytes do not.
 	 */
-	sysroot_write(sysroot, PATHS_TOKENS "/bgo-client-token-latest", "third");
+	sysroot_write(sysroot, PATHS_TOKENS "/bgo-client-token-latest", THIRD);
 	assert_true(must_install(sysroot, NEW, 0744));
-	sysroot_write(sysroot, PATHS_TOKENS "/bgo-client-token-latest", "third");
+	sysroot_write(sysroot, PATHS_TOKENS "/bgo-client-token-latest", THIRD);
 	assert_true(must_install(sysroot, NEW, 0744));
 
 	sysroot_assert_text(sysroot, BACKUP "/client_configuration_token_03-28-2023.tok",
 			    "first");
-	sysroot_assert_text(sysroot, BACKUP "/bgo-client-token-latest", "second");
-	sysroot_assert_text(sysroot, BACKUP "/bgo-client-token-latest.1", "third");
+	sysroot_assert_text(sysroot, BACKUP "/bgo-client-token-latest", SECOND);
+	sysroot_assert_text(sysroot, BACKUP "/bgo-client-token-latest.1", THIRD);
 	sysroot_assert_entries(sysroot, BACKUP, 3);
 	sysroot_assert_text(sysroot, PATHS_TOKEN, NEW);
+}
+
+/* The daemon ignores them, or not: they are nobody's token, and newer than it. */
+static void a_file_that_is_no_token_is_none_and_stays(void **state)
+{
+	static const char *const files[][2] = {
+		{ "gridd.conf", "FeatureType=1\n" },
+		{ "README", "put the .tok here; it begins with eyJ\n" },
+		{ "client_configuration_token.tok.bak", SECOND },
+		{ "x.tok~", THIRD },
+		{ "notes.txt", "" },
+	};
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	size_t count = 0;
+
+	sysroot_write(sysroot, PATHS_TOKENS "/mine", SECOND);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		const struct timespec later[] = { { .tv_sec = 4000000000 },
+						  { .tv_sec = 4000000000 } };
+		char path[PATH_MAX], full[PATH_MAX];
+
+		(void)snprintf(path, sizeof(path), PATHS_TOKENS "/%s", files[i][0]);
+		sysroot_write(sysroot, path, files[i][1]);
+		full_path(sysroot, path, full);
+		assert_int_equal(utimensat(AT_FDCWD, full, later, 0), 0);
+	}
+	/* Called like one, and damaged: it is told where there is no better one. */
+	sysroot_write(sysroot, PATHS_TOKENS "/damaged.tok", "PK");
+
+	cleanup_fd int fd = -1;
+	assert_int_equal(token_open_installed(&sysroot->root, &fd, &count, &err), 0);
+	assert_int_equal(count, 2);
+	char text[64] = "";
+	assert_int_equal(pread(fd, text, sizeof(text) - 1, 0), strlen(SECOND));
+	assert_string_equal(text, SECOND);
+
+	assert_true(must_install(sysroot, NEW, 0744));
+	sysroot_assert_entries(sysroot, PATHS_TOKENS, ARRAY_SIZE(files) + 1);
+}
+
+/* A site's own folder is the token's folder, and the default is not touched. */
+static void the_folder_that_gridd_conf_names_is_the_tokens(void **state)
+{
+	static const struct {
+		const char *conf, *folder;
+	} cases[] = {
+		{ "ClientConfigTokenPath=/etc/nvidia/vgpu-tokens/\n",
+		  "/etc/nvidia/vgpu-tokens" },
+		{ "FeatureType=1\nClientConfigTokenPath = \"/srv/t\" # ours\n",
+		  "/srv/t" },
+		{ "ClientConfigTokenPath=/a\nClientConfigTokenPath=/srv/t//\n",
+		  "/srv/t" },
+		{ "#ClientConfigTokenPath=/srv/t\n", PATHS_TOKENS },
+		{ "ClientConfigTokenPath=tokens\n", PATHS_TOKENS },
+		{ "ClientConfigTokenPath=\n", PATHS_TOKENS },
+		{ "ClientConfigTokenPath=/\n", PATHS_TOKENS },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct sysroot *sysroot = *state;
+		struct error err = ERROR_INIT;
+		char path[PATH_MAX];
+		size_t count = 0;
+
+		sysroot_write(sysroot, "/etc/nvidia/gridd.conf", cases[i].conf);
+		assert_true(must_install(sysroot, NEW, 0744));
+
+		(void)snprintf(path, sizeof(path), "%s/" PATHS_TOKEN_NAME,
+			       cases[i].folder);
+		sysroot_assert_text(sysroot, path, NEW);
+		sysroot_assert_entries(sysroot, PATHS_TOKENS,
+				       strcmp(cases[i].folder, PATHS_TOKENS) == 0);
+		cleanup_fd int fd = -1;
+		assert_int_equal(token_open_installed(&sysroot->root, &fd, &count, &err),
+				 0);
+		assert_int_equal(count, 1);
+		(void)sysroot_teardown(state);
+		(void)setup(state);
+	}
 }
 
 static void hidden_files_and_folders_of_others_stay(void **state)
@@ -490,6 +574,8 @@ int main(void)
 		TEST(other_tokens_are_moved_and_never_lost),
 		TEST(older_tokens_are_forgotten_but_not_that_one_was_tried),
 		TEST(the_way_back_is_the_last_licensed_one),
+		TEST(a_file_that_is_no_token_is_none_and_stays),
+		TEST(the_folder_that_gridd_conf_names_is_the_tokens),
 		TEST(hidden_files_and_folders_of_others_stay),
 		TEST(a_linked_folder_is_followed_inside_the_root),
 		TEST(a_linked_token_becomes_a_file_and_its_target_stays),

@@ -21,6 +21,9 @@ static void host_and_port_are_read(void **state)
 		{ "https://user:pa55@h:1/", "h", 1, true },
 		{ "https://[2001:DB8::1]:65535/x", "2001:db8::1", 65535, true },
 		{ "http://[::1]", "::1", 80, false },
+		{ "http://[fe80::A9fe:a9fe%25ens3]/x", "fe80::a9fe:a9fe%ens3", 80,
+		  false },
+		{ "http://[fe80::1%25br-Lan0.5]:8080", "fe80::1%br-Lan0.5", 8080, false },
 	};
 
 	(void)state;
@@ -56,13 +59,18 @@ static void what_two_parsers_may_read_in_two_ways_is_refused(void **state)
 		"http://b\xc3\xbcro.example/",
 		"http://%31%32%37.0.0.1/",
 		"http://h:0/",
+		"http://[fe80::1%25]/",
+		"http://[fe80::1%ens3]/",
+		"http://[fe80::1%25a/b]/",
+		"http://[fe80::1%25@evil]/",
+		"http://[fe80::1%25sixteen-letters-]/",
+		"http://h%25ens3/",
 		"http://h:65536/",
 		"http://h:/",
 		"http://h:80x/",
 		"http://h:+80/",
 		"http://[::1/",
 		"http://[::1]x/",
-		"http://[fe80::1%25eth0]/",
 		"http://::1/",
 		"http://a,b/",
 	};

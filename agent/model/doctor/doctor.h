@@ -45,6 +45,7 @@ struct doctor_facts {
 	/* PCI */
 	size_t gpus;
 	char nouveau[32], nova[32]; /* address of a GPU that this driver holds */
+	char vfio[32];              /* of one that vfio-pci holds, where it holds all */
 	char host[VERSION_MAX]; /* the host's driver version, where it could be read */
 
 	/* The driver that is installed. */
@@ -56,9 +57,13 @@ struct doctor_facts {
 	char other_kernel[80];        /* another kernel that has the module */
 	char loaded[VERSION_MAX];     /* version of the loaded module; "?": not known */
 	enum doctor_answer secure_boot;
+	char masked[256];   /* what keeps the module away: "FILE: alias nvidia off" */
+	char owners[256];   /* packages that own parts of a driver that does not work */
+	char read_only[64]; /* "/usr" or "/lib/modules", where no driver can be put */
 
 	/* What the driver says. */
 	bool smi_answers; /* a whole report with all GPUs */
+	bool words;       /* of trouble in that report, which is in smi_error */
 	char smi_error[256], smi_hint[256];
 	char driver_version[VERSION_MAX]; /* of nvidia-smi, else of the module */
 	bool licensed;                    /* every GPU that needs a license has one */

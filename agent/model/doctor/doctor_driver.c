@@ -156,6 +156,41 @@ static void check_loaded(const struct doctor_facts *facts, struct doctor_causes 
 	       "dmesg | grep NVRM");
 }
 
+/* What an installation would stop at, too. */
+static void check_obstacles(const struct doctor_facts *facts,
+			    struct doctor_causes *causes)
+{
+	struct doctor_cause *cause;
+
+	if (facts->vfio[0]) {
+		cause = doctor_rules_add(causes, "vfio_bound", true);
+		say(cause, "vfio-pci holds the GPU %s: it is kept for a virtual machine",
+		    facts->vfio);
+		advise(cause, "take it from vfio-pci (driverctl, vfio-pci.ids= on the "
+			      "kernel's command line, /etc/modprobe.d), then: "
+			      "vgpu-guest-agent run");
+	}
+	if (facts->masked[0] && !facts->loaded[0]) {
+		cause = doctor_rules_add(causes, "module_masked", true);
+		say(cause, "the module nvidia is switched off by %s", facts->masked);
+		advise(cause, "take that line out, then: vgpu-guest-agent run");
+	}
+	if (facts->owners[0]) {
+		cause = doctor_rules_add(causes, "other_packages", false);
+		say(cause, "packages own parts of a driver: %s", facts->owners);
+		advise(cause, "if the agent is to install the driver, remove them, then: "
+			      "vgpu-guest-agent run");
+	}
+	if (facts->read_only[0] && !facts->module[0]) {
+		cause = doctor_rules_add(causes, "read_only", true);
+		say(cause, "%s is mounted read-only: no driver can be put there",
+		    facts->read_only);
+		advise(cause,
+		       "mount it so that it can be written, or put the driver into "
+		       "the image that this guest is made of");
+	}
+}
+
 void doctor_driver_judge(const struct doctor_facts *facts, struct doctor_causes *causes)
 {
 	struct doctor_cause *cause;
@@ -171,6 +206,13 @@ void doctor_driver_judge(const struct doctor_facts *facts, struct doctor_causes 
 		return;
 	}
 
+	if (facts->words) {
+		cause = doctor_rules_add(causes, "gpu_reset", true);
+		say(cause, "%.250s", facts->smi_error);
+		advise(cause, "%.250s", facts->smi_hint);
+		return;
+	}
+	check_obstacles(facts, causes);
 	if (!check_installed(facts, causes)) {
 		check_branch(facts, causes);
 		check_bound(facts, causes);

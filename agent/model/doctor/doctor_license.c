@@ -59,13 +59,16 @@ static void check_missing(const struct doctor_facts *facts, struct doctor_causes
 			 "PATH: vgpu-guest-agent run");
 }
 
-/* gridd.conf names another folder for the token than ours, which is the default, too. */
-static bool is_sent_elsewhere(const struct doctor_facts *facts)
+/* gridd.conf names no folder for the token: it has to begin with "/". */
+static bool is_sent_nowhere(const struct doctor_facts *facts)
 {
-	const char *path = facts->token_dir;
+	return facts->token_dir[0] && facts->token_dir[0] != '/';
+}
 
-	return path[0] && strcmp(path, PATHS_TOKENS) != 0 &&
-	       strcmp(path, PATHS_TOKENS "/") != 0;
+/* Where the token is looked for. */
+static const char *token_dir(const struct doctor_facts *facts)
+{
+	return facts->token_dir[0] == '/' ? facts->token_dir : PATHS_TOKENS;
 }
 
 /* Whether a token lies where nvidia-gridd looks for it, and can be read there. */
@@ -76,7 +79,8 @@ static void check_token_file(const struct doctor_facts *facts,
 
 	if (facts->token == DOCTOR_TOKEN_MISSING) {
 		cause = doctor_rules_add(causes, "token_missing", true);
-		say(cause, "there is no client configuration token in " PATHS_TOKENS);
+		say(cause, "there is no client configuration token in %s",
+		    token_dir(facts));
 		advise(cause, "get one from the license server and run: vgpu-guest-agent "
 			      "token install FILE");
 	} else if (facts->token == DOCTOR_TOKEN_UNREADABLE) {
@@ -99,7 +103,7 @@ static void check_token_file(const struct doctor_facts *facts,
 		say(cause, "the token is suspect: %s", facts->token_warning);
 		advise(cause, HINT_NEW_TOKEN);
 	} else if (gridd_says(facts, "token_missing") &&
-		   facts->token == DOCTOR_TOKEN_READ && !is_sent_elsewhere(facts)) {
+		   facts->token == DOCTOR_TOKEN_READ && !is_sent_nowhere(facts)) {
 		cause = doctor_rules_add(causes, "token_unreadable", true);
 		say(cause,
 		    "there is a token, and nvidia-gridd could not fetch it when it "
@@ -197,11 +201,11 @@ static void check_conf(const struct doctor_facts *facts, struct doctor_causes *c
 	} else if (gridd_says(facts, "gridd_conf")) {
 		add_reason(facts, "gridd_conf", true, causes);
 	}
-	if (is_sent_elsewhere(facts)) {
+	if (is_sent_nowhere(facts)) {
 		cause = doctor_rules_add(causes, "gridd_conf", true);
 		say(cause,
 		    PATHS_GRIDD_CONF
-		    " sends nvidia-gridd to %s for its token, which lies in " PATHS_TOKENS,
+		    " sends nvidia-gridd to %s for its token: that is no folder",
 		    facts->token_dir);
 		advise(cause, HINT_CONFIGURE);
 	}

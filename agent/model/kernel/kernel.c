@@ -168,41 +168,6 @@ void kernel_read_os_release(struct span text, struct os *os)
 	}
 }
 
-static enum kernel_family family_of(struct span id)
-{
-	static const struct {
-		const char *id;
-		enum kernel_family family;
-	} families[] = {
-		{ "debian", KERNEL_FAMILY_DEBIAN }, { "ubuntu", KERNEL_FAMILY_DEBIAN },
-		{ "rhel", KERNEL_FAMILY_RHEL },     { "fedora", KERNEL_FAMILY_RHEL },
-		{ "centos", KERNEL_FAMILY_RHEL },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		if (span_equals(id, families[i].id))
-			return families[i].family;
-	}
-
-	return KERNEL_FAMILY_OTHER;
-}
-
-enum kernel_family kernel_os_family(const struct os *os)
-{
-	enum kernel_family family = family_of(span_of(os->id));
-	struct span rest = span_of(os->id_like);
-
-	while (family == KERNEL_FAMILY_OTHER && rest.len > 0) {
-		struct span word, tail = { "", 0 };
-
-		(void)span_split(rest, ' ', &word, &tail);
-		family = family_of(word);
-		rest = tail;
-	}
-
-	return family;
-}
-
 struct json *kernel_os_json(const struct os *os)
 {
 	return json_build("{s:s, s:s?, s:s}", "id", os->id, "version_id",

@@ -42,8 +42,6 @@ bool kernel_read_config(struct span config, struct kernel *kernel);
 
 struct json *kernel_list_json(const struct kernel_list *list);
 
-enum kernel_family { KERNEL_FAMILY_OTHER, KERNEL_FAMILY_DEBIAN, KERNEL_FAMILY_RHEL };
-
 struct os {
 	char id[32];         /* os-release ID: "debian" */
 	char id_like[64];    /* ID_LIKE, blank-separated */
@@ -53,5 +51,4 @@ struct os {
 
 /* os-release(5): quotes and backslashes as the shell's; unknown keys ignored. */
 void kernel_read_os_release(struct span text, struct os *os);
-enum kernel_family kernel_os_family(const struct os *os);
 struct json *kernel_os_json(const struct os *os);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/license/gridd_conf.h"
+#include "model/paths.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "model/license/token.h"
 
 /*
  * A line is active when its first sign is neither '#' nor the line's end and it has a
@@ -245,6 +247,22 @@ bool gridd_conf_get(struct span text, const char *key, char *ret_value, size_t s
 	}
 
 	return found;
+}
+
+void gridd_conf_token_dir(struct span text, char *ret_dir, size_t size)
+{
+	char value[256] = "";
+	size_t len;
+
+	(void)gridd_conf_get(text, "ClientConfigTokenPath", value, sizeof(value));
+	len = strlen(value);
+	while (len > 0 && value[len - 1] == '/')
+		value[--len] = '\0';
+	text_sanitize(value);
+	if (value[0] != '/' || len + 1 == sizeof(value) || strchr(value, '?'))
+		(void)text_copy(ret_dir, size, PATHS_TOKENS);
+	else
+		(void)text_copy(ret_dir, size, value);
 }
 
 bool gridd_conf_key_valid(const char *key)

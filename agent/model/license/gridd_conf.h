@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/span.h"
 
+#define GRIDD_CONF_MAX (1u << 20)
+
 struct gridd_conf_value {
 	const char *key;   /* by NVIDIA's name, exact case */
 	const char *value; /* no line break */
@@ -36,6 +38,12 @@ must_check int gridd_conf_set(struct span text, const struct gridd_conf_value *v
 
 /* The value of the last active line of `key`, quotes and inline comment removed. */
 bool gridd_conf_get(struct span text, const char *key, char *ret_value, size_t size);
+
+/*
+ * The folder of nvidia-gridd's token without a "/" at its end: what the last active line
+ * of ClientConfigTokenPath names from "/" on, else the daemon's own.
+ */
+void gridd_conf_token_dir(struct span text, char *ret_dir, size_t size);
 
 /* A key of the form [A-Za-z][A-Za-z0-9]*: what `license.gridd` may name. */
 bool gridd_conf_key_valid(const char *key);

@@ -164,6 +164,51 @@ bool license_held(const struct license_gpu *gpu)
 	return false;
 }
 
+static bool is_known_mode(const char *mode)
+{
+	static const char *const modes[] = { "", "VGPU", "Pass-Through", "None", "N/A" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (strcasecmp(mode, modes[i]) == 0)
+			return true;
+	}
+	return strncasecmp(mode, "Host ", 5) == 0;
+}
+
+static const char *unknown_words(const struct license_report *report, int feature_type)
+{
+	for (size_t i = 0; i < report->count; i++) {
+		const struct license_gpu *gpu = &report->gpus[i];
+
+		if (!license_needed(gpu, feature_type) || license_held(gpu))
+			continue;
+		if (!is_known_mode(gpu->virtualization))
+			return gpu->virtualization;
+		for (size_t f = 0; f < gpu->feature_count; f++) {
+			/* "Unknown" is NVML's own word for a state that is still to come.
+			 */
+			if (gpu->features[f].state == LICENSE_UNKNOWN &&
+			    gpu->features[f].status[0] &&
+			    strcasecmp(gpu->features[f].status, "Unknown") != 0)
+				return gpu->features[f].status;
+		}
+	}
+	return NULL;
+}
+
+int license_check_words(const struct license_report *report, int feature_type,
+			struct error *err)
+{
+	const char *words = unknown_words(report, feature_type);
+
+	if (!words)
+		return 0;
+	(void)error_set(err, ERROR_DRIVER, "the driver says of a GPU: %s", words);
+	return error_hint(err,
+			  "reset the GPU (nvidia-smi --gpu-reset) or reboot; see what "
+			  "the kernel says: dmesg | grep NVRM");
+}
+
 bool license_all_held(const struct license_report *report, size_t gpus, int feature_type)
 {
 	if (!report || report->count == 0 || report->count < gpus)

@@ -89,6 +89,14 @@ bool license_is_needed(const struct gpu_list *gpus, int feature_type, bool offli
 bool license_has_vgpu(const struct license_report *report);
 const char *license_state_name(enum license_state state);
 
+/*
+ * ERROR_DRIVER where the driver has words of trouble in place of the mode or the license
+ * of a GPU that needs one ("GPU requires reset", "ERR!", "[Unknown Error]"): they name no
+ * state, so there is nothing to judge a license by.
+ */
+must_check int license_check_words(const struct license_report *report, int feature_type,
+				   struct error *err);
+
 struct license_reason {
 	const char *code; /* of the contract, static; NULL: none */
 	char message[320];

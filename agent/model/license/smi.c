@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 
@@ -71,6 +72,12 @@ static size_t indent_of(struct span line)
 	return n;
 }
 
+/* Generations of the driver spell a key with other capitals. */
+static bool is_key(struct span key, const char *name)
+{
+	return key.len == strlen(name) && strncasecmp(key.at, name, key.len) == 0;
+}
+
 static void copy_value(struct span value, char *ret_text, size_t size)
 {
 	(void)span_copy(value, ret_text, size);
@@ -96,8 +103,10 @@ static bool is_gpu_heading(struct span content, struct span *ret_id)
 {
 	struct span id = content;
 
-	if (!span_skip(&id, "GPU "))
+	if (id.len < 4 || strncasecmp(id.at, "GPU ", 4) != 0)
 		return false;
+	id.at += 4;
+	id.len -= 4;
 	id = span_trim(id);
 	*ret_id = id;
 	return skip_hex(&id, 4, 8, ":") && skip_hex(&id, 2, 2, ":") &&
@@ -124,10 +133,10 @@ static void begin_gpu(struct reader *reader, struct span id, size_t indent)
 
 static void read_top(struct reader *reader, struct span key, struct span value)
 {
-	if (span_equals(key, "Driver Version") || span_equals(key, "KMD Version"))
+	if (is_key(key, "Driver Version") || is_key(key, "KMD Version"))
 		copy_value(value, reader->report->driver_version,
 			   sizeof(reader->report->driver_version));
-	else if (span_equals(key, "Attached GPUs"))
+	else if (is_key(key, "Attached GPUs"))
 		reader->has_promise = span_to_u64(value, &reader->promised);
 }
 
@@ -139,20 +148,19 @@ static void read_section(struct reader *reader, struct span key, struct span val
 		reader->complete = true;
 	reader->section = SECTION_OTHER;
 
-	if (span_equals(key, "PCI")) {
+	if (is_key(key, "PCI")) {
 		reader->complete = true;
-	} else if (span_equals(key, "Processes") ||
-		   span_equals(key, "Compute Processes")) {
+	} else if (is_key(key, "Processes") || is_key(key, "Compute Processes")) {
 		reader->complete = true;
 		reader->section = SECTION_PROCESSES;
-	} else if (has_value && span_equals(key, "Product Name")) {
+	} else if (has_value && is_key(key, "Product Name")) {
 		copy_value(value, reader->gpu->name, sizeof(reader->gpu->name));
-	} else if (has_value && span_equals(key, "GPU UUID")) {
+	} else if (has_value && is_key(key, "GPU UUID")) {
 		copy_value(value, reader->gpu->uuid, sizeof(reader->gpu->uuid));
-	} else if (span_equals(key, "GPU Virtualization Mode")) {
+	} else if (is_key(key, "GPU Virtualization Mode")) {
 		reader->section = SECTION_VIRTUALIZATION;
-	} else if (span_equals(key, "vGPU Software Licensed Product") ||
-		   span_equals(key, "GRID Licensed Product")) {
+	} else if (is_key(key, "vGPU Software Licensed Product") ||
+		   is_key(key, "GRID Licensed Product")) {
 		reader->section = SECTION_LICENSE;
 		reader->had_license = true;
 	}
@@ -161,8 +169,8 @@ static void read_section(struct reader *reader, struct span key, struct span val
 /* One to three pairs of product and status; either may be missing. */
 static void read_license(struct license_gpu *gpu, struct span key, struct span value)
 {
-	bool is_product = span_equals(key, "Product Name");
-	bool is_status = span_equals(key, "License Status");
+	bool is_product = is_key(key, "Product Name");
+	bool is_status = is_key(key, "License Status");
 	struct license_feature *last =
 		gpu->feature_count > 0 ? &gpu->features[gpu->feature_count - 1] : NULL;
 
@@ -217,7 +225,7 @@ static void read_line(struct reader *reader, struct span line)
 	else if (reader->section == SECTION_LICENSE && has_value)
 		read_license(reader->gpu, key, value);
 	else if (reader->section == SECTION_VIRTUALIZATION &&
-		 span_equals(key, "Virtualization Mode"))
+		 is_key(key, "Virtualization Mode"))
 		copy_value(value, reader->gpu->virtualization,
 			   sizeof(reader->gpu->virtualization));
 }

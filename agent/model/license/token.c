@@ -41,6 +41,25 @@ static int refuse_token(const struct json *problem, struct error *err)
 			       "into the metadata as client_token_base64");
 }
 
+static bool is_base64url(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+bool token_looks_like(struct span head)
+{
+	static const char begin[] = "eyJ"; /* of an object, whatever is in it */
+	const char *at = head.len ? memmem(head.at, head.len, begin, 3) : NULL;
+	const char *end = head.at + head.len;
+
+	if (!at)
+		return false;
+	while (at < end && is_base64url(*at))
+		at++;
+	return at < end && *at == '.';
+}
+
 int token_accept(const struct json *check, char *ret_warning, size_t size,
 		 struct error *err)
 {

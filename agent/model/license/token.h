@@ -11,8 +11,17 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/span.h"
 
 #define TOKEN_SIZE_MAX (64u << 10)
+
+/*
+ * By its first bytes: a JSON object in base64url, then a dot; a byte order mark or blanks
+ * in front of it, or damage behind it, do not make it another thing. Also where it was
+ * glued behind something: that is a token that was spoilt.
+ */
+#define TOKEN_HEAD_SIZE 512
+bool token_looks_like(struct span head);
 
 /*
  * `check` is the contract's object of `token check`, made by the worker's job "token".

@@ -423,3 +423,10 @@ const char *settings_where(const struct settings *settings, const char *path)
 
 	return origin ? origin->where : "";
 }
+
+bool settings_is_set(const struct settings *settings, const char *path)
+{
+	const struct settings_origin *origin = settings_table_origin(settings, path);
+
+	return origin && origin->layer != SETTINGS_BUILTIN;
+}

@@ -157,3 +157,6 @@ bool settings_is_callers(const struct settings *settings, const char *path);
 
 /* Who set the key, for people to read: "/etc/vgpu-guest-agent/agent.conf:3", "--set". */
 const char *settings_where(const struct settings *settings, const char *path);
+
+/* Whether anybody set this key: a file, the metadata, the command line. */
+bool settings_is_set(const struct settings *settings, const char *path);

@@ -40,12 +40,5 @@ must_check int detect_driver(struct runner *runner, const struct root *root,
 			     const char *release, struct detect_driver *ret_driver,
 			     struct error *err);
 
-/*
- * Whether dpkg or rpm owns nvidia-smi: for who is about to replace or to refuse the
- * driver, because dpkg reads the lists of all packages for it.
- */
-must_check int detect_driver_packaged(struct runner *runner, const struct root *root,
-				      bool *ret_packaged, struct error *err);
-
 /* Secure Boot by its EFI variable: 1 on, 0 off or no EFI, -1 could not be read. */
 int detect_secure_boot(const struct root *root);

@@ -83,35 +83,3 @@ int detect_driver(struct runner *runner, const struct root *root, const char *re
 	*ret_driver = driver;
 	return 0;
 }
-
-int detect_driver_packaged(struct runner *runner, const struct root *root,
-			   bool *ret_packaged, struct error *err)
-{
-	static const struct {
-		const char *tool, *option;
-	} owners[] = { { "dpkg-query", "-S" }, { "rpm", "-qf" } };
-
-	bool there;
-
-	*ret_packaged = false;
-	if (root_exists(root, PATHS_SMI, &there, err) < 0)
-		return -1;
-	if (!there)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(owners) && !*ret_packaged; i++) {
-		char tool[64];
-		const char *argv[] = { tool, owners[i].option, PATHS_SMI, NULL };
-		const struct run run = { .argv = argv,
-					 .timeout_s = TIMEOUT_S,
-					 .output_limit = OUTPUT_MAX };
-		cleanup(run_result_done) struct run_result result = { 0 };
-
-		if (!run_find(root, owners[i].tool, tool, sizeof(tool)))
-			continue;
-		if (run_command(runner, root, &run, &result, err) < 0)
-			return error_prefix(err, "asking whose " PATHS_SMI " is");
-		*ret_packaged = result.status == 0 && result.signal == 0;
-	}
-
-	return 0;
-}

@@ -9,29 +9,12 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/headers.h"
 #include "base/text.h"
 
 #define MODULES "/lib/modules"
 #define NAMES_MAX 1024
 #define CONFIG_MAX (4u << 20)
-
-static bool exists(const struct root *root, const char *dir, const char *file)
-{
-	char path[256];
-	struct stat st;
-
-	/* The folder may be a link; root_stat() follows all but the last component. */
-	return text_format(path, sizeof(path), "%s/%s", dir, file) &&
-	       root_stat(root, path, &st);
-}
-
-/* What kbuild itself asks for before it builds a module outside of the kernel's tree. */
-static bool has_headers(const struct root *root, const char *build)
-{
-	return exists(root, build, "Makefile") &&
-	       (exists(root, build, "include/config/auto.conf") ||
-		exists(root, build, ".config"));
-}
 
 static bool read_config(const struct root *root, const char *path, struct kernel *kernel)
 {
@@ -68,14 +51,14 @@ static void read_kernel(const struct root *root, const char *release,
 	char path[128];
 
 	(void)text_copy(kernel.release, sizeof(kernel.release), release);
-	text_path(path, sizeof(path), MODULES "/%s/build", release);
-	kernel.headers = has_headers(root, path);
+	(void)text_format(path, sizeof(path), MODULES "/%s/build", release);
+	kernel.headers = headers_whole(root, path);
 	if (kernel.headers) {
 		(void)text_copy(kernel.build, sizeof(kernel.build), path);
 		(void)text_copy(kernel.source, sizeof(kernel.source), path);
 		/* Debian keeps what all flavours share in a folder of its own. */
-		text_path(path, sizeof(path), MODULES "/%s/source", release);
-		if (exists(root, path, "Makefile"))
+		(void)text_format(path, sizeof(path), MODULES "/%s/source", release);
+		if (headers_real(root, path, "Makefile"))
 			(void)text_copy(kernel.source, sizeof(kernel.source), path);
 	}
 	read_compiler(root, &kernel);
@@ -95,7 +78,7 @@ static bool is_kernel(const struct root *root, const char *release)
 
 	text_path(dir, sizeof(dir), MODULES "/%s", release);
 	for (size_t i = 0; i < ARRAY_SIZE(signs); i++) {
-		if (exists(root, dir, signs[i]))
+		if (headers_real(root, dir, signs[i]))
 			return true;
 	}
 

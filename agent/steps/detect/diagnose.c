@@ -87,15 +87,15 @@ static bool is_bad(const struct root *root, const char *path, bool *ret_denied,
 	return true;
 }
 
-bool diagnose_token_folder(const struct root *root, bool *ret_denied, char *ret_why,
-			   size_t size)
+bool diagnose_token_folder(const struct root *root, const char *folder, bool *ret_denied,
+			   char *ret_why, size_t size)
 {
 	struct error err = ERROR_INIT;
 	cleanup_strv char **names = NULL;
 	bool found = false;
 
 	*ret_denied = false;
-	if (root_list(root, PATHS_TOKENS, NAMES_MAX, &names, &err) < 0) {
+	if (root_list(root, folder, NAMES_MAX, &names, &err) < 0) {
 		*ret_denied = err.code == ERROR_PERMISSION;
 		(void)text_format(ret_why, size, "%.150s", err.text);
 		return true;
@@ -105,7 +105,7 @@ bool diagnose_token_folder(const struct root *root, bool *ret_denied, char *ret_
 		char path[512];
 
 		found = (*name)[0] != '.' &&
-			text_format(path, sizeof(path), PATHS_TOKENS "/%s", *name) &&
+			text_format(path, sizeof(path), "%s/%s", folder, *name) &&
 			is_bad(root, path, ret_denied, ret_why, size);
 	}
 	if (found)

@@ -35,5 +35,5 @@ void diagnose_conf(const struct root *root, struct diagnose_conf *ret_conf);
  * Something that is no readable file in the token's folder; false where there is none.
  * `ret_denied`: for want of root.
  */
-bool diagnose_token_folder(const struct root *root, bool *ret_denied, char *ret_why,
-			   size_t size);
+bool diagnose_token_folder(const struct root *root, const char *folder, bool *ret_denied,
+			   char *ret_why, size_t size);

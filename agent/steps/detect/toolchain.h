@@ -12,10 +12,14 @@
 #include "model/kernel/kernel.h"
 #include "model/kernel/modules.h"
 
-/* Looks; what is missing is no error. `kernel` is read anew where it has no headers. */
-must_check int toolchain_find(const struct root *root, const struct kernel *kernel,
-			      bool dkms, struct toolchain *ret_toolchain,
-			      struct error *err);
+/*
+ * Looks; what is missing is no error. `kernel` is read anew where it has no headers. Each
+ * program is asked for its version: a name, or a link to nothing, is no compiler. -1
+ * where a signal ends the asking.
+ */
+must_check int toolchain_find(struct runner *runner, const struct root *root,
+			      const struct kernel *kernel, bool dkms,
+			      struct toolchain *ret_toolchain, struct error *err);
 
 /* The system that gets them. */
 struct toolchain_system {
@@ -27,9 +31,10 @@ struct toolchain_system {
 };
 
 /*
- * Installs the exact headers and the compiler with apt-get or dnf, waiting for their
- * locks; where nothing is missing nothing is asked. ERROR_PREREQUISITES with the hint
- * where they are not to be had; never the headers of another kernel. Updates `kernel`.
+ * Installs the exact headers and the compiler with the system's package manager, by the
+ * names of its family (model/family.h), waiting for its locks; where nothing is missing
+ * nothing is asked. ERROR_PREREQUISITES with the hint where they are not to be had; never
+ * the headers of another kernel. Updates `kernel`.
  */
 must_check int toolchain_install(const struct toolchain_system *system,
 				 struct kernel *kernel, struct toolchain *ret_toolchain,

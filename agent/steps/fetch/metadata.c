@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "model/settings/settings_keys.h"
 #include "steps/fetch/metadata_drive.h"
+#include "steps/fetch/metadata_memory.h"
 
+#define DEFAULT_URL "http://169.254.169.254"
 #define SILENCE_MARGIN_S 30 /* of a worker that waits for the service */
 
 void metadata_done(struct metadata *metadata)
@@ -20,6 +23,7 @@ void metadata_done(struct metadata *metadata)
 	if (metadata->token)
 		explicit_bzero(metadata->token, metadata->token_size);
 	free(metadata->token);
+	metadata_memory_done(&metadata->said);
 	*metadata = METADATA_INIT;
 }
 
@@ -38,17 +42,48 @@ static struct json *list_files(const struct metadata_drive *drive)
 	return take_ptr(files);
 }
 
-static int ask_the_service(const struct settings_metadata *settings,
-			   const struct metadata_drive *drive,
-			   const struct channel *channel, struct json **ret_answer,
-			   struct error *err)
+/* Whether the machine says by its firmware that it is one of OpenStack's. */
+static bool is_openstack(const struct root *root)
 {
+	static const char *const words[][2] = {
+		{ "/sys/class/dmi/id/product_name", "OpenStack" },
+		{ "/sys/class/dmi/id/sys_vendor", "OpenStack" },
+		{ "/sys/class/dmi/id/chassis_asset_tag", "OpenTelekomCloud" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		struct error ignored = ERROR_INIT;
+		cleanup_fd int fd = root_open_at(root, words[i][0], O_RDONLY | O_NONBLOCK,
+						 0, &ignored);
+		char text[128] = "";
+
+		if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
+		    strstr(text, words[i][1]))
+			return true;
+	}
+	return false;
+}
+
+struct asking {
+	const struct settings_metadata *settings;
+	const struct metadata_drive *drive;
+	bool known;   /* the service has answered before */
+	bool patient; /* one is sure to come */
+};
+
+static int ask_the_service(const struct asking *asking, const struct channel *channel,
+			   struct json **ret_answer, struct error *err)
+{
+	const struct settings_metadata *settings = asking->settings;
+	const struct metadata_drive *drive = asking->drive;
 	struct channel patient = *channel;
 	unsigned needed = (unsigned)settings->timeout + SILENCE_MARGIN_S;
 	cleanup_json struct json *request =
-		json_build("{s:s, s:s*, s:i, s:o}", "job", "metadata", "service",
-			   settings->metadata_service ? settings->url : NULL, "timeout",
-			   settings->timeout, "drive", list_files(drive));
+		json_build("{s:s, s:s*, s:i, s:o, s:b, s:b, s:b}", "job", "metadata",
+			   "service", settings->metadata_service ? settings->url : NULL,
+			   "timeout", settings->timeout, "drive", list_files(drive),
+			   "known", (int)asking->known, "patient", (int)asking->patient,
+			   "link_local", strcmp(settings->url, DEFAULT_URL) == 0);
 
 	if (!request)
 		return error_set_errno(err, ENOMEM, "asking the worker");
@@ -152,13 +187,53 @@ static int take_answer(const struct json *answer, struct metadata *metadata,
 	return take_token(answer, metadata, err);
 }
 
+/* What an answering service says is new; a silent one has said it before. */
+static int take_service(const struct json *answer, struct metadata_memory *memory,
+			struct metadata *metadata, struct error *err)
+{
+	const struct json *said = json_get(answer, "service_object");
+	const char *token = json_get_string(answer, "service_token_sha256");
+
+	metadata->silent = json_get_bool(answer, "silent", false);
+	if (!metadata->silent) {
+		metadata->asked = true;
+		metadata->said.known = true;
+		if (json_kind(said) == JSON_KIND_OBJECT)
+			metadata->said.object = json_build("O", said);
+		(void)text_copy(metadata->said.token, sizeof(metadata->said.token),
+				token ? token : "");
+		return 0;
+	}
+	if (!memory->known)
+		return 0;
+
+	/* Half of what it says is not what it said. */
+	json_free(metadata->object);
+	metadata->object = memory->object;
+	memory->object = NULL;
+	if (metadata->token)
+		explicit_bzero(metadata->token, metadata->token_size);
+	free(metadata->token);
+	metadata->token = NULL;
+	metadata->keeps_token = memory->token[0] != '\0';
+	(void)text_copy(metadata->detail, sizeof(metadata->detail),
+			"the metadata service is silent: what it said last stays");
+	return add_warning(metadata,
+			   "the metadata service is silent: what it said last stays in "
+			   "force",
+			   err);
+}
+
 /* Both sources into `metadata`, which the caller cleans up on -1. */
 static int read_sources(const struct settings_metadata *settings, const struct root *root,
 			const struct channel *channel, struct metadata *metadata,
 			struct error *err)
 {
 	cleanup(metadata_drive_done) struct metadata_drive drive = METADATA_DRIVE_INIT;
+	cleanup(metadata_memory_done) struct metadata_memory memory =
+		METADATA_MEMORY_INIT;
 	cleanup_json struct json *answer = NULL;
+	struct asking asking = { .settings = settings, .drive = &drive };
 
 	metadata->warnings = json_build("[]");
 	if (!metadata->warnings)
@@ -174,9 +249,16 @@ static int read_sources(const struct settings_metadata *settings, const struct r
 		return 0;
 	}
 
-	if (ask_the_service(settings, &drive, channel, &answer, err) < 0)
+	if (settings->metadata_service)
+		metadata_memory_read(root, &memory);
+	asking.known = memory.known;
+	asking.patient = memory.known || (drive.count == 0 && is_openstack(root));
+	if (ask_the_service(&asking, channel, &answer, err) < 0)
 		return error_prefix(err, "reading the metadata");
 	if (take_answer(answer, metadata, err) < 0)
+		return -1;
+	if (settings->metadata_service &&
+	    take_service(answer, &memory, metadata, err) < 0)
 		return -1;
 	return drop_token(settings, metadata, err);
 }
@@ -194,4 +276,10 @@ int metadata_read(const struct settings_metadata *settings, const struct root *r
 
 	*ret_metadata = metadata;
 	return 0;
+}
+
+int metadata_remember(const struct root *root, const struct metadata *metadata,
+		      struct error *err)
+{
+	return metadata->asked ? metadata_memory_write(root, &metadata->said, err) : 0;
 }

@@ -89,7 +89,7 @@ int install_package(struct runner *runner, const struct root *root,
 {
 	const char *const packages[] = { path, NULL };
 	struct manager manager = {
-		.kind = kind == PACKAGE_RPM ? MANAGER_DNF : MANAGER_APT,
+		.kind = MANAGER_APT,
 		.runner = runner,
 		.root = root,
 		.log_fd = log_fd,
@@ -98,6 +98,10 @@ int install_package(struct runner *runner, const struct root *root,
 
 	if (kind != PACKAGE_DEB && kind != PACKAGE_RPM)
 		return error_set(err, ERROR_INTERNAL, "%s is no package", path);
+	if (kind == PACKAGE_RPM && !manager_find(root, "dnf", &manager.kind))
+		return error_set(err, ERROR_PREREQUISITES,
+				 "%s is an .rpm, and no package manager for it is here",
+				 path);
 	if (manager_install(&manager, packages, err) == 0)
 		return 0;
 	if (!err->interrupted && !err->hint[0] && err->errnum == 0)

@@ -42,12 +42,24 @@ struct install_dkms {
 must_check int install_dkms(struct runner *runner, const struct root *root,
 			    const struct install_dkms *input, bool *ret_changed,
 			    struct error *err);
+
+/* nouveau, nova_core and nova_drm must not bind at the next boot. */
+must_check int install_blacklist(const struct root *root, bool *ret_changed,
+				 struct error *err);
+
 /*
- * nouveau, nova_core and nova_drm must not bind at the next boot. Where an initramfs of
- * the system would still load nouveau, it is made anew.
+ * Once the modules are in place: an initramfs of a kernel of this system that would still
+ * load one of those drivers, or an nvidia.ko that is not the system's of now, is made
+ * anew and looked into again. What nobody can look into, and what stays in there all the
+ * same, is a warning.
  */
-must_check int install_blacklist(struct runner *runner, const struct root *root,
-				 int log_fd, bool *ret_changed, struct error *err);
+struct install_initramfs {
+	bool changed;
+	char warning[320]; /* "": none */
+};
+must_check int install_initramfs(struct runner *runner, const struct root *root,
+				 int log_fd, struct install_initramfs *ret_result,
+				 struct error *err);
 
 /*
  * Stops what holds the old module, unloads nouveau, nova and another version of nvidia,

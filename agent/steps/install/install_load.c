@@ -23,10 +23,13 @@ static const char *const nvidia_modules[] = { "nvidia_drm", "nvidia_modeset",
 					      "nvidia_peermem", "nvidia_uvm", "nvidia" };
 
 /* What keeps the device files open. */
-static const char *const services[] = { "nvidia-gridd.service",
-					"nvidia-persistenced.service",
-					"nvidia-topologyd.service",
-					"nvidia-fabricmanager.service" };
+static const char *const services[] = {
+	"nvidia-gridd.service",         "nvidia-persistenced.service",
+	"nvidia-topologyd.service",     "nvidia-fabricmanager.service",
+	"nvidia-dcgm.service",          "dcgm.service",
+	"nvidia-dcgm-exporter.service", "dcgm-exporter.service",
+	"nvidia-mig-manager.service",   "nvidia-imex.service"
+};
 
 static const struct {
 	const char *module, *driver;
@@ -179,20 +182,107 @@ static int unload(struct runner *runner, const struct root *root, const char *mo
 	return refuse_in_use(module, why.text, err);
 }
 
-/* The loaded driver, in the order in which its modules need each other. */
-static int unload_nvidia(struct runner *runner, const struct root *root,
-			 struct error *err)
+#define GOING_MAX 32
+
+/* Modules in the order in which they can go: whoever holds one goes before it. */
+struct going {
+	size_t count;
+	char names[GOING_MAX][64];
+};
+
+static bool going_has(const struct going *going, const char *module)
 {
-	/* All or nothing: half of the modules gone would leave no working driver. */
-	for (size_t i = 0; i < ARRAY_SIZE(nvidia_modules); i++) {
-		if (count_users(root, nvidia_modules[i]) > 0)
-			return refuse_in_use(nvidia_modules[i], "", err);
+	for (size_t i = 0; i < going->count; i++) {
+		if (strcmp(going->names[i], module) == 0)
+			return true;
 	}
+	return false;
+}
+
+/*
+ * The module after all that hold it, of whomever they are: gdrdrv and nvidia_fs hold
+ * nvidia as its own modules do. `depth` ends a circle that only a broken kernel shows.
+ */
+static int going_add(const struct root *root, const char *module, int depth,
+		     struct going *going, struct error *err)
+{
+	struct error ignored = ERROR_INIT;
+	cleanup_strv char **holders = NULL;
+	char path[128];
+
+	if (!is_loaded(root, module) || going_has(going, module))
+		return 0;
+	if (count_users(root, module) > 0)
+		return refuse_in_use(module, "", err);
+	if (text_format(path, sizeof(path), "/sys/module/%s/holders", module) &&
+	    root_list(root, path, NAMES_MAX, &holders, &ignored) == 0) {
+		for (char **holder = holders; *holder; holder++) {
+			if (depth < GOING_MAX &&
+			    going_add(root, *holder, depth + 1, going, err) < 0)
+				return -1;
+		}
+	}
+	if (going->count == GOING_MAX ||
+	    !text_copy(going->names[going->count], sizeof(going->names[0]), module))
+		return refuse_in_use(module, "too much holds it", err);
+	going->count++;
+	return 0;
+}
+
+/* What went of a driver that stays comes back, as far as it wants to. */
+static void load_again(struct runner *runner, const struct root *root,
+		       const struct going *going, size_t count)
+{
+	int cancel_fd = runner->cancel_fd;
+
+	runner->cancel_fd = -1;
+	while (count-- > 0) {
+		struct error ignored = ERROR_INIT;
+
+		if (call(runner, root, "modprobe", going->names[count], NULL, &ignored) <
+		    0)
+			continue;
+	}
+	runner->cancel_fd = cancel_fd;
+}
+
+/* All or nothing: half of the modules gone would leave no working driver. */
+static int unload_nvidia(struct runner *runner, const struct root *root,
+			 struct going *going, struct error *err)
+{
 	for (size_t i = 0; i < ARRAY_SIZE(nvidia_modules); i++) {
-		if (unload(runner, root, nvidia_modules[i], err) < 0)
+		if (going_add(root, nvidia_modules[i], 0, going, err) < 0)
 			return -1;
 	}
+	for (size_t i = 0; i < going->count; i++) {
+		if (unload(runner, root, going->names[i], err) < 0) {
+			load_again(runner, root, going, i);
+			return -1;
+		}
+	}
 	return 0;
+}
+
+static bool is_nvidias(const char *module)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(nvidia_modules); i++) {
+		if (strcmp(nvidia_modules[i], module) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Others' modules that went with the old driver, on top of the new one. */
+static void load_others(struct runner *runner, const struct root *root,
+			const struct going *going)
+{
+	for (size_t i = going->count; i-- > 0;) {
+		struct error ignored = ERROR_INIT;
+
+		if (!is_nvidias(going->names[i]) &&
+		    call(runner, root, "modprobe", going->names[i], NULL, &ignored) < 0)
+			continue;
+	}
 }
 
 /*
@@ -316,9 +406,10 @@ static int load(struct runner *runner, const struct root *root, const char *modu
 static int exchange(struct runner *runner, const struct root *root, const char *version,
 		    struct error *err)
 {
+	struct going going = { .count = 0 };
 	char loaded[VALUE_MAX];
 
-	if (!has_version(root, version) && unload_nvidia(runner, root, err) < 0)
+	if (!has_version(root, version) && unload_nvidia(runner, root, &going, err) < 0)
 		return -1;
 	if (load(runner, root, "nvidia", err) < 0 ||
 	    load(runner, root, "nvidia-uvm", err) < 0)
@@ -328,6 +419,7 @@ static int exchange(struct runner *runner, const struct root *root, const char *
 		return error_set(err, ERROR_INSTALL,
 				 "modprobe has loaded driver %s instead of %s", loaded,
 				 version);
+	load_others(runner, root, &going);
 	return 0;
 }
 

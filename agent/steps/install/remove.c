@@ -202,22 +202,22 @@ static bool is_ours(const char *name)
  * The file `name` of the kept ones, back to the folder, and out of the backup only then.
  * What somebody has put there since under that name stays.
  */
-static int bring_one_back(const struct root *root, const char *name, bool *changed,
-			  struct error *err)
+static int bring_one_back(const struct root *root, const char *folder, const char *name,
+			  bool *changed, struct error *err)
 {
 	char from[512], to[512];
 	bool there, same;
 	struct stat st;
 
 	if (!text_format(from, sizeof(from), PATHS_TOKEN_BACKUP "/%s", name) ||
-	    !text_format(to, sizeof(to), PATHS_TOKENS "/%s", name))
+	    !text_format(to, sizeof(to), "%s/%s", folder, name))
 		return error_set_errno(err, ENAMETOOLONG, "bringing %s back", name);
 	if (root_look(root, to, &there, &st, err) < 0 ||
 	    file_compare(root, from, to, &same, err) < 0)
 		return -1;
 	if (there && !same)
 		return 0;
-	if (!there && (root_mkdir(root, PATHS_TOKENS, 0755, err) < 0 ||
+	if (!there && (root_mkdir(root, folder, 0755, err) < 0 ||
 		       file_copy(root, from, to, err) < 0))
 		return -1;
 	*changed |= !there;
@@ -242,8 +242,8 @@ static bool is_second(char *const *names, const char *name)
 }
 
 /* `named`: a token of others had our token's name. */
-static int bring_back(const struct root *root, bool named, bool *changed,
-		      struct error *err)
+static int bring_back(const struct root *root, const char *folder, bool named,
+		      bool *changed, struct error *err)
 {
 	cleanup_strv char **names = NULL;
 
@@ -254,24 +254,27 @@ static int bring_back(const struct root *root, bool named, bool *changed,
 		if (is_ours(*name) || is_second(names, *name) ||
 		    (!named && strcmp(*name, strrchr(PATHS_TOKEN, '/') + 1) == 0))
 			continue;
-		if (bring_one_back(root, *name, changed, err) < 0)
+		if (bring_one_back(root, folder, *name, changed, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int remove_token(const struct root *root, bool written, bool *ret_changed,
-		 struct error *err)
+int remove_token(const struct root *root, const char *folder, bool written,
+		 bool *ret_changed, struct error *err)
 {
+	char path[512];
 	struct intent_note note = { 0 };
 	bool changed = false;
 
-	if (intent_look(root, INTENT_TOKEN, PATHS_TOKEN, &note, err) < 0)
+	if (!text_format(path, sizeof(path), "%s/" PATHS_TOKEN_NAME, folder))
+		return error_set_errno(err, ENAMETOOLONG, "naming the token");
+	if (intent_look(root, INTENT_TOKEN, path, &note, err) < 0)
 		return -1;
 	if ((note.known ? note.ours : written) &&
-	    remove_if_there(root, PATHS_TOKEN, &changed, err) < 0)
+	    remove_if_there(root, path, &changed, err) < 0)
 		return -1;
-	if (bring_back(root, note.was_there, &changed, err) < 0)
+	if (bring_back(root, folder, note.was_there, &changed, err) < 0)
 		return -1;
 	*ret_changed = changed;
 	return 0;

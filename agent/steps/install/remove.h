@@ -61,5 +61,5 @@ must_check int remove_configuration(const struct root *root, bool written,
  * Our token, and not one that others have put in its place since; as above by the note,
  * else by `written`. Tokens of others that it displaced come back.
  */
-must_check int remove_token(const struct root *root, bool written, bool *ret_changed,
-			    struct error *err);
+must_check int remove_token(const struct root *root, const char *folder, bool written,
+			    bool *ret_changed, struct error *err);

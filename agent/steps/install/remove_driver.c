@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/manager.h"
 #include "base/span.h"
 #include "base/text.h"
 #include "model/paths.h"
@@ -73,11 +74,16 @@ static int remove_rpm(struct runner *runner, const struct root *root, int log_fd
 		"/usr/bin/rpm",   "-q",      "--qf", "%{NAME}\n",
 		"--whatprovides", PATHS_SMI, NULL
 	};
-	char name[PACKAGE_NAME_SIZE];
-	const char *argv[] = { "/usr/bin/dnf", "-y", "remove", name, NULL };
+	enum manager_kind kind = MANAGER_DNF;
+	char name[PACKAGE_NAME_SIZE], program[64];
+	const char *argv[] = { program, "-y", "remove", name, NULL };
 
 	if (ask_owner(runner, root, ask, ' ', name, err) < 0)
 		return -1;
+	(void)manager_find(root, "dnf", &kind);
+	text_path(program, sizeof(program), "/usr/bin/%s", manager_name(kind));
+	if (kind == MANAGER_ZYPPER)
+		argv[1] = "--non-interactive";
 	return run_remover(runner, root, argv, log_fd, err);
 }
 

@@ -68,20 +68,16 @@ static int source_read(struct source *source, const struct root *root, struct er
 	return -1;
 }
 
-static bool is_token_dir(const char *path)
-{
-	return strcmp(path, PATHS_TOKENS) == 0 || strcmp(path, PATHS_TOKENS "/") == 0;
-}
-
 /*
- * A file that sends gridd to another folder would leave it without our token. A file
- * that does not name one is left so: PATHS_TOKENS is the daemon's default.
+ * The folder that a site has chosen is the token's folder, and stays. Only what is no
+ * folder is put right: gridd would find no token there, and neither would we. A file that
+ * does not name one is left so: PATHS_TOKENS is the daemon's default.
  */
 static const char *token_dir_for(struct span text, char *buffer, size_t size)
 {
 	if (!gridd_conf_get(text, TOKEN_PATH_KEY, buffer, size))
 		return NULL;
-	return is_token_dir(buffer) ? buffer : PATHS_TOKENS "/";
+	return buffer[0] == '/' ? buffer : PATHS_TOKENS "/";
 }
 
 static int write_new(const struct source *source, const char *text,

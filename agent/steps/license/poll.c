@@ -169,7 +169,9 @@ int poll_until_licensed(struct runner *runner, const struct root *root,
 			return -1;
 		}
 		if (left <= 0)
-			return fail_unlicensed(report, wait, err);
+			return license_check_words(report, wait->feature_type, err) < 0
+				       ? -1
+				       : fail_unlicensed(report, wait, err);
 		if (clock_sleep(interval < left ? interval : left, runner->cancel_fd,
 				err) < 0)
 			return -1;

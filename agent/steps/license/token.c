@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/license/gridd_conf.h"
 #include "model/paths.h"
 #include "steps/intent.h"
 
@@ -16,6 +17,26 @@
 #define FORMER "former.tok" /* of ours, replaced by a newer one */
 #define FILES_MAX 1000      /* in the folder, and kept of one name */
 #define PATH_SIZE 512
+
+void token_folder(const struct root *root, char ret_folder[static TOKEN_FOLDER_MAX])
+{
+	struct error ignored = ERROR_INIT;
+	cleanup_free char *text = NULL;
+	size_t size = 0;
+
+	if (file_read(root, PATHS_GRIDD_CONF, GRIDD_CONF_MAX, &text, &size, &ignored) < 0)
+		size = 0;
+	gridd_conf_token_dir((struct span){ text ? text : "", size }, ret_folder,
+			     TOKEN_FOLDER_MAX);
+}
+
+bool token_path(const struct root *root, char *ret_path, size_t size)
+{
+	char folder[TOKEN_FOLDER_MAX];
+
+	token_folder(root, folder);
+	return text_format(ret_path, size, "%s/" PATHS_TOKEN_NAME, folder);
+}
 
 /* A token in our memory; its bytes are gone with it. */
 struct content {
@@ -133,21 +154,58 @@ static int copy_to_backup(const struct root *root, const char *path, const char 
 	return file_copy(root, path, target, err);
 }
 
-/*
- * A file of this folder that gridd might take for a token; -1 in `ret_fd` where it is
- * none. Hidden names are other programs' unfinished files and the folders behind a
- * Kubernetes secret's links; a link may lead nowhere, or in a circle.
- */
-static int open_candidate(const struct root *root, const char *name, char path[PATH_SIZE],
-			  int *ret_fd, struct stat *ret_stat, struct error *err)
+/* How much a file of the token's folder looks like a token. */
+enum likeness { LIKENESS_NONE, LIKENESS_NAME, LIKENESS_TOKEN };
+
+/* A copy that an editor or a package left beside the file it is of. */
+static bool is_copy(const char *name)
 {
+	static const char *const ends[] = { ".bak",  "~",        ".old",    ".orig",
+					    ".save", ".rpmsave", ".rpmnew", ".dpkg-old" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (text_ends(name, ends[i]))
+			return true;
+	}
+	return false;
+}
+
+static enum likeness judge(const char *name, int fd)
+{
+	char head[TOKEN_HEAD_SIZE];
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+
+	if (!is_copy(name) && n > 0 && token_looks_like((struct span){ head, (size_t)n }))
+		return LIKENESS_TOKEN;
+	return text_ends(name, ".tok") ? LIKENESS_NAME : LIKENESS_NONE;
+}
+
+/* A file of the token's folder. */
+struct candidate {
+	int fd;
+	char path[PATH_SIZE];
+	struct stat stat;
+	enum likeness likeness;
+};
+
+/*
+ * A file of this folder that gridd might take for a token; -1 in its `fd` where it is
+ * none. Hidden names are other programs' unfinished files and the folders behind a
+ * Kubernetes secret's links; a link may lead nowhere, or in a circle. What is neither
+ * called nor written like a token (a gridd.conf, a README) is somebody's.
+ */
+static int open_candidate(const struct root *root, const char *folder, const char *name,
+			  struct candidate *ret_candidate, struct error *err)
+{
+	struct candidate found = { .fd = -1 };
 	struct error why = ERROR_INIT;
 	cleanup_fd int fd = -1;
 
-	*ret_fd = -1;
-	if (name[0] == '.' || !text_format(path, PATH_SIZE, PATHS_TOKENS "/%s", name))
+	*ret_candidate = found;
+	if (name[0] == '.' ||
+	    !text_format(found.path, sizeof(found.path), "%s/%s", folder, name))
 		return 0;
-	fd = root_open_at(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &why);
+	fd = root_open_at(root, found.path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &why);
 	if (fd < 0 && (why.errnum == ENOENT || why.errnum == ENOTDIR ||
 		       why.errnum == ELOOP || why.errnum == ENXIO))
 		return 0;
@@ -155,33 +213,41 @@ static int open_candidate(const struct root *root, const char *name, char path[P
 		*err = why;
 		return -1;
 	}
-	if (fstat(fd, ret_stat) < 0)
-		return error_set_errno(err, errno, "looking at %s", path);
-	if (S_ISREG(ret_stat->st_mode))
-		*ret_fd = take_fd(fd);
+	if (fstat(fd, &found.stat) < 0)
+		return error_set_errno(err, errno, "looking at %s", found.path);
+	if (!S_ISREG(found.stat.st_mode))
+		return 0;
+	found.likeness = judge(name, fd);
+	if (found.likeness == LIKENESS_NONE)
+		return 0;
+
+	found.fd = take_fd(fd);
+	*ret_candidate = found;
 	return 0;
 }
 
 /* Moves every other token away. */
-static int clear_folder(const struct root *root, bool *ret_moved, struct error *err)
+static int clear_folder(const struct root *root, const char *folder, const char *own,
+			bool *ret_moved, struct error *err)
 {
 	cleanup_strv char **names = NULL;
 
 	*ret_moved = false;
-	if (root_list(root, PATHS_TOKENS, FILES_MAX, &names, err) < 0)
+	if (root_list(root, folder, FILES_MAX, &names, err) < 0)
 		return -1;
 
 	for (char **name = names; *name; name++) {
-		cleanup_fd int fd = -1;
-		char path[PATH_SIZE];
-		struct stat st;
+		struct candidate candidate;
 
-		if (open_candidate(root, *name, path, &fd, &st, err) < 0)
+		if (open_candidate(root, folder, *name, &candidate, err) < 0)
 			return -1;
-		if (fd < 0 || strcmp(path, PATHS_TOKEN) == 0)
+		if (candidate.fd < 0)
 			continue;
-		if (copy_to_backup(root, path, *name, err) < 0 ||
-		    root_unlink(root, path, err) < 0)
+		(void)close(candidate.fd);
+		if (strcmp(candidate.path, own) == 0)
+			continue;
+		if (copy_to_backup(root, candidate.path, *name, err) < 0 ||
+		    root_unlink(root, candidate.path, err) < 0)
 			return -1;
 		*ret_moved = true;
 	}
@@ -189,16 +255,15 @@ static int clear_folder(const struct root *root, bool *ret_moved, struct error *
 	return 0;
 }
 
-/* Whether PATHS_TOKEN holds these bytes; false where there is no file to be read. */
-static int holds(const struct root *root, const struct content *content, bool *ret_there,
-		 bool *ret_same, struct error *err)
+/* Whether the path holds these bytes; false where there is no file to be read. */
+static int holds(const struct root *root, const char *path, const struct content *content,
+		 bool *ret_there, bool *ret_same, struct error *err)
 {
 	cleanup(content_done) struct content old = { 0 };
 	struct error why = ERROR_INIT;
 
 	*ret_there = *ret_same = false;
-	if (file_read(root, PATHS_TOKEN, TOKEN_SIZE_MAX, &old.text, &old.size, &why) <
-	    0) {
+	if (file_read(root, path, TOKEN_SIZE_MAX, &old.text, &old.size, &why) < 0) {
 		if (why.errnum == ENOENT || why.errnum == ENOTDIR)
 			return 0;
 		if (why.errnum) {
@@ -214,36 +279,40 @@ static int holds(const struct root *root, const struct content *content, bool *r
 }
 
 /* Other bytes take the place of what is there, which is kept before. */
-static int replace(const struct root *root, const struct content *content, bool there,
-		   struct error *err)
+static int replace(const struct root *root, const char *path,
+		   const struct content *content, bool there, struct error *err)
 {
 	struct span text = { content->text, content->size };
 	struct intent_note note = { 0 };
 
-	if (intent_look(root, INTENT_TOKEN, PATHS_TOKEN, &note, err) < 0)
+	if (intent_look(root, INTENT_TOKEN, path, &note, err) < 0)
 		return -1;
 	/* The first time the intent itself keeps what others had put there. */
-	if (note.known && there && copy_to_backup(root, PATHS_TOKEN, FORMER, err) < 0)
+	if (note.known && there && copy_to_backup(root, path, FORMER, err) < 0)
 		return -1;
-	return intent_begin(root, INTENT_TOKEN, PATHS_TOKEN, text, err);
+	return intent_begin(root, INTENT_TOKEN, path, text, err);
 }
 
 int token_install(int fd, unsigned mode, const struct root *root, bool *ret_changed,
 		  struct error *err)
 {
 	cleanup(content_done) struct content content = { 0 };
+	char folder[TOKEN_FOLDER_MAX], path[PATH_SIZE];
 	bool there, same, replaced = false, moved = false;
 
+	token_folder(root, folder);
+	if (!text_format(path, sizeof(path), "%s/" PATHS_TOKEN_NAME, folder))
+		return error_set_errno(err, ENAMETOOLONG, "naming the token");
 	if (content_read(&content, fd, err) < 0 ||
-	    holds(root, &content, &there, &same, err) < 0 ||
-	    (!same && replace(root, &content, there, err) < 0) ||
-	    root_mkdir(root, PATHS_TOKENS, 0755, err) < 0)
+	    holds(root, path, &content, &there, &same, err) < 0 ||
+	    (!same && replace(root, path, &content, there, err) < 0) ||
+	    root_mkdir(root, folder, 0755, err) < 0)
 		return -1;
-	if (file_update(root, PATHS_TOKEN, (struct span){ content.text, content.size },
+	if (file_update(root, path, (struct span){ content.text, content.size },
 			mode & 07777, &replaced, err) < 0 ||
 	    intent_end(root, INTENT_TOKEN, err) < 0)
 		return -1;
-	if (clear_folder(root, &moved, err) < 0)
+	if (clear_folder(root, folder, path, &moved, err) < 0)
 		return error_prefix(err, "moving other tokens away");
 
 	*ret_changed = replaced || moved;
@@ -275,35 +344,47 @@ static bool is_newer(const struct stat *a, const struct stat *b)
 	return a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
 }
 
+/* A token before what only has its name, then the newer one. */
+static bool is_better(const struct candidate *a, const struct candidate *b)
+{
+	if (a->likeness != b->likeness)
+		return a->likeness > b->likeness;
+	return is_newer(&a->stat, &b->stat);
+}
+
 int token_open_installed(const struct root *root, int *ret_fd, size_t *ret_count,
 			 struct error *err)
 {
 	cleanup_strv char **names = NULL;
-	cleanup_fd int newest = -1;
-	struct stat newest_stat = { 0 };
+	struct candidate best = { .fd = -1 };
+	char folder[TOKEN_FOLDER_MAX];
 	size_t count = 0;
 
-	if (root_list(root, PATHS_TOKENS, FILES_MAX, &names, err) < 0)
+	token_folder(root, folder);
+	if (root_list(root, folder, FILES_MAX, &names, err) < 0)
 		return -1;
 
 	for (char **name = names; *name; name++) {
-		cleanup_fd int fd = -1;
-		char path[PATH_SIZE];
-		struct stat st;
+		struct candidate candidate;
 
-		if (open_candidate(root, *name, path, &fd, &st, err) < 0)
+		if (open_candidate(root, folder, *name, &candidate, err) < 0) {
+			if (best.fd >= 0)
+				(void)close(best.fd);
 			return -1;
-		if (fd < 0)
+		}
+		if (candidate.fd < 0)
 			continue;
-		if (count++ > 0 && !is_newer(&st, &newest_stat))
-			continue;
-		if (newest >= 0)
-			(void)close(newest);
-		newest = take_fd(fd);
-		newest_stat = st;
+		count++;
+		if (best.fd < 0 || is_better(&candidate, &best)) {
+			if (best.fd >= 0)
+				(void)close(best.fd);
+			best = candidate;
+		} else {
+			(void)close(candidate.fd);
+		}
 	}
 
-	*ret_fd = take_fd(newest);
+	*ret_fd = best.fd;
 	*ret_count = count;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/channel.h"
 #include "base/root.h"
 #include "model/license/token.h"
+#include "model/paths.h"
 
 /* Any file outside the root: a descriptor of the caller's. The object is
  * model/license/token.h's.
@@ -20,9 +21,18 @@ must_check int token_memory(const char *text, size_t size, int *ret_fd,
 			    struct error *err);
 
 /*
- * Installs exactly the descriptor's bytes as PATHS_TOKEN with `mode`, alone in its
- * folder: others move to /var/lib/vgpu-guest-agent/backup/tokens/. ERROR_TOKEN for one
- * that is damaged: the installed one stays. `ret_changed` also for a changed mode.
+ * Where nvidia-gridd reads its token: the folder that gridd.conf names, else
+ * PATHS_TOKENS; and the agent's own file in there.
+ */
+#define TOKEN_FOLDER_MAX 256
+void token_folder(const struct root *root, char ret_folder[static TOKEN_FOLDER_MAX]);
+bool token_path(const struct root *root, char *ret_path, size_t size);
+
+/*
+ * Installs exactly the descriptor's bytes as token_path() with `mode`, as the only token
+ * in its folder; what is no token stays there. Others move to
+ * /var/lib/vgpu-guest-agent/backup/tokens/. ERROR_TOKEN for one that is damaged: the
+ * installed one stays. `ret_changed` also for a changed mode.
  */
 must_check int token_install(int fd, unsigned mode, const struct root *root,
 			     bool *ret_changed, struct error *err);
@@ -34,7 +44,8 @@ must_check int token_install(int fd, unsigned mode, const struct root *root,
 must_check int token_forget_older(const struct root *root, struct error *err);
 
 /*
- * The token that is installed: the only file of the folder, or the newest of several.
+ * The token that is installed: the only one of the folder, or the newest of several. A
+ * file that is no token does not count, unless it is called *.tok and there is no other.
  * None there: the descriptor is -1 and the count 0.
  */
 must_check int token_open_installed(const struct root *root, int *ret_fd,

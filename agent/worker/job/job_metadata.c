@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "worker/digest.h"
 #include "worker/http/http.h"
 #include "worker/job/job.h"
 #include "worker/progress.h"
@@ -16,7 +20,9 @@
 #define FOLDER "/openstack/latest/"
 #define SERVICE "metadata service, "
 #define DRIVE "config drive, "
+#define PAUSE_ABSENT_S 1.0 /* of who is not there yet: asking costs nothing */
 #define PAUSE_MAX_S 5.0
+#define LINK_LOCAL "fe80::a9fe:a9fe"
 
 /* The metadata service, while it is asked. */
 struct service {
@@ -25,6 +31,7 @@ struct service {
 	double deadline; /* of the monotonic clock */
 	bool answered;   /* some document was there */
 	bool gone;       /* nobody listens: no more questions */
+	bool failing;    /* the dynamic document is in trouble: it says nothing */
 };
 
 /*
@@ -34,8 +41,10 @@ struct service {
 static int note_failure(struct service *service, struct vendordata *data,
 			const char *source, const struct error *why)
 {
-	if (!why->errnum)
+	if (!why->errnum) {
+		service->failing |= text_ends(source, DYNAMIC);
 		return vendordata_warn(data, source, why->text);
+	}
 	service->gone = why->errnum != ENOENT;
 	return 0;
 }
@@ -107,15 +116,94 @@ static int ask_patiently(struct service *service, struct vendordata *data,
 	}
 }
 
-/* `ret_state`: the word of the result. */
+/* Both documents, once. */
+static int read_documents(struct service *service, struct vendordata *data,
+			  enum vendordata_verdict *ret_dynamic, struct error *err)
+{
+	enum vendordata_verdict plain;
+
+	service->gone = false;
+	if (ask_patiently(service, data, ret_dynamic, err) < 0)
+		return -1;
+	return service->gone ? 0 : get_document(service, PLAIN, data, &plain, err);
+}
+
+static bool has_ipv4(const struct ifaddrs *all)
+{
+	for (; all; all = all->ifa_next) {
+		if (all->ifa_addr && all->ifa_addr->sa_family == AF_INET &&
+		    !(all->ifa_flags & IFF_LOOPBACK))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Without IPv4 the service has a link-local address, which means another one on each
+ * interface: each that is up is asked, until one answers.
+ */
+static int read_link_local(struct service *service, struct vendordata *data,
+			   enum vendordata_verdict *ret_dynamic, struct error *err)
+{
+	struct ifaddrs *all = NULL;
+	char url[sizeof("http://[]") + sizeof(LINK_LOCAL) + IF_NAMESIZE + 3];
+	int result = 0;
+
+	if (getifaddrs(&all) < 0)
+		return 0;
+	for (const struct ifaddrs *one = has_ipv4(all) ? NULL : all;
+	     one && result == 0 && !service->answered; one = one->ifa_next) {
+		if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET6 ||
+		    !(one->ifa_flags & IFF_UP) || one->ifa_flags & IFF_LOOPBACK ||
+		    !text_format(url, sizeof(url), "http://[" LINK_LOCAL "%%25%s]",
+				 one->ifa_name))
+			continue;
+		service->url = url;
+		result = read_documents(service, data, ret_dynamic, err);
+	}
+	freeifaddrs(all);
+	return result;
+}
+
+/*
+ * Where one is sure to come, nobody there yet is waited for: at boot the network, or the
+ * service, may be later than we.
+ */
+static int read_until_there(struct service *service, const struct json *request,
+			    struct vendordata *data, enum vendordata_verdict *ret_dynamic,
+			    struct error *err)
+{
+	const char *url = service->url;
+	bool patient = json_get_bool(request, "patient", false);
+	for (;;) {
+		service->url = url;
+		if (read_documents(service, data, ret_dynamic, err) < 0)
+			return -1;
+		if (service->gone && !service->answered &&
+		    json_get_bool(request, "link_local", false) &&
+		    read_link_local(service, data, ret_dynamic, err) < 0)
+			return -1;
+		if (!patient || service->answered || service->failing ||
+		    clock_monotonic() + PAUSE_ABSENT_S >= service->deadline)
+			return 0;
+		progress_beat();
+		if (clock_sleep(PAUSE_ABSENT_S, -1, err) < 0)
+			return -1;
+	}
+}
+
+/* `ret_state`: the word of the result; `ret_silent`: it has said nothing, one way or
+ * other.
+ */
 static int read_service(const struct json *request, struct vendordata *data,
-			const char **ret_state, struct error *err)
+			const char **ret_state, bool *ret_silent, struct error *err)
 {
 	cleanup_http struct http *http = NULL;
 	int64_t timeout = json_get_int(request, "timeout", 30);
 	struct service service = { .url = json_get_string(request, "service") };
-	enum vendordata_verdict dynamic, plain;
+	enum vendordata_verdict dynamic;
 
+	*ret_silent = false;
 	*ret_state = "off";
 	if (!service.url)
 		return 0;
@@ -126,11 +214,10 @@ static int read_service(const struct json *request, struct vendordata *data,
 	service.http = http;
 	service.deadline = clock_monotonic() + (double)timeout;
 
-	if (ask_patiently(&service, data, &dynamic, err) < 0)
-		return -1;
-	if (!service.gone && get_document(&service, PLAIN, data, &plain, err) < 0)
+	if (read_until_there(&service, request, data, &dynamic, err) < 0)
 		return -1;
 
+	*ret_silent = service.gone || service.failing || dynamic == VENDORDATA_EMPTY;
 	*ret_state = service.answered ? "answered" : "absent";
 	if (dynamic != VENDORDATA_EMPTY)
 		return 0;
@@ -191,26 +278,55 @@ static int check_token(const struct vendordata *data, struct json **ret_check,
 			 ret_check, err);
 }
 
+/* Of the service's token, which nobody has to keep for that. */
+static int hash_token(const struct vendordata *data, char *ret_hex, struct error *err)
+{
+	struct digest digest;
+	int result;
+
+	if (!data->token)
+		return 0;
+	if (digest_begin(&digest, NULL, err) < 0)
+		return -1;
+	result = sink_write(&digest.sink, data->token, data->token_size, err);
+	if (result == 0)
+		result = digest_end(&digest, ret_hex, err);
+	digest_done(&digest);
+	return result;
+}
+
 int job_metadata(const struct json *request, struct json **ret_result, struct error *err)
 {
 	cleanup(vendordata_done) struct vendordata data = VENDORDATA_INIT;
 	cleanup_json struct json *check = NULL;
+	cleanup_json struct json *said = NULL;
+	char sha256[DIGEST_TEXT_SIZE] = "";
 	const char *state;
+	bool silent;
 
 	if (vendordata_begin(&data, err) < 0 ||
-	    read_service(request, &data, &state, err) < 0 ||
-	    read_drive(json_get(request, "drive"), &data, err) < 0 ||
-	    check_token(&data, &check, err) < 0)
+	    read_service(request, &data, &state, &silent, err) < 0 ||
+	    hash_token(&data, sha256, err) < 0)
+		return -1;
+	said = json_build("O", data.object);
+	if (!said)
+		return error_set_errno(err, ENOMEM, "reading the metadata");
+	/* Of a service that has answered before the drive is only an old copy. */
+	if (!(silent && json_get_bool(request, "known", false)) &&
+	    read_drive(json_get(request, "drive"), &data, err) < 0)
+		return -1;
+	if (check_token(&data, &check, err) < 0)
 		return -1;
 
 	*ret_result = json_build(
-		"{s:b, s:O, s:o, s:o, s:O, s:O, s:s, s:O}", "found",
+		"{s:b, s:O, s:o, s:o, s:O, s:O, s:s, s:O, s:b, s:O, s:s?}", "found",
 		json_count(data.sources) > 0, "object", data.object, "token",
 		data.token ? json_text(data.token, data.token_size) : json_build("n"),
 		"token_source",
 		data.token ? json_build("s", data.token_source) : json_build("n"),
 		"token_check", check, "sources", data.sources, "service", state,
-		"warnings", data.warnings);
+		"warnings", data.warnings, "silent", (int)silent, "service_object", said,
+		"service_token_sha256", sha256[0] ? sha256 : NULL);
 	if (!*ret_result)
 		return error_set_errno(err, ENOMEM, "reading the metadata");
 	return 0;

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The folder that a kernel module is compiled against: whether it is there whole.
+ * Packages share it out among themselves and join the parts by links, so that the folder
+ * stays while what it needs is gone.
+ */
+
+#include "base/root.h"
+
+/*
+ * What kbuild asks for before it builds a module outside of the kernel's tree, each a
+ * file with something behind its name; no entry of the folder a link to nothing; and what
+ * its Makefile includes, because Debian's is one line that names another package's.
+ */
+bool headers_whole(const struct root *root, const char *build);
+
+/* Whether something is at the end of a path, links followed. */
+bool headers_real(const struct root *root, const char *dir, const char *file);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "steps/detect/obstacle.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/cmocka.h"
+#include "support/script.h"
+#include "support/sysroot.h"
+
+static bool own_mounts; /* a mount namespace of our own: needs root */
+
+static const struct os debian = { .id = "debian" };
+static const struct os flatcar = { .id = "flatcar" };
+
+static void add_program(const struct sysroot *sysroot, const char *path)
+{
+	char full[256];
+
+	sysroot_write(sysroot, path, "");
+	(void)snprintf(full, sizeof(full), "%s%s", sysroot->dir, path);
+	assert_int_equal(chmod(full, 0755), 0);
+}
+
+/* The check of this name; NULL where nothing is in the way. */
+static const char *refused_by(const struct obstacle_input *input, struct error *err)
+{
+	for (size_t i = 0; obstacle_name(i); i++) {
+		*err = ERROR_INIT;
+		if (obstacle_look(input, i, err) < 0)
+			return obstacle_name(i);
+	}
+	return NULL;
+}
+
+static struct obstacle_input input_of(const struct sysroot *sysroot,
+				      struct script *script, const struct gpu_list *gpus)
+{
+	return (struct obstacle_input){ .runner = &script->runner,
+					.root = &sysroot->root,
+					.gpus = gpus,
+					.os = &debian,
+					.own_files = true };
+}
+
+static void a_package_that_owns_a_part_of_a_driver_is_named(void **state)
+{
+	static const struct {
+		const char *file, *tool, *answer, *names;
+	} cases[] = {
+		{ "/usr/bin/nvidia-smi", "dpkg-query",
+		  "nvidia-utils-575: /usr/bin/nvidia-smi\n", "nvidia-utils-575" },
+		{ "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1", "dpkg-query",
+		  "libnvidia-compute-575:amd64: "
+		  "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1\n",
+		  "libnvidia-compute-575" },
+		{ "/usr/lib/x86_64-linux-gnu/libcuda.so.1", "dpkg-query",
+		  "dpkg-query: no path found matching pattern /usr/bin/nvidia-smi\n"
+		  "libcuda1:amd64, libcuda1:i386: "
+		  "/usr/lib/x86_64-linux-gnu/libcuda.so.1\n",
+		  "libcuda1" },
+		{ "/usr/lib64/libcuda.so.1", "rpm",
+		  "nvidia-driver-cuda-libs\nfile /usr/bin/x is not owned by any package\n",
+		  "nvidia-driver-cuda-libs" },
+		/* NVIDIA's own installer puts its files there, too: nobody owns them. */
+		{ "/usr/bin/nvidia-smi", "rpm", "file /usr/bin/nvidia-smi is not owned\n",
+		  NULL },
+		{ "/usr/bin/nvidia-smi", "dpkg-query",
+		  "dpkg-query: no path found matching pattern /usr/bin/nvidia-smi\n",
+		  NULL },
+		{ "/usr/bin/nvtop", "dpkg-query", "nvtop: /usr/bin/nvtop\n", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct script_answer answers[] = {
+			{ .match = cases[i].tool, .output = cases[i].answer },
+			{ 0 },
+		};
+		const struct gpu_list gpus = { .count = 0 };
+		struct script script;
+		struct obstacle_input input = input_of(*state, &script, &gpus);
+		struct error err;
+		char tool[64], *slash, dir[128];
+		const char *check;
+
+		script_init(&script, answers, NULL);
+		(void)snprintf(dir, sizeof(dir), "%s", cases[i].file);
+		slash = strrchr(dir, '/');
+		*slash = '\0';
+		sysroot_mkdir(*state, "/usr/bin");
+		if (strcmp(dir, "/usr/bin") != 0)
+			sysroot_mkdir(*state, dir);
+		sysroot_write(*state, cases[i].file, "");
+		(void)snprintf(tool, sizeof(tool), "/usr/bin/%s", cases[i].tool);
+		add_program(*state, tool);
+
+		check = refused_by(&input, &err);
+		if (cases[i].names) {
+			assert_string_equal(check, "packages");
+			assert_int_equal(err.code, ERROR_INSTALL);
+			assert_non_null(strstr(err.text, cases[i].names));
+			assert_non_null(strstr(err.hint, cases[i].names));
+			input.own_files = false;
+		}
+		assert_null(refused_by(&input, &err));
+		(void)sysroot_teardown(state);
+		(void)sysroot_setup(state);
+	}
+}
+
+static void what_switches_the_module_off_is_named_with_its_file(void **state)
+{
+	static const struct {
+		const char *file, *text, *says;
+	} cases[] = {
+		{ "/etc/modprobe.d/blacklist-nvidia.conf", "alias nvidia off\n",
+		  "/etc/modprobe.d/blacklist-nvidia.conf: alias nvidia off" },
+		{ "/usr/lib/modprobe.d/x.conf", "# x\n  alias\tnvidia  off \n",
+		  "/usr/lib/modprobe.d/x.conf" },
+		{ "/run/modprobe.d/x.conf", "install nvidia /bin/false\n",
+		  "/run/modprobe.d/x.conf" },
+		{ "/etc/modprobe.d/x.conf", "install nvidia /usr/bin/true 2>&1\n",
+		  "/etc/modprobe.d/x.conf" },
+		{ "/proc/cmdline", "ro quiet module_blacklist=nouveau,nvidia splash\n",
+		  "module_blacklist=nvidia" },
+		/* Debian's alternatives, and what does not switch it off. */
+		{ "/etc/modprobe.d/x.conf",
+		  "install nvidia modprobe -i nvidia-current $CMDLINE_OPTS\n", NULL },
+		{ "/etc/modprobe.d/x.conf", "blacklist nvidia\n", NULL },
+		{ "/etc/modprobe.d/x.conf", "alias nvidia-drm off\n", NULL },
+		{ "/etc/modprobe.d/x.conf", "# alias nvidia off\n", NULL },
+		{ "/etc/modprobe.d/x.disabled", "alias nvidia off\n", NULL },
+		{ "/proc/cmdline", "module_blacklist=nouveau nvidia\n", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		static const struct script_answer answers[] = { { 0 } };
+		const struct gpu_list gpus = { .count = 0 };
+		struct script script;
+		struct obstacle_input input = input_of(*state, &script, &gpus);
+		struct error err;
+		const char *check;
+
+		script_init(&script, answers, NULL);
+		sysroot_mkdir(*state, "/etc/modprobe.d");
+		sysroot_mkdir(*state, "/run/modprobe.d");
+		sysroot_mkdir(*state, "/usr/lib/modprobe.d");
+		sysroot_mkdir(*state, "/proc");
+		sysroot_write(*state, cases[i].file, cases[i].text);
+
+		check = refused_by(&input, &err);
+		if (!cases[i].says) {
+			assert_null(check);
+		} else {
+			assert_string_equal(check, "modprobe");
+			assert_int_equal(err.code, ERROR_INSTALL);
+			assert_non_null(strstr(err.text, cases[i].says));
+			input.offline = true;
+			assert_null(refused_by(&input, &err));
+		}
+		(void)sysroot_teardown(state);
+		(void)sysroot_setup(state);
+	}
+}
+
+/* What the administrator puts in its place hides the distribution's file. */
+static void a_hidden_file_counts_for_nothing(void **state)
+{
+	char where[128];
+	const struct sysroot *sysroot = *state;
+
+	sysroot_mkdir(sysroot, "/etc/modprobe.d");
+	sysroot_mkdir(sysroot, "/usr/lib/modprobe.d");
+	sysroot_write(sysroot, "/usr/lib/modprobe.d/x.conf", "alias nvidia off\n");
+	obstacle_masked(&sysroot->root, where, sizeof(where));
+	assert_string_equal(where, "/usr/lib/modprobe.d/x.conf: alias nvidia off");
+
+	sysroot_write(sysroot, "/etc/modprobe.d/x.conf", "\n");
+	obstacle_masked(&sysroot->root, where, sizeof(where));
+	assert_string_equal(where, "");
+}
+
+static void only_gpus_that_are_all_kept_for_a_guest_are_in_the_way(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		bool refused;
+	} cases[] = { { "vfio-pci", "vfio-pci", true },
+		      { "vfio-pci", "nvidia", false },
+		      { "nvidia", "vfio-pci", false },
+		      { "", "", false } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		static const struct script_answer answers[] = { { 0 } };
+		struct gpu_list gpus = { .count = 2 };
+		struct script script;
+		struct obstacle_input input = input_of(*state, &script, &gpus);
+		struct error err;
+
+		script_init(&script, answers, NULL);
+		strcpy(gpus.gpus[0].address, "0000:06:00.0");
+		strcpy(gpus.gpus[0].driver, cases[i].first);
+		strcpy(gpus.gpus[1].driver, cases[i].second);
+		assert_int_equal(refused_by(&input, &err) != NULL, cases[i].refused);
+	}
+}
+
+static void a_read_only_place_is_said_with_the_way_that_works_there(void **state)
+{
+	static const struct {
+		const char *folder, *hint;
+		const struct os *os;
+		bool ostree;
+	} cases[] = { { "/usr", "mount /usr", &debian, false },
+		      { "/lib/modules", "mount /lib/modules", &debian, false },
+		      { "/usr", "systemd-sysext", &flatcar, false },
+		      { "/usr", "bootc", &debian, true } };
+
+	if (!own_mounts)
+		skip();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		static const struct script_answer answers[] = { { 0 } };
+		const struct sysroot *sysroot = *state;
+		const struct gpu_list gpus = { .count = 0 };
+		struct script script;
+		struct obstacle_input input = input_of(sysroot, &script, &gpus);
+		struct error err;
+		char path[256];
+
+		script_init(&script, answers, NULL);
+		input.os = cases[i].os;
+		sysroot_mkdir(sysroot, "/usr");
+		sysroot_mkdir(sysroot, "/lib/modules");
+		sysroot_mkdir(sysroot, "/run");
+		if (cases[i].ostree)
+			sysroot_write(sysroot, "/run/ostree-booted", "");
+		assert_null(refused_by(&input, &err));
+
+		(void)snprintf(path, sizeof(path), "%s%s", sysroot->dir, cases[i].folder);
+		assert_int_equal(mount("tmpfs", path, "tmpfs", MS_RDONLY, NULL), 0);
+		assert_string_equal(refused_by(&input, &err), "read_only");
+		assert_int_equal(umount(path), 0);
+
+		assert_int_equal(err.code, ERROR_PERMISSION);
+		assert_non_null(strstr(err.text, cases[i].folder));
+		assert_non_null(strstr(err.hint, cases[i].hint));
+		(void)sysroot_teardown(state);
+		(void)sysroot_setup(state);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sysroot_setup, sysroot_teardown)
+	own_mounts = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+		     mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+
+	const struct CMUnitTest tests[] = {
+		TEST(a_package_that_owns_a_part_of_a_driver_is_named),
+		TEST(what_switches_the_module_off_is_named_with_its_file),
+		TEST(a_hidden_file_counts_for_nothing),
+		TEST(only_gpus_that_are_all_kept_for_a_guest_are_in_the_way),
+		TEST(a_read_only_place_is_said_with_the_way_that_works_there),
+	};
+
+	return cmocka_run_group_tests_name("obstacle", tests, NULL, NULL);
+}
