@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/journal.h"
+#include "core/last_run.h"
 #include "doctor/reason.h"
 #include "license/publish.h"
 #include "license/query.h"
@@ -51,11 +52,13 @@ struct monitor {
 	struct event_memory memory;
 	struct token_watch rotation;
 	struct reason_memory reason;
+	const char *reason_code; /* of the last look, static; NULL: none */
 	double next_look, next_metadata, last_look, log_after;
 	double watchdog_s; /* 0: nobody waits for us */
 	bool failed;       /* the last look; one failure alone is not told */
 	uint64_t poll_errors;
-	char *metrics; /* what the file holds, without the time of the poll */
+	struct json *run; /* how the last one ended; NULL: none since the boot */
+	char *metrics;    /* what the file holds, without the time of the poll */
 	int64_t metrics_at;
 	bool metrics_failed;
 	char status_text[64];
@@ -67,6 +70,7 @@ static void monitor_done(struct monitor *monitor)
 	query_close(&monitor->query);
 	gridd_log_close(monitor->log);
 	token_watch_done(&monitor->rotation);
+	json_free(monitor->run);
 	free(monitor->metrics);
 }
 
@@ -122,9 +126,14 @@ static int write_metrics(struct monitor *monitor, const struct license_report *r
 		.host_version = monitor->guest->host.version,
 		.steps = monitor->state->steps,
 		.poll_errors = monitor->poll_errors,
+		.gpus = monitor->guest->gpus.count,
+		.token_expires = monitor->rotation.expires,
+		.reason = monitor->reason_code,
 	};
-	cleanup_free char *timeless = metrics_print(&metrics), *text = NULL;
+	cleanup_free char *timeless = NULL, *text = NULL;
 
+	last_run_tell(monitor->run, &metrics);
+	timeless = metrics_print(&metrics);
 	metrics.polled = clock_now();
 	text = metrics_print(&metrics);
 	if (!timeless || !text)
@@ -150,6 +159,7 @@ static int write_status(struct monitor *monitor, const struct license_report *re
 	if (publish_status(monitor->ctx, monitor->guest->gpus.count, report,
 			   &monitor->reason, &status, &licensed) < 0)
 		return error_set_errno(err, ENOMEM, "reporting the status");
+	monitor->reason_code = report && !licensed ? monitor->reason.reason.code : NULL;
 	return announce_files(&monitor->ctx->root, status, licensed, &changed, err);
 }
 
@@ -257,6 +267,8 @@ static void reload_state(struct monitor *monitor)
 	struct error ignored = ERROR_INIT;
 	struct state state;
 
+	json_free(monitor->run);
+	monitor->run = last_run_read(&monitor->ctx->root);
 	if (state_load(&monitor->ctx->root, &state, &ignored) < 0)
 		return;
 	state_done(monitor->state);
@@ -289,6 +301,8 @@ static int prepare(struct monitor *monitor, struct error *err)
 		    0 ||
 	    watch_add(&monitor->watch, PATHS_RUN, PATHS_CHANGING_NAME,
 		      MARK_LOOK | MARK_CHANGING, err) < 0 ||
+	    watch_add(&monitor->watch, PATHS_RUN, PATHS_LAST_RUN_NAME,
+		      MARK_LOOK | MARK_STATE, err) < 0 ||
 	    watch_add(&monitor->watch, PATHS_STATE, PATHS_STATE_NAME,
 		      MARK_LOOK | MARK_STATE, err) < 0)
 		return -1;
@@ -298,6 +312,7 @@ static int prepare(struct monitor *monitor, struct error *err)
 	    watch_add(&monitor->watch, folder, slash + 1, MARK_TOKEN, err) < 0)
 		return -1;
 
+	monitor->run = last_run_read(&monitor->ctx->root);
 	monitor->log = gridd_log_follow();
 	monitor->query.stays = true;
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)

@@ -70,6 +70,8 @@ int announce_nothing(struct runner *runner, const struct root *root, struct erro
 {
 	if (withdraw(runner, root, err) < 0)
 		return -1;
+	if (root_unlink(root, PATHS_LAST_RUN, err) < 0)
+		return -1;
 	return root_unlink(root, PATHS_STATUS, err);
 }
 
