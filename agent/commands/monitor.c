@@ -114,11 +114,27 @@ static void tell_all(struct monitor *monitor, const struct license_report *repor
 	free(events);
 }
 
+/*
+ * Where the metrics go. A folder of others is not the monitor's to write in: there root
+ * has left a link to a file in ours, which whoever collects them follows.
+ */
+static const char *metrics_path(const struct root *root, const char *path)
+{
+	char target[sizeof(PATHS_METRICS) + 1];
+	struct error ignored = ERROR_INIT;
+
+	return root_readlink(root, path, target, sizeof(target), &ignored) == 0 &&
+			       strcmp(target, PATHS_METRICS) == 0
+		       ? PATHS_METRICS
+		       : path;
+}
+
 /* The text up to the times of the poll, which are in its last lines. */
 static int write_metrics(struct monitor *monitor, const struct license_report *report,
 			 struct error *err)
 {
 	const struct context *ctx = monitor->ctx;
+	const struct root *root = context_root_of(ctx, "monitor.metrics_file");
 	const char *path = ctx->settings.monitor.metrics_file;
 	struct metrics metrics = {
 		.report = report,
@@ -141,8 +157,8 @@ static int write_metrics(struct monitor *monitor, const struct license_report *r
 	if (monitor->metrics && strcmp(timeless, monitor->metrics) == 0 &&
 	    metrics.polled - monitor->metrics_at < METRICS_STALE_S)
 		return 0;
-	if (file_write_atomic(context_root_of(ctx, "monitor.metrics_file"), path, text,
-			      strlen(text), 0644, err) < 0)
+	if (file_write_atomic(root, metrics_path(root, path), text, strlen(text), 0644,
+			      err) < 0)
 		return error_prefix(err, "monitor.metrics_file");
 	free(monitor->metrics);
 	monitor->metrics = take_ptr(timeless);

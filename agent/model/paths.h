@@ -34,7 +34,8 @@
 #define PATHS_LICENSED PATHS_RUN "/licensed"
 #define PATHS_CHANGING_NAME "changing"
 #define PATHS_CHANGING PATHS_RUN "/" PATHS_CHANGING_NAME
-#define PATHS_LAST_RUN_NAME "run.json" /* see core/last_run.h */
+#define PATHS_METRICS PATHS_RUN "/metrics.prom" /* see dist/monitor-prepare */
+#define PATHS_LAST_RUN_NAME "run.json"          /* see core/last_run.h */
 #define PATHS_LAST_RUN PATHS_RUN "/" PATHS_LAST_RUN_NAME
 #define PATHS_ROTATE PATHS_RUN "/rotate"
 #define PATHS_DRIVE PATHS_RUN "/config-drive"
