@@ -35,6 +35,11 @@ static const char *const meanings[] = {
 };
 _Static_assert(ARRAY_SIZE(meanings) == ERROR_CODE_COUNT_, "every status is explained");
 
+const char *page_meaning(enum error_code code)
+{
+	return meanings[code];
+}
+
 /* Text as troff takes it: a line of it may begin with anything. */
 static void put_escaped(FILE *out, struct span text)
 {
@@ -93,7 +98,7 @@ static void put_statuses(FILE *out)
 }
 
 /* The comment behind a key of agent.conf, without the mark of what metadata may set. */
-static struct span comment_of(struct span conf, const char *path)
+struct span page_comment_of(struct span conf, const char *path)
 {
 	const char *dot = strchr(path, '.');
 	struct span section = { path, (size_t)(dot - path) }, line, word, rest;
@@ -117,7 +122,7 @@ static struct span comment_of(struct span conf, const char *path)
 	return span_of("");
 }
 
-static const char *type_name(const struct settings_key *key)
+const char *page_type_name(const struct settings_key *key)
 {
 	switch (key->type) {
 	case SETTINGS_BOOL:
@@ -148,14 +153,14 @@ static const char *type_name(const struct settings_key *key)
 
 static void put_key(FILE *out, const struct settings_key *key, struct span conf)
 {
-	struct span comment = comment_of(conf, key->path);
+	struct span comment = page_comment_of(conf, key->path);
 	bool text = key->type != SETTINGS_INT && key->type != SETTINGS_BOOL &&
 		    key->type != SETTINGS_SOURCES;
 	const char *quote = text ? "\"" : ""; /* as in the file */
 
 	(void)fputs(".TP\n\\fB", out);
 	put_escaped(out, span_of(key->path));
-	(void)fprintf(out, "\\fR (%s", type_name(key));
+	(void)fprintf(out, "\\fR (%s", page_type_name(key));
 	if (key->type == SETTINGS_INT)
 		(void)fprintf(out, ", %d to %d", key->min, key->max);
 	else if (key->choices)
