@@ -35,6 +35,34 @@ static const char *const meanings[] = {
 };
 _Static_assert(ARRAY_SIZE(meanings) == ERROR_CODE_COUNT_, "every status is explained");
 
+/* What the programs read of their environment. */
+static const struct {
+	const char *names, *words;
+} variables[] = {
+	{ "http_proxy, https_proxy, all_proxy, no_proxy",
+	  "how the repository is reached, as curl reads them; http.proxy stands above "
+	  "them" },
+	{ "SSL_CERT_FILE, SSL_CERT_DIR",
+	  "where the authorities are that are trusted; http.ca_file stands above them" },
+	{ "NO_COLOR", "no colour, also on a terminal" },
+	{ "TERM", "dumb: no colour and no live bar" },
+	{ "TMPDIR", "where build-modules works that is not called by root" },
+	{ "SOURCE_DATE_EPOCH", "the time of an index, in seconds since 1970" },
+	{ "JOURNAL_STREAM, NOTIFY_SOCKET, WATCHDOG_USEC",
+	  "set by systemd: standard error is the journal; the monitor tells that it lives" },
+};
+
+size_t page_variable_count(void)
+{
+	return ARRAY_SIZE(variables);
+}
+
+const char *page_variable(size_t index, const char **ret_words)
+{
+	*ret_words = variables[index].words;
+	return variables[index].names;
+}
+
 const char *page_meaning(enum error_code code)
 {
 	return meanings[code];
@@ -179,6 +207,15 @@ static void put_keys(FILE *out, struct span conf)
 		put_key(out, settings_table_at(i), conf);
 }
 
+static void put_variables(FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
+		(void)fprintf(out, ".TP\n.B %s\n", variables[i].names);
+		put(out, span_of(variables[i].words));
+		(void)fputs(".\n", out);
+	}
+}
+
 int page_write(FILE *out, struct span template, struct span conf, struct error *err)
 {
 	struct span line;
@@ -192,6 +229,8 @@ int page_write(FILE *out, struct span template, struct span conf, struct error *
 			put_statuses(out);
 		else if (span_equals(line, "@KEYS@"))
 			put_keys(out, conf);
+		else if (span_equals(line, "@ENVIRONMENT@"))
+			put_variables(out);
 		else if (span_starts(line, "@"))
 			return error_set(err, ERROR_USAGE, "no list is called %.*s",
 					 (int)line.len, line.at);

@@ -114,12 +114,26 @@ static struct json *metrics_json(void)
 	return text ? take_ptr(list) : NULL;
 }
 
+static struct json *environment_json(void)
+{
+	cleanup_json struct json *list = json_build("[]");
+
+	for (size_t i = 0; list && i < page_variable_count(); i++) {
+		const char *words, *names = page_variable(i, &words);
+
+		if (json_append(list, json_build("{s:s, s:s}", "names", names, "meaning",
+						 words)) < 0)
+			return NULL;
+	}
+	return take_ptr(list);
+}
+
 int tables_write(FILE *out, struct span conf, struct error *err)
 {
-	cleanup_json struct json *tables =
-		json_build("{s:o, s:o, s:o, s:o, s:o}", "commands", commands_json(),
-			   "options", options_json(0), "keys", keys_json(conf),
-			   "statuses", statuses_json(), "metrics", metrics_json());
+	cleanup_json struct json *tables = json_build(
+		"{s:o, s:o, s:o, s:o, s:o, s:o}", "commands", commands_json(), "options",
+		options_json(0), "keys", keys_json(conf), "statuses", statuses_json(),
+		"metrics", metrics_json(), "environment", environment_json());
 	cleanup_free char *text = tables ? json_print(tables) : NULL;
 
 	if (!text)

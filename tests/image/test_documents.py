@@ -52,7 +52,7 @@ def need_a_guest(folder, release):
         for unit in ("ssh.service", "cloud-init.service", "vgpu-guest-agent.timer", "vgpu-guest-agent-monitor.service"):
             done = subprocess.run(["systemctl", f"--root={root}", "is-enabled", unit], capture_output=True, text=True, check=False)
             need(done.stdout.strip() == "enabled", f"{unit} is {done.stdout.strip()}")
-        said = base.output("chroot", root, "vgpu-guest-agent", "--offline", "config", "show")
+        said = base.output(f"{os.environ['VGPU_BUILD']}/agent/vgpu-guest-agent", "--root", root, "config", "show")
         need(re.search(r'driver\.repository += "https://pulp\.example/', said), said)
     base.output("rm", "-r", folder)
 
