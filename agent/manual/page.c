@@ -211,7 +211,7 @@ static void put_variables(FILE *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
 		(void)fprintf(out, ".TP\n.B %s\n", variables[i].names);
-		put(out, span_of(variables[i].words));
+		put_escaped(out, span_of(variables[i].words));
 		(void)fputs(".\n", out);
 	}
 }

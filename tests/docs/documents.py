@@ -7,7 +7,6 @@
 import collections
 import os
 import re
-import subprocess
 
 CLONE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 Block = collections.namedtuple("Block", "document line language mark value text")
@@ -17,10 +16,12 @@ REASONS = ("cloud", "license server", "GPU", "another family", "it is the run th
 
 
 def documents():
-    """Every document that git knows, or will know, and that is not test data."""
-    said = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md", "*.rst"], cwd=CLONE, check=True,
-                          stdout=subprocess.PIPE, text=True).stdout.split()
-    return [name for name in said if not name.startswith(("tests/data/", "tests/fuzz/"))]
+    """Every document of the tree that is not test data."""
+    found = []
+    for folder, folders, names in os.walk(CLONE):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "build"]
+        found += [os.path.relpath(os.path.join(folder, name), CLONE) for name in names if name.endswith((".md", ".rst"))]
+    return sorted(name for name in found if not name.startswith(("tests/data/", "tests/fuzz/")))
 
 
 def blocks(document):
