@@ -8,7 +8,6 @@ import sys
 
 import documents
 
-COMMANDS = ("sh", "bash", "shell", "console")
 README_LINES_MAX = 120
 
 
@@ -23,8 +22,8 @@ def known_names():
 
 def faults(block, names):
     place = f"{block.document}:{block.line}"
-    if block.mark is None and (block.language in COMMANDS or re.match(r"(sudo|\$|#) ", block.text)):
-        yield f"{place}: a fenced command needs a mark in the line before it: run, not run or transcript"
+    if block.mark is None and block.language != "text":
+        yield f"{place}: a fenced block that is no ```text needs a mark in the line before it: run, not run or transcript"
     if block.mark == "run" and block.value not in names:
         yield f"{place}: no test runs \"{block.value}\""
     if block.mark == "not run" and not block.value.startswith(documents.REASONS):

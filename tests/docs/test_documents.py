@@ -157,6 +157,9 @@ class Documents(Case):
         ours = json.loads(read(f"{self.work}/vendor-data/vendor-data.json"))["vgpu_guest_agent"]
         self.assertEqual(ours["client_token"], parts.token().decode())
 
+    def run_vendor_data_page(self, text):
+        self.run_vendor_data(re.sub(r"  +#.*", "", text))
+
     def run_vendordata_service(self, text):
         authority = parts.authority()
         authority.issue("client")
