@@ -12,7 +12,7 @@ PACKAGES_GUEST="python3 openssl nginx-light mmdebstrap systemd-container iproute
 
 PACKAGES_TEST="libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck gcovr llvm libclang-rt-14-dev
     qemu-system-x86 e2fsprogs cpio procps curl binutils linux-headers-cloud-amd64
-    python3-diskimage-builder sudo git file dpkg-dev fdisk genisoimage lintian rpmlint"
+    python3-diskimage-builder debootstrap qemu-utils sudo git file dpkg-dev fdisk genisoimage lintian rpmlint prometheus ansible-core python3-yaml"
 
 # packages_missing NAME... : those that are not installed
 packages_missing() {
@@ -42,10 +42,9 @@ packages_install() {
     status=0
     packages_apt $missing >"$packages_log" 2>&1 </dev/null || status=$?
     [ -z "$policy" ] || rm -f $policy
-    # Only where it came with us: this machine's boot shall not start a web server for our sake.
-    case " $missing " in
-    *" nginx-light "*) systemctl disable --quiet nginx 2>/dev/null || : ;;
-    esac
+    # Only where they came with us: this machine's boot shall not start servers for our sake.
+    case " $missing " in *" nginx-light "*) systemctl disable --quiet nginx 2>/dev/null || : ;; esac
+    case " $missing " in *" prometheus "*) systemctl disable --quiet prometheus 2>/dev/null || : ;; esac
     [ $status -eq 0 ] || tail -n 30 "$packages_log" >&2
     rm -f "$packages_log"
     return $status

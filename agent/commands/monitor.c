@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "core/guest.h"
 #include "core/journal.h"
+#include "core/last_run.h"
 #include "doctor/reason.h"
 #include "license/publish.h"
 #include "license/query.h"
@@ -52,11 +53,13 @@ struct monitor {
 	struct event_memory memory;
 	struct token_watch rotation;
 	struct reason_memory reason;
+	const char *reason_code; /* of the last look, static; NULL: none */
 	double next_look, next_metadata, last_look, log_after;
 	double watchdog_s; /* 0: nobody waits for us */
 	bool failed;       /* the last look; one failure alone is not told */
 	uint64_t poll_errors;
-	char *metrics; /* what the file holds, without the time of the poll */
+	struct json *run; /* how the last one ended; NULL: none since the boot */
+	char *metrics;    /* what the file holds, without the time of the poll */
 	int64_t metrics_at;
 	bool metrics_failed;
 	char status_text[64];
@@ -68,6 +71,7 @@ static void monitor_done(struct monitor *monitor)
 	query_close(&monitor->query);
 	gridd_log_close(monitor->log);
 	token_watch_done(&monitor->rotation);
+	json_free(monitor->run);
 	free(monitor->metrics);
 }
 
@@ -111,11 +115,27 @@ static void tell_all(struct monitor *monitor, const struct license_report *repor
 	free(events);
 }
 
+/*
+ * Where the metrics go. A folder of others is not the monitor's to write in: there root
+ * has left a link to a file in ours, which whoever collects them follows.
+ */
+static const char *metrics_path(const struct root *root, const char *path)
+{
+	char target[sizeof(PATHS_METRICS) + 1];
+	struct error ignored = ERROR_INIT;
+
+	return root_readlink(root, path, target, sizeof(target), &ignored) == 0 &&
+			       strcmp(target, PATHS_METRICS) == 0
+		       ? PATHS_METRICS
+		       : path;
+}
+
 /* The text up to the times of the poll, which are in its last lines. */
 static int write_metrics(struct monitor *monitor, const struct license_report *report,
 			 struct error *err)
 {
 	const struct context *ctx = monitor->ctx;
+	const struct root *root = context_root_of(ctx, "monitor.metrics_file");
 	const char *path = ctx->settings.monitor.metrics_file;
 	struct metrics metrics = {
 		.report = report,
@@ -123,9 +143,14 @@ static int write_metrics(struct monitor *monitor, const struct license_report *r
 		.host_version = monitor->guest->host.version,
 		.steps = monitor->state->steps,
 		.poll_errors = monitor->poll_errors,
+		.gpus = monitor->guest->gpus.count,
+		.token_expires = monitor->rotation.expires,
+		.reason = monitor->reason_code,
 	};
-	cleanup_free char *timeless = metrics_print(&metrics), *text = NULL;
+	cleanup_free char *timeless = NULL, *text = NULL;
 
+	last_run_tell(monitor->run, &metrics);
+	timeless = metrics_print(&metrics);
 	metrics.polled = clock_now();
 	text = metrics_print(&metrics);
 	if (!timeless || !text)
@@ -133,8 +158,8 @@ static int write_metrics(struct monitor *monitor, const struct license_report *r
 	if (monitor->metrics && strcmp(timeless, monitor->metrics) == 0 &&
 	    metrics.polled - monitor->metrics_at < METRICS_STALE_S)
 		return 0;
-	if (file_write_atomic(context_root_of(ctx, "monitor.metrics_file"), path, text,
-			      strlen(text), 0644, err) < 0)
+	if (file_write_atomic(root, metrics_path(root, path), text, strlen(text), 0644,
+			      err) < 0)
 		return error_prefix(err, "monitor.metrics_file");
 	free(monitor->metrics);
 	monitor->metrics = take_ptr(timeless);
@@ -151,6 +176,7 @@ static int write_status(struct monitor *monitor, const struct license_report *re
 	if (publish_status(monitor->ctx, monitor->guest->gpus.count, report,
 			   &monitor->reason, &status, &licensed) < 0)
 		return error_set_errno(err, ENOMEM, "reporting the status");
+	monitor->reason_code = report && !licensed ? monitor->reason.reason.code : NULL;
 	return announce_files(&monitor->ctx->root, status, licensed, &changed, err);
 }
 
@@ -255,6 +281,8 @@ static void reload_state(struct monitor *monitor)
 	struct error ignored = ERROR_INIT;
 	struct state state;
 
+	json_free(monitor->run);
+	monitor->run = last_run_read(&monitor->ctx->root);
 	if (state_load(&monitor->ctx->root, &state, &ignored) < 0)
 		return;
 	state_done(monitor->state);
@@ -287,6 +315,8 @@ static int prepare(struct monitor *monitor, struct error *err)
 	    watch_add(&monitor->watch, tokens, NULL, MARK_LOOK | MARK_TOKEN, err) < 0 ||
 	    watch_add(&monitor->watch, "/run", PATHS_CHANGING_NAME,
 		      MARK_LOOK | MARK_CHANGING, err) < 0 ||
+	    watch_add(&monitor->watch, "/run", PATHS_LAST_RUN_NAME,
+		      MARK_LOOK | MARK_STATE, err) < 0 ||
 	    watch_add(&monitor->watch, PATHS_STATE, PATHS_STATE_NAME,
 		      MARK_LOOK | MARK_STATE, err) < 0)
 		return -1;
@@ -296,6 +326,7 @@ static int prepare(struct monitor *monitor, struct error *err)
 	    watch_add(&monitor->watch, folder, slash + 1, MARK_TOKEN, err) < 0)
 		return -1;
 
+	monitor->run = last_run_read(&monitor->ctx->root);
 	monitor->log = gridd_log_follow();
 	monitor->query.stays = true;
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "commands/commands.h"
 #include "core/config.h"
+#include "core/last_run.h"
 #include "driver/choose.h"
 #include "driver/modules.h"
 #include "driver/obtain.h"
@@ -263,14 +264,21 @@ static bool covers_trouble(const struct agent *agent)
 	return true;
 }
 
+static void note_end(struct agent *agent, int result, const struct error *err)
+{
+	pipeline_note_end(&agent->context, &agent->state, result, err,
+			  agent->metadata.warnings);
+	last_run_write(&agent->context, &agent->guest, agent->lease.token_expires, result,
+		       err);
+}
+
 /* For `status`, and for who waits for the license. */
 static void tell_end(struct agent *agent, int result, const struct error *err)
 {
 	if (result < 0 && err->interrupted)
 		return;
 	if (result < 0 || covers_trouble(agent))
-		pipeline_note_end(&agent->context, &agent->state, result, err,
-				  agent->metadata.warnings);
+		note_end(agent, result, err);
 	publish_license(&agent->context, agent->guest.gpus.count, &agent->lease.report);
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/guest.h"
+#include "core/last_run.h"
 #include "doctor/reason.h"
 #include "license/query.h"
 #include "model/license/metrics.h"
@@ -120,7 +121,8 @@ static int read_status(struct look *look, unsigned wait_s, struct json **ret_rep
 					  look->guest->gpus.count,
 					  look->ctx->settings.license.feature_type,
 					  reason.code ? &reason : NULL, clock_now());
-	if (!*ret_report)
+	if (!*ret_report ||
+	    last_run_add(*ret_report, last_run_read(&look->ctx->root)) < 0)
 		return error_set_errno(err, ENOMEM, "reporting the status");
 	if (result < 0)
 		*err = found;
@@ -131,11 +133,11 @@ static int read_status(struct look *look, unsigned wait_s, struct json **ret_rep
 static int read_metrics(struct look *look, unsigned wait_s, struct json **ret_report,
 			struct error *err)
 {
-	cleanup_json struct json *status = NULL;
+	cleanup_json struct json *status = NULL, *run = last_run_read(&look->ctx->root);
 	cleanup_free char *text = NULL;
 	struct metrics metrics = {
 		.feature_type = look->ctx->settings.license.feature_type,
-		/* Only root can read the host's version. */
+		/* Only root can read it; for others the last run has noted it. */
 		.host_version = look->guest->host.version,
 		.steps = look->state->steps,
 	};
@@ -147,6 +149,9 @@ static int read_metrics(struct look *look, unsigned wait_s, struct json **ret_re
 	metrics.report = look->report->count ? look->report : NULL;
 	metrics.polled = clock_now();
 	metrics.poll_errors = result < 0 && err->code == ERROR_DRIVER;
+	metrics.gpus = look->guest->gpus.count;
+	metrics.reason = json_get_string(json_get(status, "reason"), "code");
+	last_run_tell(run, &metrics);
 
 	text = metrics_print(&metrics);
 	*ret_report = text ? json_build("{s:i, s:s}", "schema", 1, "metrics", text)

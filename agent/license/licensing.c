@@ -67,7 +67,7 @@ static int do_without(const struct context *ctx, const struct guest *guest,
 }
 
 int licensing_token(const struct context *ctx, const struct guest *guest,
-		    const struct metadata *metadata, const struct lease *lease,
+		    const struct metadata *metadata, struct lease *lease,
 		    struct outcome *outcome, struct error *err)
 {
 	cleanup(which_token_done) struct which_token token = WHICH_TOKEN_INIT;
@@ -77,7 +77,7 @@ int licensing_token(const struct context *ctx, const struct guest *guest,
 		return -1;
 	if (token.fd < 0)
 		return do_without(ctx, guest, outcome, err);
-	if (which_token_judge(ctx, &token, outcome, err) < 0)
+	if (which_token_judge(ctx, &token, &lease->token_expires, outcome, err) < 0)
 		return -1;
 
 	if (token_trial_refuses(ctx, token.fd)) {

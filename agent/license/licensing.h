@@ -19,7 +19,7 @@ must_check int licensing_configure(const struct context *ctx, struct outcome *ou
  * only where some GPU needs a license.
  */
 must_check int licensing_token(const struct context *ctx, const struct guest *guest,
-			       const struct metadata *metadata, const struct lease *lease,
+			       const struct metadata *metadata, struct lease *lease,
 			       struct outcome *outcome, struct error *err);
 
 /* Restarts nvidia-gridd when what it reads is younger than its last start. */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/last_run.h"
 #include "doctor/reason.h"
 #include "steps/license/announce.h"
 #include "steps/license/gridd.h"
@@ -25,7 +26,9 @@ int publish_status(const struct context *ctx, size_t gpus,
 		reason_find(ctx, report, memory, &reason);
 	*ret_status = license_report_json(report, gpus, type,
 					  reason.code ? &reason : NULL, clock_now());
-	return *ret_status ? 0 : -1;
+	return *ret_status && last_run_add(*ret_status, last_run_read(&ctx->root)) == 0
+		       ? 0
+		       : -1;
 }
 
 static int announce(const struct context *ctx, size_t gpus,

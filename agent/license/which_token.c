@@ -133,8 +133,16 @@ static int check_token(const struct context *ctx, const struct which_token *toke
 	return *ret_check ? 0 : error_set_errno(err, ENOMEM, "checking the token");
 }
 
+static int64_t expiry_of(const struct json *check)
+{
+	const char *text = json_get_string(check, "expires");
+	int64_t expires = 0;
+
+	return text && clock_read(text, &expires) ? expires : 0;
+}
+
 int which_token_judge(const struct context *ctx, const struct which_token *token,
-		      struct outcome *outcome, struct error *err)
+		      int64_t *ret_expires, struct outcome *outcome, struct error *err)
 {
 	cleanup_json struct json *first = NULL, *second = NULL;
 	struct json *check;
@@ -146,6 +154,7 @@ int which_token_judge(const struct context *ctx, const struct which_token *token
 	     token_check(token->fd, ctx->channel, &second, err) < 0))
 		return -1;
 	check = second ? second : first;
+	*ret_expires = expiry_of(check);
 
 	if (token->count > 1 && token_add_several(check, token->count) < 0)
 		return error_set_errno(err, ENOMEM, "checking the token");

@@ -33,11 +33,12 @@ void which_token_done(struct which_token *token);
 /*
  * ERROR_TOKEN, with the source, for one that must not be installed; what is merely
  * suspect becomes the outcome's warning. Where only time speaks against it, it is judged
- * again when the clock is set, which is waited for up to license.wait.
+ * again when the clock is set, which is waited for up to license.wait. `ret_expires` 0:
+ * it does not say when it expires.
  */
 must_check int which_token_judge(const struct context *ctx,
-				 const struct which_token *token, struct outcome *outcome,
-				 struct error *err);
+				 const struct which_token *token, int64_t *ret_expires,
+				 struct outcome *outcome, struct error *err);
 
 /* ERROR_TOKEN: there is none, and where one was looked for. */
 int which_token_none(const struct root *root, struct error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* manual OUTPUT page TEMPLATE AGENT_CONF | bash | zsh | fish */
+/* manual OUTPUT page TEMPLATE AGENT_CONF | tables AGENT_CONF | bash | zsh | fish */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,12 +34,24 @@ static int write_page(FILE *out, const char *template_path, const char *conf_pat
 			  (struct span){ conf, conf_size }, err);
 }
 
+static int write_tables(FILE *out, const char *conf_path, struct error *err)
+{
+	cleanup_free char *conf = NULL;
+	size_t size;
+
+	if (read_whole(conf_path, &conf, &size, err) < 0)
+		return -1;
+	return tables_write(out, (struct span){ conf, size }, err);
+}
+
 static int write_what(FILE *out, int argc, char *argv[], struct error *err)
 {
 	const char *what = argv[2];
 
 	if (strcmp(what, "page") == 0 && argc == 5)
 		return write_page(out, argv[3], argv[4], err);
+	if (strcmp(what, "tables") == 0 && argc == 4)
+		return write_tables(out, argv[3], err);
 	if (strcmp(what, "bash") == 0)
 		complete_bash(out);
 	else if (strcmp(what, "zsh") == 0)
@@ -69,8 +81,8 @@ int main(int argc, char *argv[])
 	struct error err = ERROR_INIT;
 
 	if (argc < 3) {
-		(void)fputs("usage: manual OUTPUT page TEMPLATE AGENT_CONF | bash | zsh "
-			    "| fish\n",
+		(void)fputs("usage: manual OUTPUT page TEMPLATE AGENT_CONF | tables "
+			    "AGENT_CONF | bash | zsh | fish\n",
 			    stderr);
 		return 2;
 	}

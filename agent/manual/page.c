@@ -35,6 +35,39 @@ static const char *const meanings[] = {
 };
 _Static_assert(ARRAY_SIZE(meanings) == ERROR_CODE_COUNT_, "every status is explained");
 
+/* What the programs read of their environment. */
+static const struct {
+	const char *names, *words;
+} variables[] = {
+	{ "http_proxy, https_proxy, all_proxy, no_proxy",
+	  "how the repository is reached, as curl reads them; http.proxy stands above "
+	  "them" },
+	{ "SSL_CERT_FILE, SSL_CERT_DIR",
+	  "where the authorities are that are trusted; http.ca_file stands above them" },
+	{ "NO_COLOR", "no colour, also on a terminal" },
+	{ "TERM", "dumb: no colour and no live bar" },
+	{ "TMPDIR", "where build-modules works that is not called by root" },
+	{ "SOURCE_DATE_EPOCH", "the time of an index, in seconds since 1970" },
+	{ "JOURNAL_STREAM, NOTIFY_SOCKET, WATCHDOG_USEC",
+	  "set by systemd: standard error is the journal; the monitor tells that it lives" },
+};
+
+size_t page_variable_count(void)
+{
+	return ARRAY_SIZE(variables);
+}
+
+const char *page_variable(size_t index, const char **ret_words)
+{
+	*ret_words = variables[index].words;
+	return variables[index].names;
+}
+
+const char *page_meaning(enum error_code code)
+{
+	return meanings[code];
+}
+
 /* Text as troff takes it: a line of it may begin with anything. */
 static void put_escaped(FILE *out, struct span text)
 {
@@ -93,7 +126,7 @@ static void put_statuses(FILE *out)
 }
 
 /* The comment behind a key of agent.conf, without the mark of what metadata may set. */
-static struct span comment_of(struct span conf, const char *path)
+struct span page_comment_of(struct span conf, const char *path)
 {
 	const char *dot = strchr(path, '.');
 	struct span section = { path, (size_t)(dot - path) }, line, word, rest;
@@ -117,7 +150,7 @@ static struct span comment_of(struct span conf, const char *path)
 	return span_of("");
 }
 
-static const char *type_name(const struct settings_key *key)
+const char *page_type_name(const struct settings_key *key)
 {
 	switch (key->type) {
 	case SETTINGS_BOOL:
@@ -149,14 +182,14 @@ static const char *type_name(const struct settings_key *key)
 
 static void put_key(FILE *out, const struct settings_key *key, struct span conf)
 {
-	struct span comment = comment_of(conf, key->path);
+	struct span comment = page_comment_of(conf, key->path);
 	bool text = key->type != SETTINGS_INT && key->type != SETTINGS_BOOL &&
 		    key->type != SETTINGS_SOURCES && key->type != SETTINGS_KEYS;
 	const char *quote = text ? "\"" : ""; /* as in the file */
 
 	(void)fputs(".TP\n\\fB", out);
 	put_escaped(out, span_of(key->path));
-	(void)fprintf(out, "\\fR (%s", type_name(key));
+	(void)fprintf(out, "\\fR (%s", page_type_name(key));
 	if (key->type == SETTINGS_INT)
 		(void)fprintf(out, ", %d to %d", key->min, key->max);
 	else if (key->choices)
@@ -175,6 +208,15 @@ static void put_keys(FILE *out, struct span conf)
 		put_key(out, settings_table_at(i), conf);
 }
 
+static void put_variables(FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
+		(void)fprintf(out, ".TP\n.B %s\n", variables[i].names);
+		put_escaped(out, span_of(variables[i].words));
+		(void)fputs(".\n", out);
+	}
+}
+
 int page_write(FILE *out, struct span template, struct span conf, struct error *err)
 {
 	struct span line;
@@ -188,6 +230,8 @@ int page_write(FILE *out, struct span template, struct span conf, struct error *
 			put_statuses(out);
 		else if (span_equals(line, "@KEYS@"))
 			put_keys(out, conf);
+		else if (span_equals(line, "@ENVIRONMENT@"))
+			put_variables(out);
 		else if (span_starts(line, "@"))
 			return error_set(err, ERROR_USAGE, "no list is called %.*s",
 					 (int)line.len, line.at);

@@ -37,11 +37,14 @@
 #define PATHS_RUN "/run/vgpu-guest-agent"
 #define PATHS_STATUS PATHS_RUN "/status.json"
 #define PATHS_LICENSED PATHS_RUN "/licensed"
+#define PATHS_METRICS PATHS_RUN "/metrics.prom" /* see dist/monitor-prepare */
 #define PATHS_ROTATE PATHS_RUN "/rotate"
 
 /* Root's to make, so not in that folder, which is the monitor's. */
 #define PATHS_CHANGING_NAME "vgpu-guest-agent-changing"
 #define PATHS_CHANGING "/run/" PATHS_CHANGING_NAME
+#define PATHS_LAST_RUN_NAME "vgpu-guest-agent-run.json" /* see core/last_run.h */
+#define PATHS_LAST_RUN "/run/" PATHS_LAST_RUN_NAME
 
 /* Which config drive was there at the first look of this boot, or "none". In a folder of
  * root's. */

@@ -99,7 +99,8 @@ set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION
   /etc /etc/kernel /etc/kernel/postinst.d /etc/kernel/header_postinst.d /etc/kernel/postrm.d
   /usr/lib/kernel /usr/lib/kernel/install.d /usr/lib/systemd /usr/lib/systemd/system
   /usr/lib/systemd/system-preset /usr/lib/systemd/catalog /usr/lib/sysusers.d /usr/libexec
-  /usr/share/man /usr/share/man/man1 /usr/share/man/man5 /usr/share/bash-completion
+  /usr/share/man /usr/share/man/man1 /usr/share/man/man5
+  /usr/share/man/man7 /usr/share/bash-completion
   /usr/share/bash-completion/completions /usr/share/zsh /usr/share/zsh/site-functions
   /usr/share/fish /usr/share/fish/vendor_completions.d /usr/share/doc)
 

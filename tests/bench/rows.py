@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the table: what is compared, the target, and what was measured. And the table as text, in README.md, and as a picture."""
+"""The rows of the table: what is compared, the target, and what was measured. And the table as text, in docs/measurements.md, and as a picture."""
 import collections
 import re
 

@@ -108,7 +108,8 @@ def claim_a_lost_license_is_noticed_and_the_target_follows(guest):
     status = json.loads(content(guest, f"{RUN}/status.json"))
     need(status["licensed"] is False and status["gpus"][0]["licensed"] is False, status)
     need(shell(guest, f"test -e {RUN}/licensed && echo there") == "", "licensed is still there")
-    need(content(guest, METRICS).count("} 0\n") == 1, content(guest, METRICS))
+    samples = [line for line in content(guest, METRICS).splitlines() if line.startswith("vgpu_license_licensed{")]
+    need(len(samples) == 1 and samples[0].endswith("} 0"), content(guest, METRICS))
     wait_for(guest, "end of the target", lambda: show(guest, TARGET, "ActiveState") == "inactive")
     scene.behave(guest, license_delay=1)
     wait_for(guest, "license", lambda: entries(guest, "LICENSED", began))
@@ -176,15 +177,27 @@ def claim_a_run_after_one_that_was_killed_at_the_trial_takes_the_token_back(gues
     need(content(guest, TOKEN) == good, "not the token that was there")
 
 
-def claim_a_metrics_folder_that_is_gone_is_said_once(guest):
+def claim_one_key_brings_the_metrics_into_a_folder_of_others(guest):
+    """As a user without rights, who could not write there; and the package takes its link away again."""
+    collected = "/var/lib/prometheus/node-exporter/vgpu.prom"
+    scene.write(guest, "/etc/vgpu-guest-agent/agent.conf", CONFIGURATION.replace(METRICS, collected))
+    shell(guest, f"systemctl restart {UNIT}")
+    wait_for(guest, "metrics", lambda: "\nvgpu_agent_info{" in shell(guest, f"setpriv --reuid=65534 --clear-groups cat {collected}"))
+    need("\nvgpu_agent_run_status{" in content(guest, collected), content(guest, collected))
+    need(shell(guest, f"stat -c %u {os.path.dirname(collected)}").strip() == "0", "the folder is not root's any more")
+    shell(guest, "/usr/libexec/vgpu-guest-agent/monitor-prepare --remove")
+    need(shell(guest, f"test -L {collected} && echo there") == "", "the link is still there")
+
+
+def claim_a_metrics_folder_that_cannot_be_is_said_once(guest):
     began = time.time()
-    scene.write(guest, "/etc/vgpu-guest-agent/agent.conf", CONFIGURATION.replace(METRICS, "/run/gone/vgpu.prom"))
+    scene.write(guest, "/etc/vgpu-guest-agent/agent.conf", CONFIGURATION.replace(METRICS, "/proc/gone/vgpu.prom"))
     shell(guest, f"systemctl restart {UNIT}")
     journal = f"journalctl -u {UNIT} --since=@{began:.6f} --no-pager"
-    wait_for(guest, "warning", lambda: "monitor.metrics_file" in shell(guest, journal))
+    wait_for(guest, "warning", lambda: "warning: monitor.metrics_file" in shell(guest, journal))
     time.sleep(2.5)
     said = shell(guest, f"journalctl --sync; {journal}")
-    need(said.count("monitor.metrics_file") == 1, said)
+    need(said.count("warning: monitor.metrics_file") == 1, said)
     need(show(guest, UNIT, "ActiveState") == "active", said)
 
 

@@ -102,6 +102,7 @@ SHAPES = {
                                 "expiry_kind": ({"date", "permanent", "not_applicable", "unavailable", "error"}, None)}],
                   "needs_license": bool, "licensed": bool}],
         "reason": ({"code": str, "message": str, "hint": (str, None)}, None),
+        "run": ({"step": (str, None), "name": {"ok", *NAMES}, "status": int, "message": (str, None), "hint": (str, None)}, None),
     },
     "doctor": {"schema": one, "causes": [{"code": set(CAUSES), "certain": bool, "message": str, "hint": str}],
                "checks": [{"name": str, "ok": (bool, None), "detail": str}]},

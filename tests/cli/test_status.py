@@ -140,6 +140,35 @@ class Metrics(Status):
         self.assertIn("\nvgpu_agent_poll_errors_total 1\n", out)
         self.assertNotIn("vgpu_license_licensed{", out)
 
+    def test_a_guest_without_driver_tells_how_its_run_ended(self):
+        """Also to nobody, who cannot read the host's version; and the same in status.json's words."""
+        repository = "https://pulp.invalid/pulp/content/nvidia/"
+        self.error(5, "match", "pulp.invalid", "run", sysfs=vgpu(), sets={"driver.repository": repository})
+        for nobody in (False, True):
+            out = self.text("status", "--prometheus", sysfs=vgpu(), status=13, nobody=nobody).out
+            self.assertIn('\nvgpu_agent_run_status{step="match",name="network"} 5\n', out)
+            self.assertIn('\nvgpu_agent_repository_info{host="pulp.invalid"} 1\n', out)
+            self.assertRegex(out, r'\nvgpu_agent_info\{version="\d+\.\d+\.\d+[^"]*"\} 1\n')
+            self.assertRegex(out, r"\nvgpu_agent_run_timestamp_seconds \d{10}\n")
+            self.assertIn("\nvgpu_gpus 1\n", out)
+        run = self.status(status=13)["run"]
+        self.assertEqual((run["step"], run["name"], run["status"]), ("match", "network", 5))
+        self.assertIn("pulp.invalid", run["message"])
+        self.assertNotIn("timestamp", run)
+
+    def test_nobody_sees_the_hosts_version_that_a_run_has_noted(self):
+        self.prints("510-vgpu-licensed.txt")
+        self.error(4, "match", "no repository", "run", sysfs=vgpu("510.47.03", "r511_65"))
+        out = self.text("status", "--prometheus", sysfs=vgpu("510.47.03", "r511_65"), nobody=True).out
+        self.assertIn('\nvgpu_driver_info{version="510.47.03",host_version="510.47.03"} 1\n', out)
+
+    def test_without_a_run_since_the_boot_none_is_told(self):
+        self.prints("510-vgpu-licensed.txt")
+        out = self.text("status", "--prometheus", sysfs=vgpu()).out
+        self.assertNotIn("\nvgpu_agent_run_status{", out)
+        self.assertNotIn("\nvgpu_agent_run_timestamp_seconds", out)
+        self.assertIsNone(self.status()["run"])
+
     def test_not_as_json_too(self):
         self.error(2, "status", "--prometheus", "status", "--prometheus")
 
@@ -238,8 +267,23 @@ class Monitor(Status):
             while not (os.path.exists(metrics) and line in read(metrics).decode()):
                 self.assertLess(time.monotonic(), end, line)
                 time.sleep(0.1)
+        run = '{"schema":1,"timestamp":"2026-01-01T00:00:%02dZ","step":"fetch","name":"network","status":5}'
+        for second, at in ((1, 1767225601), (2, 1767225602)):
+            write("/run/vgpu-guest-agent-run.json.new", run % second)
+            os.rename("/run/vgpu-guest-agent-run.json.new", "/run/vgpu-guest-agent-run.json")
+            self.until(lambda: f"vgpu_agent_run_timestamp_seconds {at}\n" in read(metrics).decode(), at)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
+
+    def test_the_reason_is_in_the_metrics(self):
+        self.prints("535-vgpu-unlicensed.txt", "Unlicensed (Unrestricted)")
+        metrics = self.path("metrics")
+        process = self.program.start("monitor", sysfs=vgpu(), sets={"monitor.metrics_file": metrics})
+        self.until(lambda: os.path.exists(metrics), "metrics")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        reason = self.status(status=12)["reason"]["code"]
+        self.assertIn(f'\nvgpu_license_reason{{code="{reason}"}} 1\n', read(metrics).decode())
 
 
 class Waits(Status):

@@ -48,9 +48,12 @@ REFUSED = [
     ({"DRIVER_URL": "https://me:secret@pulp.example/x.run"}, "DRIVER_URL", "password"),
     ({"DRIVER_URL": "https://pulp.example/x.tar"}, "DRIVER_URL", ".zip, .run"),
     ({"REPOSITORY": 'https://pulp.example/"; };'}, "REPOSITORY", "quotation marks"),
+    ({"REPOSITORY": "file:///srv/nvidia/"}, "REPOSITORY", "no repository for guests; one driver of this machine is DIB_NVIDIA_VGPU_DRIVER_URL"),
+    ({"REPOSITORY": "http://pulp.example/nvidia/"}, "REPOSITORY", "status 6"),
+    ({"CONF": "/no/such.conf"}, "CONF", "no file"),
     ({"VERSION": "latest"}, "VERSION", "no driver version"),
     ({"DRIVER_SHA256": "abc"}, "DRIVER_SHA256", "64 hexadecimal digits"),
-    ({"INSTALL": "image"}, "INSTALL", "needs to know the driver"),
+    ({"INSTALL": "image"}, "INSTALL", "needs to know the driver: DIB_NVIDIA_VGPU_DRIVER_URL, or DIB_NVIDIA_VGPU_REPOSITORY and DIB_NVIDIA_VGPU_VERSION"),
     ({"INSTALL": "image", "REPOSITORY": "https://pulp.example/"}, "INSTALL", "needs to know the driver"),
     ({"INSTALL": "image", "DRIVER_URL": "http://127.0.0.1:9/x.run"}, "DRIVER_SHA256", "has to be set"),
     ({"AGENT_PACKAGE": "/no/such.deb"}, "AGENT_PACKAGE", "no file"),
@@ -73,6 +76,38 @@ def refused(variables, variable, words):
 def claim_what_is_wrong_ends_the_build_before_anything_is_unpacked():
     for variables, variable, words in REFUSED:
         refused(variables, variable, words)
+
+
+def claim_a_release_with_older_libraries_ends_the_build():
+    for distribution, release, oldest in (("debian", "bullseye", "12"), ("ubuntu", "focal", "22.04"), ("centos", "8-stream", "9"),
+                                          ("rocky", "8", "9"), ("almalinux", "8", "9"), ("rhel", "7.9", "9")):
+        with Hooks() as hooks:
+            done = hooks.run("root", DISTRO_NAME=distribution, DIB_RELEASE=release)
+        need(done.returncode != 0 and len(complaints(done)) == 1, done.stdout)
+        need(complaints(done)[0].startswith("nvidia-vgpu: DIB_RELEASE: ") and oldest in complaints(done)[0], done.stdout)
+    for distribution, release in (("debian", "bookworm"), ("debian", "stable"), ("ubuntu", "noble"), ("rocky", "9"), ("fedora", "40")):
+        with Hooks() as hooks:
+            done = hooks.run("root", DISTRO_NAME=distribution, DIB_RELEASE=release)
+        need(done.returncode == 0, done.stdout)
+
+
+def claim_a_whole_configuration_is_checked_on_this_machine_by_the_agent_itself():
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        for text, words in (('driver: { repositry = "https://pulp.example/"; };', "repositry"), ("monitor: { interval = 0; };", "interval")):
+            with open(f"{folder}/agent.conf", "w") as file:
+                file.write(text + "\n")
+            os.chmod(f"{folder}/agent.conf", 0o666)  # what matters is who owns the guest's
+            refused({"CONF": f"{folder}/agent.conf", "AGENT_PACKAGE": the_package(folder)}, "CONF", words)
+        with open(f"{folder}/agent.conf", "w") as file:
+            file.write('driver: { index_key = "/etc/vgpu-guest-agent/index-pub.pem"; };\n')
+        with Hooks(CONF=f"{folder}/agent.conf", AGENT_PACKAGE=the_package(folder), REPOSITORY="http://pulp.example/nvidia/") as hooks:
+            done = hooks.run("root")
+            need(done.returncode == 0, done.stdout)  # the signed index vouches
+
+
+def the_package(folder):
+    path = f"{folder}/agent.deb"
+    return path if os.path.exists(path) else package(folder)
 
 
 def claim_a_driver_for_another_architecture_ends_the_build():
@@ -267,7 +302,9 @@ def claim_the_driver_is_built_in_the_chroot_for_the_kernels_of_the_image():
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder, chroot(folder) as (prepared, root):
         shutil.rmtree(f"{root}/usr/lib/modules/{prepared.kernels[1]}")  # one kernel is enough for a quick test
         os.makedirs(f"{root}/usr/lib/modules/{os.uname().release}")  # what a careless tool would build for
-        variables = {"INSTALL": "image", "DRIVER_URL": "file://" + scene.package("run"), "CLIENT_TOKEN": TOKEN + "\n",
+        with open(f"{folder}/agent.conf", "w") as file:
+            file.write("license: { wait = 77; feature_type = 4; };\n")
+        variables = {"CONF": f"{folder}/agent.conf", "INSTALL": "image", "DRIVER_URL": "file://" + scene.package("run"), "CLIENT_TOKEN": TOKEN + "\n",
                      "FEATURE_TYPE": "2", "AGENT_PACKAGE": package(folder), "REPOSITORY": "https://pulp.example/nvidia/"}
         modules_before = open("/proc/modules").read() if os.path.exists("/proc/modules") else None
         with Hooks(trace=1, **variables) as hooks:
@@ -294,7 +331,7 @@ def claim_the_driver_is_built_in_the_chroot_for_the_kernels_of_the_image():
 def need_settings(root):
     """The driver that is in the image needs no URL; for another one the repository is known."""
     said = " ".join(base.output("chroot", root, "vgpu-guest-agent", "config", "show").split())
-    for line in ('license.feature_type = 2', 'driver.repository = "https://pulp.example/nvidia/"', 'driver.url = ""'):
+    for line in ('license.feature_type = 2', 'license.wait = 77', 'driver.repository = "https://pulp.example/nvidia/"', 'driver.url = ""'):
         need(line in said, f"no {line} in\n{said}")
 
 

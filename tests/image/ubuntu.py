@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An Ubuntu tree, from the archive that lies beside this machine's Debian mirror, where there is one."""
+"""An Ubuntu tree, from the archive that VGPU_UBUNTU_ARCHIVE names."""
 import fcntl
 import glob
 import hashlib
 import os
-import re
 import tempfile
 import urllib.request
 
@@ -23,13 +22,14 @@ PACKAGES = """
 
 
 def archive():
-    """Its URL; check.Skip where this machine's mirror has no Ubuntu."""
-    found = re.search(r"(https?://[^/\s]+)/debian/?\s", base.sources()[1][0])
-    url = f"{found.group(1)}/ubuntu" if found else None
+    """Its URL, such as http://archive.ubuntu.com/ubuntu; check.Skip where none is named, an error where it is none."""
+    url = os.environ.get("VGPU_UBUNTU_ARCHIVE", "").rstrip("/")
+    if not url:
+        raise check.Skip("VGPU_UBUNTU_ARCHIVE names no Ubuntu archive")
     try:
         urllib.request.urlopen(f"{url}/dists/{SUITE}/Release", timeout=30).close()
-    except (ValueError, OSError):
-        raise check.Skip("there is no Ubuntu archive beside this machine's Debian mirror") from None
+    except (ValueError, OSError) as error:
+        raise base.LabError(f"VGPU_UBUNTU_ARCHIVE: {url} has no {SUITE}: {error}") from None
     return url
 
 

@@ -15,11 +15,11 @@ command -v systemd-analyze >/dev/null || exit $status
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 units=$work/usr/lib/systemd/system
-mkdir -p "$units/nvidia-gridd.service.d" "$work/usr/bin" "$work/bin"
+mkdir -p "$units/nvidia-gridd.service.d" "$work/usr/bin" "$work/bin" "$work/usr/libexec/vgpu-guest-agent"
 cp dist/systemd/*.service dist/systemd/*.timer dist/systemd/*.path dist/systemd/*.target "$units"
 cp dist/systemd/nvidia-gridd.conf "$units/nvidia-gridd.service.d"
 printf '[Service]\nType=forking\nExecStart=/usr/bin/true\n' >"$units/nvidia-gridd.service"
-for program in bin/sh bin/rm usr/bin/true usr/bin/vgpu-guest-agent; do
+for program in bin/sh bin/rm usr/bin/true usr/bin/vgpu-guest-agent usr/libexec/vgpu-guest-agent/monitor-prepare; do
 	printf '#!/bin/sh\n' >"$work/$program"
 	chmod 755 "$work/$program"
 done

@@ -184,6 +184,59 @@ static void the_steps_of_the_last_run_are_there(void **state)
 	free(text);
 }
 
+/* The samples that say which guest is silent, failed or old: there before any driver. */
+static void the_agents_own_are_there_without_a_driver(void **state)
+{
+	struct metrics metrics = {
+		.host_version = "",
+		.agent_version = "1.2.3",
+		.gpus = 2,
+		.reason = "token_expired",
+		.token_expires = 1795382601,
+		.run_at = 1795382600,
+		.run_status = 5,
+		.run_step = "fetch",
+		.run_name = "network",
+		.repository = "pulp.example",
+	};
+	static const char *const lines[] = {
+		"vgpu_agent_info{version=\"1.2.3\"} 1",
+		"vgpu_gpus 2",
+		"vgpu_agent_run_status{step=\"fetch\",name=\"network\"} 5",
+		"vgpu_agent_run_timestamp_seconds 1795382600",
+		"vgpu_agent_repository_info{host=\"pulp.example\"} 1",
+		"vgpu_token_expiry_timestamp_seconds 1795382601",
+		"vgpu_license_reason{code=\"token_expired\"} 1",
+	};
+	char *text;
+
+	(void)state;
+	text = metrics_print(&metrics);
+
+	assert_non_null(text);
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		assert_line(text, lines[i]);
+	free(text);
+}
+
+static void what_is_not_known_has_no_sample(void **state)
+{
+	static const char *const names[] = { "vgpu_agent_run_status{",
+					     "\nvgpu_agent_run_timestamp_seconds ",
+					     "\nvgpu_token_expiry_timestamp_seconds ",
+					     "vgpu_license_reason{",
+					     "vgpu_agent_repository_info{" };
+	char *text;
+
+	(void)state;
+	text = print(NULL);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_null(strstr(text, names[i]));
+	assert_line(text, "vgpu_gpus 0");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +248,8 @@ int main(void)
 		cmocka_unit_test(the_products_that_are_not_used_are_no_complaint),
 		cmocka_unit_test(a_driver_without_answer_leaves_only_the_agents_own),
 		cmocka_unit_test(the_steps_of_the_last_run_are_there),
+		cmocka_unit_test(the_agents_own_are_there_without_a_driver),
+		cmocka_unit_test(what_is_not_known_has_no_sample),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

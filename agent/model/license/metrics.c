@@ -108,8 +108,63 @@ static bool print_step(void *context, const char *name, const struct json *step)
 	return true;
 }
 
+static void print_info(FILE *out, const char *metric, const char *label,
+		       const char *value)
+{
+	(void)fprintf(out, "%s{", metric);
+	print_label(out, label, value);
+	(void)fputs("} 1\n", out);
+}
+
+static void print_time(FILE *out, const char *metric, int64_t time)
+{
+	if (time > 0)
+		(void)fprintf(out, "%s %" PRId64 "\n", metric, time);
+}
+
+static void print_run(FILE *out, const struct metrics *metrics)
+{
+	if (metrics->run_at <= 0)
+		return;
+	(void)fputs("vgpu_agent_run_status{", out);
+	print_label(out, "step", metrics->run_step);
+	(void)fputc(',', out);
+	print_label(out, "name", metrics->run_name);
+	(void)fprintf(out, "} %d\n", metrics->run_status);
+}
+
+/* What there is of every guest with a GPU, whatever its state. */
+static void print_agent(FILE *out, const struct metrics *metrics)
+{
+	print_head(out, "vgpu_agent_info", "gauge", "The agent's version.");
+	if (metrics->agent_version)
+		print_info(out, "vgpu_agent_info", "version", metrics->agent_version);
+	print_head(out, "vgpu_gpus", "gauge", "NVIDIA GPUs on the PCI bus.");
+	(void)fprintf(out, "vgpu_gpus %zu\n", metrics->gpus);
+	print_head(out, "vgpu_agent_run_status", "gauge",
+		   "The exit status of the last run since the boot, with the step that "
+		   "failed.");
+	print_run(out, metrics);
+	print_head(out, "vgpu_agent_run_timestamp_seconds", "gauge",
+		   "When the last run since the boot ended, in seconds since 1970.");
+	print_time(out, "vgpu_agent_run_timestamp_seconds", metrics->run_at);
+	print_head(out, "vgpu_agent_repository_info", "gauge",
+		   "The server that the drivers come from.");
+	if (metrics->repository && metrics->repository[0])
+		print_info(out, "vgpu_agent_repository_info", "host",
+			   metrics->repository);
+	print_head(out, "vgpu_token_expiry_timestamp_seconds", "gauge",
+		   "When the client configuration token expires, in seconds since 1970.");
+	print_time(out, "vgpu_token_expiry_timestamp_seconds", metrics->token_expires);
+	print_head(out, "vgpu_license_reason", "gauge",
+		   "Why there is no license, where that is known.");
+	if (metrics->reason)
+		print_info(out, "vgpu_license_reason", "code", metrics->reason);
+}
+
 static void print_all(FILE *out, const struct metrics *metrics)
 {
+	print_agent(out, metrics);
 	print_head(out, "vgpu_license_licensed", "gauge",
 		   "Whether the GPU holds a license for the product.");
 	print_licenses(out, metrics, print_licensed);

@@ -100,7 +100,9 @@ int announce_nothing(struct runner *runner, const struct root *root, struct erro
 {
 	struct writing writing = { root, NULL, false };
 
-	return withdraw(runner, &writing, err);
+	if (withdraw(runner, &writing, err) < 0)
+		return -1;
+	return root_unlink(root, PATHS_LAST_RUN, err);
 }
 
 /* The status without its time. The caller frees it; NULL when memory is out. */

@@ -22,7 +22,7 @@ must_check int announce_license(struct runner *runner, const struct root *root,
 				const struct json *status, bool licensed, bool reached,
 				struct error *err);
 
-/* No status any more: both files go and the target is stopped. Nothing there is fine. */
+/* No status any more: the files go and the target is stopped. Nothing there is fine. */
 must_check int announce_nothing(struct runner *runner, const struct root *root,
 				struct error *err);
 
