@@ -88,9 +88,15 @@ int owner_do(const struct root *root, const char *folder,
 	     int (*work)(void *context, struct error *err), void *context,
 	     struct error *err)
 {
-	struct stat st;
+	struct stat st = { .st_uid = 0 };
+	bool there = false;
 
-	if (geteuid() != 0 || !root_stat(root, folder, &st) || st.st_uid == 0)
+	if (geteuid() != 0)
+		return work(context, err);
+	/* Whose folder it is must be known before root writes there. */
+	if (root_look(root, folder, &there, &st, err) < 0)
+		return -1;
+	if (!there || st.st_uid == 0)
 		return work(context, err);
 	return do_in_child(&st, work, context, err);
 }

@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	before = settings_json(&settings);
 
 	if (settings_read_metadata(&settings, json, warnings, &err) < 0) {
-		fuzz_require(err.code == ERROR_USAGE);
+		fuzz_require(err.code == ERROR_USAGE || err.code == ERROR_INTEGRITY);
 		return 0;
 	}
 	after = settings_json(&settings);
@@ -56,6 +56,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		     settings.license.feature_type <= 4);
 	fuzz_require(settings.license.gridd_count <= SETTINGS_GRIDD_MAX);
 	if (settings_check(&settings, &err) < 0)
-		fuzz_require(err.code == ERROR_USAGE);
+		fuzz_require(err.code == ERROR_USAGE || err.code == ERROR_INTEGRITY);
 	return 0;
 }

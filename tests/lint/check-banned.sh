@@ -21,7 +21,7 @@ ban 'keeps state between its callers' \
 	'strtok|strerror|asctime|ctime|gmtime|localtime|setenv|putenv|unsetenv|s?rand|s?random'
 # Where a wrong "no" neither overwrites nor deletes anything, nor leaves anything out that must be done.
 ban 'takes "cannot tell" for "not there": root_look(), root_exists(), file_compare() have three answers' 'root_stat|file_same' \
-	'base/(root|file|run)\.[ch]|commands/agent\.c|driver/(choose|work)\.c|license/(licensing|token_watch)\.c|steps/[a-z]+/(announce|build_dkms|build_tree|detect|detect_kernels|diagnose|install_blacklist|install_dkms|install_load|install_modules|toolchain)\.c'
+	'base/(root|file|run)\.[ch]|commands/agent\.c|driver/(choose|work)\.c|license/(licensing|token_watch)\.c|steps/[a-z]+/(announce|build_dkms|build_tree|detect|detect_kernels|diagnose|install_blacklist|install_dkms|install_initramfs|install_load|install_modules|metadata_device|obstacle|toolchain|toolchain_install)\.c'
 ban 'runs a shell' 'system|popen|wordexp'
 ban 'guesses a name' 'mktemp|tmpnam|tempnam|tmpfile'
 ban 'finds programs by PATH' 'exec[lv]pe?|execlp|posix_spawnp'
