@@ -49,6 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_require(err.code == ERROR_USAGE || err.code == ERROR_INTEGRITY);
 		return 0;
 	}
+	fuzz_require(settings.driver_layer != SETTINGS_METADATA ||
+		     strncmp(settings.driver.url, "file:", 5) != 0);
 	after = settings_json(&settings);
 	fuzz_require(before && after);
 	check_unmarked(before, after);
