@@ -21,7 +21,7 @@ LIMIT_S = 60
 STATE = "/var/lib/vgpu-guest-agent/state.json"
 COPY = "/var/lib/vgpu-guest-agent/backup/state.json"
 # Names or bytes that differ between two good runs, or that anybody may delete at any time.
-PASSING = ("/torture", "/var/log/vgpu-guest-agent/", "/var/log/nvidia-", "/etc/ld.so.cache", "/var/cache/ldconfig", "/run/lock",
+PASSING = ("/torture", "/var/log/vgpu-guest-agent/", "/var/log/nvidia-", "/etc/ld.so.cache", "/var/cache/ldconfig", "/run/lock", "/run/vgpu-guest-agent.lock",
            "/var/cache/vgpu-guest-agent/.lock")
 APART = ("/run", "/tmp", "/var/tmp")  # file systems of their own
 libc = ctypes.CDLL(None, use_errno=True)

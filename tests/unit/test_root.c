@@ -211,9 +211,42 @@ static void names_come_sorted_and_bounded(void **state)
 	assert_int_equal(root_list(&sysroot->root, "/etc/nvidia", 1, &many, &err), -1);
 }
 
+static void a_look_has_three_answers(void **state)
+{
+	static const struct {
+		const char *path;
+		int result;
+		bool there;
+	} cases[] = {
+		{ "/look/file", 0, true },           { "/look/none", 0, false },
+		{ "/look/file/below", 0, false },    { "/none/at/all", 0, false },
+		{ "/look/circle/below", -1, false },
+	};
+	const struct sysroot *sysroot = *state;
+	char full[PATH_MAX];
+
+	sysroot_mkdir(sysroot, "/look");
+	sysroot_write(sysroot, "/look/file", "");
+	(void)snprintf(full, sizeof(full), "%s/look/circle", sysroot->dir);
+	assert_int_equal(symlink("circle", full), 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct error err = ERROR_INIT;
+		bool there = false;
+
+		assert_int_equal(root_exists(&sysroot->root, cases[i].path, &there, &err),
+				 cases[i].result);
+		assert_int_equal(there, cases[i].there);
+		if (cases[i].result < 0)
+			assert_non_null(strstr(err.text, cases[i].path));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_look_has_three_answers, sysroot_setup,
+						sysroot_teardown),
 		cmocka_unit_test_setup_teardown(every_path_stays_inside, setup,
 						sysroot_teardown),
 		cmocka_unit_test_setup_teardown(both_ways_create_only_the_last_component,

@@ -228,8 +228,9 @@ static int bring_one_back(const struct root *root, const char *folder, const cha
 static bool is_second(char *const *names, const char *name)
 {
 	const char *dot = strrchr(name, '.');
+	uint64_t number;
 
-	if (!dot || !dot[1] || strspn(dot + 1, "0123456789") != strlen(dot + 1))
+	if (!dot || !span_to_u64(span_of(dot + 1), &number))
 		return false;
 	if (dot - name > 4 && strncmp(dot - 4, ".tok", 4) == 0)
 		return true;
