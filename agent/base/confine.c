@@ -143,13 +143,16 @@ const char *confine_enter(const struct confine *confine, unsigned *ret_layers)
 	(void)umask(S_IRWXG | S_IRWXO);
 	if (chdir("/") < 0)
 		return "going to /";
-	if (set_limits(confine) < 0)
+	/* The monitor's unit has limits of its own, and forbids its processes to set any.
+	 */
+	if (set_limits(confine) < 0 && confine->root)
 		return "setting limits";
 	if (confine->root)
 		failed = drop_root(confine);
 	if (failed)
 		return failed;
-	if (drop_capabilities() < 0)
+	/* A plain user has none, and the monitor's unit forbids the call. */
+	if (drop_capabilities() < 0 && confine->root)
 		return "dropping capabilities";
 
 	/* After the change of the user, which takes it back. The parent may have ended

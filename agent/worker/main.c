@@ -49,9 +49,9 @@ static int harden(struct error *err)
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return error_set_errno(err, errno, "hiding the worker's memory");
 #endif
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-	    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) < 0 ||
-	    signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }); /* a unit may forbid it */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
 		return error_set_errno(err, errno, "preparing the worker");
 	if (poll(&agent, 1, 0) > 0 && agent.revents & POLLHUP)
 		return error_set(err, ERROR_INTERNAL, "the agent is gone");

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker as a process: one request, one answer, gone with its agent, nothing left for others to read. And its job "copy"."""
 
+import ctypes
 import hashlib
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -163,6 +165,36 @@ class Kernels(unittest.TestCase):
                 outcome = call({"job": "fetch", "trial": trial, "folder": folder}, program=os.path.join(os.path.dirname(CONFINED), "trial"))
                 done[trial] = outcome.error["message"].startswith("done 1")
         self.assertEqual([trial for trial in done if done[trial]], ["read_library"])
+
+
+class Units(unittest.TestCase):
+    CALLS = {"x86_64": (126, 160, 302, 444)}  # capset, setrlimit, prlimit64, landlock_create_ruleset
+
+    @unittest.skipUnless(os.geteuid() == 0 and os.uname().machine in CALLS, "needs root to become a plain user")
+    def test_the_monitors_which_forbids_limits(self):
+        """SystemCallFilter=~@privileged @resources: doctor's worker starts all the same."""
+        libc = ctypes.CDLL(None)
+        libc.prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong]
+        lines = [(0x20, 0, 0, 0)]  # the number of the call; each of these: EPERM
+        for number in self.CALLS[os.uname().machine]:
+            lines += [(0x15, 0, 1, number), (0x06, 0, 0, 0x00050001)]
+        lines.append((0x06, 0, 0, 0x7FFF0000))
+        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in lines))
+        program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(lines), ctypes.addressof(code)))
+
+        def enter():
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            libc.prctl(38, 1, None, 0, 0)
+            if libc.prctl(22, 2, ctypes.addressof(program), 0, 0):
+                os._exit(77)
+
+        agent = os.path.join(os.path.dirname(PROGRAM), "vgpu-guest-agent")
+        done = subprocess.run([agent, "--json", "doctor"], preexec_fn=enter, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              cwd="/", check=False)
+        check = next(each for each in json.loads(done.stdout)["checks"] if each["name"] == "worker")
+        self.assertIn("your own user, no capabilities", check["detail"])
 
 
 class Copy(unittest.TestCase):
