@@ -148,7 +148,7 @@ static void read_metadata(void)
 	settings_init(&layered);
 	if (metadata.object &&
 	    settings_read_metadata(&layered, metadata.object, warnings, &err) < 0)
-		fuzz_require(err.code == ERROR_USAGE);
+		fuzz_require(err.code == ERROR_USAGE || err.code == ERROR_INTEGRITY);
 }
 
 static void read_token(void)
