@@ -42,7 +42,8 @@ class Built:
     def __init__(self, work):
         self.work = pathlib.Path(work)
         tarball = self.work / "tarball"  # as scripts/release makes one; whoever edits the tree meanwhile is no difference
-        shutil.copytree(SOURCE, tarball, symlinks=True, ignore=shutil.ignore_patterns(".git", "build", ".cache", "__pycache__"))
+        shutil.copytree(SOURCE, tarball, symlinks=True, ignore=lambda folder, names: {
+            name for name in names if name in (".git", ".cache", "__pycache__") or (name == "build" and folder == str(SOURCE))})
         (tarball / "VERSION").write_text(f"7.8.9\n{EPOCH}\n")
         self.first = copy(tarball, self.work / "one", "go+w", 1500000000)
         self.second = copy(tarball, self.work / "deeper" / "in" / "another place", "go-w", 1600000000)
