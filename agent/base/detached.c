@@ -38,7 +38,7 @@ int detached_open(int device, const char *file_system, int *ret_folder, struct e
 	char source[64];
 	int folder;
 
-	(void)text_format(source, sizeof(source), "/proc/self/fd/%d", device);
+	text_path(source, sizeof(source), "/proc/self/fd/%d", device);
 	folder = create(file_system, source, false);
 	if (folder < 0 && errno == EBUSY)
 		folder = create(file_system, source, true);

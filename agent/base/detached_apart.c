@@ -95,7 +95,7 @@ int detached_apart_open(int device, const char *file_system, int *ret_folder,
 	char source[64];
 	pid_t child;
 
-	(void)text_format(source, sizeof(source), "/proc/self/fd/%d", device);
+	text_path(source, sizeof(source), "/proc/self/fd/%d", device);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set_errno(err, errno, "mounting it as %s", file_system);
 	ours = pair[0];
