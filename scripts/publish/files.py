@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 from .say import INTEGRITY, PERMISSION, PREREQUISITES, USAGE, Failure, line
 
@@ -59,11 +60,12 @@ class Agent:
         if not self.program or not shutil.which(self.program):
             raise Failure(PREREQUISITES, f"the program {program or 'vgpu-guest-agent'} is not here: it reads the drivers",
                           "install the agent's package, or name its program with --agent")
+        self.empty = tempfile.NamedTemporaryFile(prefix="vgpu-publish-")  # what this machine is configured for is not asked
 
     def call(self, *words, cwd=None):
         """The JSON that it answers; its own failure becomes ours."""
         try:
-            done = subprocess.run([self.program, "--json", "--quiet", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            done = subprocess.run([self.program, "--config", self.empty.name, "--json", "--quiet", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   stdin=subprocess.DEVNULL, cwd=cwd, check=False)
             value = json.loads(done.stdout)
         except OSError as error:

@@ -67,7 +67,7 @@ class Signing(publishing.Case):
                 server.files["/" + name] = self.get(name)
             out = os.path.join(self.folder, "out")
             os.mkdir(out)
-            words = ["--set", "metadata.enabled=false", "--set", f"driver.repository={server.base}/", "--set", f"driver.index_key={public}",
+            words = ["--config", self.write("empty.conf", b""), "--set", "metadata.enabled=false", "--set", f"driver.repository={server.base}/", "--set", f"driver.index_key={public}",
                      "--set", "driver.version=525.105.17", "--offline", "--json", "--quiet", "fetch", "--output", out]
             done = subprocess.run([AGENT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         value = json.loads(done.stdout)

@@ -60,7 +60,9 @@ class VendorData(unittest.TestCase):
 
     def test_every_key_that_the_cloud_may_set(self):
         """As the agent says, with values of its own kinds."""
-        shown = json.loads(subprocess.run([AGENT, "--quiet", "--json", "config", "show"], check=True, stdout=subprocess.PIPE).stdout)["settings"]
+        with open(os.path.join(self.folder, "empty.conf"), "wb"):
+            pass
+        shown = json.loads(subprocess.run([AGENT, "--config", os.path.join(self.folder, "empty.conf"), "--quiet", "--json", "config", "show"], check=True, stdout=subprocess.PIPE).stdout)["settings"]
         values = {"driver.repository": "https://x/", "driver.url": "https://x/a.run", "driver.sha256": "a" * 64, "driver.version": "550.90.07",
                   "driver.kernel_module": "open", "driver.prebuilt": "never"}
         keys = [key for key, each in shown.items() if each["metadata"] and not key.startswith("license.gridd")]
