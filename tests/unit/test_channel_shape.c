@@ -28,9 +28,10 @@ static const struct {
 	{ "unpack", "{\"member\":\"x\",\"size\":1,\"sha256\":\"" HASH "\"}" },
 	{ "modules", "{\"size\":1,\"sha256\":\"" HASH "\",\"manifest\":{},"
 		     "\"modules\":[]}" },
-	{ "metadata", "{\"found\":true,\"object\":{},\"token\":\"x\","
-		      "\"token_source\":\"x\",\"token_check\":{},\"sources\":[],"
-		      "\"service\":\"off\",\"warnings\":[]}" },
+	{ "metadata",
+	  "{\"found\":true,\"object\":{},\"token\":\"x\","
+	  "\"token_source\":\"x\",\"token_check\":{},\"sources\":[],"
+	  "\"service\":\"off\",\"warnings\":[],\"silent\":false,\"service_object\":{},\"service_token_sha256\":null}" },
 	{ "probe", "{\"servers\":[]}" },
 	{ "layers", "{\"user\":65534,\"landlock\":0,\"filter\":true,"
 		    "\"own_network\":false,\"own_mounts\":false}" },

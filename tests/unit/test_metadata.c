@@ -46,7 +46,8 @@ static void put_program(const struct sysroot *sysroot, const char *path, const c
 	"\"token\":\"eyJ\",\"token_source\":\"metadata service, vendor_data2.json\"," \
 	"\"token_check\":{\"problems\":[]},"                                          \
 	"\"sources\":[\"metadata service, vendor_data2.json\"],\"service\":"          \
-	"\"answered\",\"warnings\":[\"odd\"]}}"
+	"\"answered\",\"warnings\":[\"odd\"],\"silent\":false,"                       \
+	"\"service_object\":{},\"service_token_sha256\":null}}"
 
 /* A worker that keeps its request and what descriptors 4 and 5 held, then answers. */
 static void put_worker(const struct sysroot *sysroot, const char *answer)
@@ -147,7 +148,8 @@ static void nothing_found_is_no_error(void **state)
 		sysroot,
 		"{\"result\":{\"found\":false,\"object\":{},\"token\":null,"
 		"\"token_source\":null,\"token_check\":null,\"sources\":[],\"service\":\"absent\","
-		"\"warnings\":[]}}");
+		"\"warnings\":[],\"silent\":false,\"service_object\":{},"
+		"\"service_token_sha256\":null}}");
 	if (read_metadata(sysroot, true, "http://s", &metadata, &err) < 0)
 		fail_msg("%s", err.text);
 
