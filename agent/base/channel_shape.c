@@ -23,8 +23,9 @@ static const struct shape {
 	{ "unpack", "member:s size:i sha256:h" },
 	{ "modules", "size:i sha256:h manifest:o modules:a" },
 	{ "pack", "size:i sha256:h manifest:o modules:a" },
-	{ "metadata", "found:b object:o token:S token_source:S token_check:O sources:a "
-		      "service:s warnings:a" },
+	{ "metadata",
+	  "found:b object:o token:S token_source:S token_check:O sources:a "
+	  "service:s silent:b service_object:O service_token_sha256:S warnings:a" },
 	{ "probe", "servers:a" },
 	{ "layers", "user:i landlock:i filter:b own_network:b own_mounts:b" },
 };

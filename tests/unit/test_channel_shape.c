@@ -30,7 +30,8 @@ static const struct {
 		     "\"modules\":[]}" },
 	{ "metadata", "{\"found\":true,\"object\":{},\"token\":\"x\","
 		      "\"token_source\":\"x\",\"token_check\":{},\"sources\":[],"
-		      "\"service\":\"off\",\"warnings\":[]}" },
+		      "\"service\":\"off\",\"silent\":false,\"service_object\":{},"
+		      "\"service_token_sha256\":null,\"warnings\":[]}" },
 	{ "probe", "{\"servers\":[]}" },
 	{ "layers", "{\"user\":65534,\"landlock\":0,\"filter\":true,"
 		    "\"own_network\":false,\"own_mounts\":false}" },

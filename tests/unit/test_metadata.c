@@ -41,11 +41,11 @@ static void put_program(const struct sysroot *sysroot, const char *path, const c
 	assert_int_equal(chmod(full, 0755), 0);
 }
 
-#define ANSWER                                                                        \
-	"{\"result\":{\"found\":true,\"object\":{\"driver\":{\"version\":\"1.2\"}},"  \
-	"\"token\":\"eyJ\",\"token_source\":\"metadata service, vendor_data2.json\"," \
-	"\"token_check\":{\"problems\":[]},"                                          \
-	"\"sources\":[\"metadata service, vendor_data2.json\"],\"service\":"          \
+#define ANSWER                                                                                                      \
+	"{\"result\":{\"found\":true,\"object\":{\"driver\":{\"version\":\"1.2\"}},"                                \
+	"\"token\":\"eyJ\",\"token_source\":\"metadata service, vendor_data2.json\","                               \
+	"\"silent\":false,\"service_object\":null,\"service_token_sha256\":null,\"token_check\":{\"problems\":[]}," \
+	"\"sources\":[\"metadata service, vendor_data2.json\"],\"service\":"                                        \
 	"\"answered\",\"warnings\":[\"odd\"]}}"
 
 /* A worker that keeps its request and what descriptors 4 and 5 held, then answers. */
@@ -146,7 +146,7 @@ static void nothing_found_is_no_error(void **state)
 	put_worker(
 		sysroot,
 		"{\"result\":{\"found\":false,\"object\":{},\"token\":null,"
-		"\"token_source\":null,\"token_check\":null,\"sources\":[],\"service\":\"absent\","
+		"\"token_source\":null,\"silent\":false,\"service_object\":null,\"service_token_sha256\":null,\"token_check\":null,\"sources\":[],\"service\":\"absent\","
 		"\"warnings\":[]}}");
 	if (read_metadata(sysroot, true, "http://s", &metadata, &err) < 0)
 		fail_msg("%s", err.text);
