@@ -24,7 +24,7 @@ static const struct shape {
 	{ "modules", "size:i sha256:h manifest:o modules:a" },
 	{ "pack", "size:i sha256:h manifest:o modules:a" },
 	{ "metadata", "found:b object:o token:S token_source:S token_check:O sources:a "
-		      "service:s warnings:a silent:b service_object:o "
+		      "service:s warnings:a silent:b service_object:O "
 		      "service_token_sha256:S" },
 	{ "probe", "servers:a" },
 	{ "layers", "user:i landlock:i filter:b own_network:b own_mounts:b" },
