@@ -16,7 +16,7 @@ import shapes
 LIMIT_S = 60  # a command that takes longer hangs
 NOBODY = 65534
 OWN = ("/etc/vgpu-guest-agent", "/etc/nvidia", "/var/lib/vgpu-guest-agent", "/var/cache/vgpu-guest-agent",
-       "/var/log/vgpu-guest-agent", "/run/vgpu-guest-agent", "/usr/src/vgpu-guest-agent",
+       "/var/log/vgpu-guest-agent", "/run/vgpu-guest-agent", "/run/vgpu-guest-agent-run.json", "/usr/src/vgpu-guest-agent",
        "/etc/modprobe.d/vgpu-guest-agent.conf")
 # What would make a test slow or ask what is not there; a test that is about them sets its own.
 QUICK = {"metadata.enabled": "false", "http.retries": "0", "http.connect_timeout": "5", "http.stall_timeout": "10",

@@ -54,7 +54,7 @@ class Causes(Doctor):
 
     def test_gridd_conf_and_feature_type(self):
         for content, code in (("FeatureType=9", "gridd_conf"), ("FeatureType=0", "feature_type"), ("a\0b", "gridd_conf"),
-                              ("FeatureType=1\nClientConfigTokenPath=/srv", "gridd_conf")):
+                              ("FeatureType=1\nClientConfigTokenPath=srv", "gridd_conf")):
             with self.subTest(content):
                 write(CONF, content)
                 self.finds(code)

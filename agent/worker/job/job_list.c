@@ -383,7 +383,7 @@ int job_list(const struct json *request, struct json **ret_result, struct error 
 		return -1;
 
 	*ret_result =
-		json_build("{s:s, s:b, s:O, s:O, s:o, s:o, s:b, s:b, s:s*}", "source",
+		json_build("{s:s, s:b, s:O, s:O, s:o, s:o, s:b, s:b, s:s?}", "source",
 			   listing.source, "verified", (int)listing.verified, "files",
 			   listing.files, "warnings", listing.warnings, "catalog",
 			   catalog ? take_ptr(catalog) : json_build("n"), "index",
