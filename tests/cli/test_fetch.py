@@ -12,7 +12,7 @@ import zipfile
 import parts
 import server as fault
 from parts import BUNDLE, GUEST, RUN, Repository, driver, vgpu
-from program import Case, living, main, read, remove
+from program import Case, living, main, read, remove, write
 from server import Server, always
 
 CACHE = ".vgpu-guest-agent"
@@ -47,12 +47,12 @@ class Fetches(Case):
                          (len(data), sha256(data), "run", GUEST))
         return value
 
-    def refused(self, status, words, sets, *more_words, step="fetch", empty=True, **more):
+    def refused(self, status, words, sets, *more_words, step="fetch", empty=True, kept=(), **more):
         value = self.error(status, step, words, "fetch", "--output", self.out, *more_words,
                            sets={"http.ca_file": parts.ca_file(), **sets}, sysfs=more.pop("sysfs", vgpu()), **more)
-        self.assertEqual([name for name in os.listdir(self.out) if name != CACHE], [])
+        self.assertEqual([name for name in os.listdir(self.out) if name != CACHE], list(kept))
         if empty:
-            self.assertEqual(os.listdir(self.out), [])
+            self.assertEqual(os.listdir(self.out), list(kept))
         return value
 
 
@@ -65,6 +65,33 @@ class Downloads(Fetches):
         self.repository.add(RUN, self.data)
         value = self.fetched(self.fetch(self.repository.sets))
         self.assertEqual((value["integrity"], value["bytes_transferred"]), ("manifest-tls", len(self.data)))
+
+    def test_what_is_installed_here_is_nothing_to_it(self):
+        """A desk's own driver says nothing of the one that is asked for; what lies there already does not come again."""
+        for name in ("nvidia-smi", "nvidia-gridd"):
+            write(f"/usr/bin/{name}", "#!/bin/sh\n", 0o755)
+            self.addCleanup(remove, f"/usr/bin/{name}")
+        real = read("/usr/sbin/modinfo")
+        remove("/usr/sbin/modinfo")
+        write("/usr/sbin/modinfo", f"#!/bin/sh\necho {GUEST}\n", 0o755)
+        self.addCleanup(write, "/usr/sbin/modinfo", real, 0o755)
+        self.repository.add(RUN, self.data)
+        for transferred in (len(self.data), 0, 0):
+            value = self.fetched(self.fetch(self.repository.sets))
+            self.assertEqual(value["bytes_transferred"], transferred)
+        with open(os.path.join(self.out, RUN), "r+b") as file:
+            file.write(b"other bytes")
+        self.assertEqual(self.fetched(self.fetch(self.repository.sets))["bytes_transferred"], len(self.data))
+        self.refused(4, "no usable driver of version 470.63.01", {**self.repository.sets, "driver.version": "470.63.01"}, step="match",
+                     kept=(RUN,))
+
+    def test_of_others_nothing_is_believed_to_be_there(self):
+        """Who owns the file could change it after it was hashed: it comes anew, over it."""
+        self.repository.add(RUN, self.data)
+        self.fetch(self.repository.sets)
+        os.chown(os.path.join(self.out, RUN), 1, 1)
+        self.assertEqual(self.fetched(self.fetch(self.repository.sets))["bytes_transferred"], len(self.data))
+        self.assertEqual(os.stat(os.path.join(self.out, RUN)).st_uid, 0)
 
     def test_the_member_of_a_bundle(self):
         bundle = driver(BUNDLE)

@@ -543,6 +543,15 @@ class Installed(Jobs):
         self.assertEqual((plan["driver"]["rule"], plan["driver"]["version"]), ("installed", newer))
         self.assertEqual(plan["kernels"], [{"release": platform.release(), "action": "build"}])
 
+    def test_a_new_token_brings_no_driver(self):
+        """What the rotation unit runs: driver.upgrade is no word of it, and no repository is asked."""
+        value = self.json("run", "--token-only", sysfs=vgpu(), status=11,
+                          sets={"driver.repository": "https://pulp.invalid/", "driver.upgrade": "true"})
+        self.assertEqual([step["step"] for step in value["steps"]], ["detect", "metadata", "configure", "token"])
+        self.assertNotIn("pulp.invalid", self.last.err)
+        unit = read(os.path.join(parts.TESTS, "../agent/dist/systemd/vgpu-guest-agent-rotate.service")).decode()
+        self.assertIn(" run --token-only ", unit)
+
     def test_a_repository_that_is_down_is_a_warning(self):
         self.assertEqual(self.plan(sets={"driver.repository": "https://pulp.invalid/"})["driver"]["rule"], "installed")
         self.assertRegex(self.last.err, "warning: .*pulp.invalid")
