@@ -196,7 +196,7 @@ static void give_away(const struct sysroot *sysroot)
 		skip();
 	assert_int_equal(fchmodat(sysroot->root.fd, ".", 0755, 0), 0);
 	sysroot_mkdir(sysroot, PATHS_RUN);
-	assert_int_equal(fchownat(sysroot->root.fd, PATHS_RUN + 1, 65534, 65534, 0), 0);
+	assert_int_equal(fchownat(sysroot->root.fd, &PATHS_RUN[1], 65534, 65534, 0), 0);
 }
 
 static void in_the_monitors_folder_root_has_the_monitors_rights(void **state)

@@ -41,9 +41,9 @@ static void owner_and_mode_decide(void **state)
 			continue;
 		sysroot_write(sysroot, FILE_PATH, "x");
 		assert_int_equal(
-			fchmodat(sysroot->root.fd, FILE_PATH + 1, rows[i].mode, 0), 0);
+			fchmodat(sysroot->root.fd, &FILE_PATH[1], rows[i].mode, 0), 0);
 		if (rows[i].owner)
-			assert_int_equal(fchownat(sysroot->root.fd, FILE_PATH + 1,
+			assert_int_equal(fchownat(sysroot->root.fd, &FILE_PATH[1],
 						  rows[i].owner, (gid_t)-1, 0),
 					 0);
 
@@ -56,7 +56,7 @@ static void owner_and_mode_decide(void **state)
 			assert_string_not_equal(err.hint, "");
 			assert_int_equal(fd, -1);
 		}
-		assert_int_equal(unlinkat(sysroot->root.fd, FILE_PATH + 1, 0), 0);
+		assert_int_equal(unlinkat(sysroot->root.fd, &FILE_PATH[1], 0), 0);
 	}
 }
 
