@@ -170,6 +170,7 @@ class Kernels(unittest.TestCase):
 class Units(unittest.TestCase):
     CALLS = {"x86_64": (126, 160, 302, 444)}  # capset, setrlimit, prlimit64, landlock_create_ruleset
 
+    @unittest.skipIf(INSTRUMENTED, "a sanitizer needs these calls")
     @unittest.skipUnless(os.geteuid() == 0 and os.uname().machine in CALLS, "needs root to become a plain user")
     def test_the_monitors_which_forbids_limits(self):
         """SystemCallFilter=~@privileged @resources: doctor's worker starts all the same."""

@@ -67,7 +67,8 @@ static void a_drive_is_known_by_its_own_bytes(void **state)
 		char warning[256];
 		size_t count;
 
-		assert_int_equal(disk_setup(state), 0);
+		if (i > 0)
+			assert_int_equal(disk_setup(state), 0);
 		put_content(*state);
 		disk_put(*state, &rows[i].disk);
 		count = read_drive(*state, false, warning);
@@ -76,9 +77,9 @@ static void a_drive_is_known_by_its_own_bytes(void **state)
 			   rows[i].file_system ? rows[i].file_system : "") != 0)
 			fail_msg("row %zu: %zu files, mounted as %s, \"%s\"", i, count,
 				 disk_mounted_as, warning);
-		assert_int_equal(sysroot_teardown(state), 0);
+		if (i + 1 < ARRAY_SIZE(rows))
+			assert_int_equal(sysroot_teardown(state), 0);
 	}
-	assert_int_equal(disk_setup(state), 0);
 }
 
 static void what_is_no_drive_of_novas_is_passed_over_with_a_warning(void **state)
@@ -128,16 +129,17 @@ static void what_is_no_drive_of_novas_is_passed_over_with_a_warning(void **state
 		char warning[256];
 		size_t count;
 
-		assert_int_equal(disk_setup(state), 0);
+		if (i > 0)
+			assert_int_equal(disk_setup(state), 0);
 		put_content(*state);
 		disk_put(*state, &rows[i].disk);
 		count = read_drive(*state, false, warning);
 		if (count || disk_mounted_as || strcmp(warning, rows[i].warning) != 0)
 			fail_msg("row %zu: %zu files, mounted as %s, \"%s\"", i, count,
 				 disk_mounted_as, warning);
-		assert_int_equal(sysroot_teardown(state), 0);
+		if (i + 1 < ARRAY_SIZE(rows))
+			assert_int_equal(sysroot_teardown(state), 0);
 	}
-	assert_int_equal(disk_setup(state), 0);
 }
 
 static void roots_file_may_take_a_removable_drive(void **state)
@@ -206,7 +208,8 @@ static void a_drive_that_comes_after_the_boot_is_passed_over(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char warning[256];
 
-		assert_int_equal(disk_setup(state), 0);
+		if (i > 0)
+			assert_int_equal(disk_setup(state), 0);
 		put_content(*state);
 		disk_put(*state, &rows[i].before);
 		assert_int_equal(read_drive(*state, false, warning),
@@ -218,9 +221,9 @@ static void a_drive_that_comes_after_the_boot_is_passed_over(void **state)
 				 rows[i].before.label ? 1 : 0);
 		assert_non_null(strstr(warning, "passed over: it is not the one that "
 						"was there at the boot"));
-		assert_int_equal(sysroot_teardown(state), 0);
+		if (i + 1 < ARRAY_SIZE(rows))
+			assert_int_equal(sysroot_teardown(state), 0);
 	}
-	assert_int_equal(disk_setup(state), 0);
 }
 
 static void a_link_on_the_drive_does_not_leave_it(void **state)
