@@ -206,7 +206,7 @@ CASES = [
     gridd_case("gridd_crashed", "crash", license_delay=1),  # once systemd knows its main process
     shell_case("gridd_conf", 12, "sed -i s/^FeatureType=.*/FeatureType=many/ {conf}; systemctl restart nvidia-gridd"),
     shell_case("gridd_conf", 12, "rm {conf}; mkdir {conf}; echo gridd=network >>/etc/nvidia/standin.conf; systemctl restart nvidia-gridd"),
-    shell_case("gridd_conf", 12, "echo ClientConfigTokenPath=/etc/nowhere >>{conf}; systemctl restart nvidia-gridd"),
+    shell_case("token_missing", 11, "echo ClientConfigTokenPath=/etc/nowhere >>{conf}; systemctl restart nvidia-gridd"),
     shell_case("feature_type", 12, "sed -i s/^FeatureType=.*/FeatureType=0/ {conf}; systemctl restart nvidia-gridd"),
     shell_case("token_missing", 11, "rm {token}; systemctl restart nvidia-gridd"),
     shell_case("token_unreadable", 11, "ln -sf /nowhere {token}; systemctl restart nvidia-gridd"),

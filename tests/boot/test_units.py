@@ -146,8 +146,9 @@ def claim_a_second_boot_changes_nothing_and_is_licensed(guest):
     before = scene.listing(guest)
     guest.reboot(tied=True)
     wait_for_license(guest)
-    # state.json: in a container nobody but the agent loads modules at boot, and that is something done.
-    changed = [line for line in sorted(scene.listing(guest) ^ before) if "state.json" not in line and line.split()[0].startswith(
+    # state.json and its copy: in a container nobody but the agent loads modules at boot, and that is something done.
+    changed = [line for line in sorted(scene.listing(guest) ^ before)
+               if "state.json" not in line and "vgpu-guest-agent/backup d " not in line and line.split()[0].startswith(
                ("etc/nvidia", "etc/mod", "usr/", "var/lib/vgpu-guest-agent/", "var/cache/vgpu"))]
     need(not changed, "\n".join(changed))
 
@@ -258,6 +259,9 @@ def claim_what_the_cloud_may_mend_is_tried_again(guest):
     os.unlink(token)
     servers.metadata(guest.servers, {"driver": {"repository": servers.REPOSITORY_URL}})
     guest.exec(["systemctl", "stop", TIMER, UNIT])
+    # While the guest is licensed no token is asked for.
+    guest.exec(["systemctl", "restart", "nvidia-gridd"])
+    wait_for(guest, "end of the license", lambda: scene.agent(guest, "status").returncode == 12)
     guest.exec(["systemctl", "start", UNIT])
     wait_for(guest, "failure", lambda: show(guest, UNIT, "ActiveState") == ["failed"])
     need(show(guest, UNIT, "ExecMainStatus") == ["11"], show(guest, UNIT, "ExecMainStatus"))

@@ -185,7 +185,7 @@ class Case(unittest.TestCase):
             self.assertIn(hint, value["error"]["hint"] or "", self.last)
         return value
 
-    def until(self, condition, what, limit_s=20):
+    def until(self, condition, what, limit_s=120):
         end = time.monotonic() + limit_s
         while not condition():
             self.assertLess(time.monotonic(), end, f"waiting in vain for {what}")
