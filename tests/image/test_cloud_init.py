@@ -17,7 +17,7 @@ check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip", "cpack")
 
 TOKEN = scene.tool("make-token").decode()
 NIL = "0" * 64
-OTHER = "1" * 64
+WRONG = "1" * 64
 GOOD = {("driver", "repository"): servers.REPOSITORY_URL, ("license", "feature_type"): "1"}
 REFUSED = [
     ({("driver", "repositroy"): "https://x/"}, "[driver] repositroy: no such setting"),
@@ -144,11 +144,11 @@ def unit_says(guest, unit, words):
 def claim_a_package_with_another_checksum_is_not_installed(guest):
     anew(guest)
     with tempfile.TemporaryDirectory() as folder:
-        texts = made(folder, sha256=OTHER)
+        texts = made(folder, sha256=WRONG)
     cloud.give(guest, cloud.USER_DATA, vendor_data2=texts["dynamic/vendor_data2.json"])
     guest.boot(tied=True)
     tenant_is_served(guest)
-    words = f"the SHA-256 {sha256}, vendor-data says {OTHER}"
+    words = f"the SHA-256 {sha256}, vendor-data says {WRONG}"
     unit = "vgpu-guest-agent-setup.service"
     unit_says(guest, unit, words)
     # nspawn's console is a pipe, to which the journal copies nothing.
