@@ -136,13 +136,13 @@ static void serve(struct fake_systemd *fake, int fd)
 	(void)sd_bus_close_unref(bus);
 }
 
-/* Ends with its client, or with the listener where no client ever came. */
+/* One client after the other; ends with the listener. */
 static void *run(void *context)
 {
 	struct fake_systemd *fake = context;
-	int fd = accept(fake->listener, NULL, NULL);
+	int fd;
 
-	if (fd >= 0)
+	while ((fd = accept(fake->listener, NULL, NULL)) >= 0)
 		serve(fake, fd);
 	return NULL;
 }

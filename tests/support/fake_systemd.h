@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * A systemd that answers one connection over a private socket, in a thread: what
- * steps/license/gridd.c asks of it, and no more. DBUS_SYSTEM_BUS_ADDRESS points to it.
+ * A systemd that answers one connection after the other over a private socket, in a
+ * thread: what steps/license/gridd.c asks of it, and no more. DBUS_SYSTEM_BUS_ADDRESS
+ * points to it.
  */
 
 #include <pthread.h>
@@ -38,4 +39,4 @@ struct fake_systemd {
 				.result = "success" })
 
 void fake_systemd_start(struct fake_systemd *fake);
-void fake_systemd_stop(struct fake_systemd *fake); /* after its client has gone */
+void fake_systemd_stop(struct fake_systemd *fake); /* after its last client has gone */

@@ -23,3 +23,13 @@ void stage_clear(struct stage *stage);
 
 /* A GPU on the stage's PCI bus, passed through or unreadable, without a driver. */
 void stage_add_gpu(const struct sysroot *sysroot);
+
+/* An executable file, with the folders above it. */
+void stage_add_program(const struct sysroot *sysroot, const char *path, const char *text);
+
+/*
+ * A worker that is a shell script: it finds the line it was asked in $request, the talk
+ * on descriptor 3 and what it was handed from 4 on.
+ */
+void stage_set_worker(struct stage *stage, const struct sysroot *sysroot,
+		      const char *script);
