@@ -240,11 +240,11 @@ static void a_folder_that_others_may_write_is_refused(void **state)
 
 		if (link) {
 			assert_int_equal(
-				symlinkat("../srv", agent->context.root.fd, OWN + 1), 0);
+				symlinkat("../srv", agent->context.root.fd, &OWN[1]), 0);
 		} else {
 			sysroot_mkdir(*state, OWN);
 			assert_int_equal(
-				fchmodat(agent->context.root.fd, OWN + 1, 0777, 0), 0);
+				fchmodat(agent->context.root.fd, &OWN[1], 0777, 0), 0);
 		}
 		assert_int_equal(command_fetch(agent, &request, &report, &err), -1);
 

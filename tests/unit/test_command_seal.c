@@ -222,7 +222,7 @@ static void a_copy_elsewhere_refuses_it_all(void **state)
 		const char *first, *second, *words;
 	} rows[] = {
 		{ "/root/client.tok", NULL, "also in /root/client.tok; nothing was" },
-		{ "/home/me/a", "/srv/b", " and elsewhere; nothing was removed" },
+		{ "/root/a", "/srv/b", " and elsewhere; nothing was removed" },
 		{ CLOUD_COPY, "/opt/x", "also in /opt/x; nothing was removed" },
 	};
 
