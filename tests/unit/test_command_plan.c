@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands/plan.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "commands/commands.h"
+#include "support/agent_stage.h"
+#include "support/cmocka.h"
+
+#define FILE_NAME "NVIDIA-Linux-x86_64-" MACHINE_NEW "-grid.run"
+#define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define LIST(files)                                                                      \
+	"echo '{\"result\":{\"source\":\"manifest\",\"verified\":true,\"files\":[" files \
+	"],\"warnings\":[],\"catalog\":null,\"index\":null,\"index_verified\":false,"    \
+	"\"index_signed\":false,\"index_key\":null}}' >&3"
+#define FILES LIST("{\"name\":\"" FILE_NAME "\",\"size\":1048576,\"sha256\":\"" SHA "\"}")
+
+static struct machine machine;
+static struct request request;
+
+static const struct agent_stage_answer one_file[] = { { "list", FILES }, { NULL, NULL } };
+
+/* A guest without a driver, and a repository that has one file for it. */
+static struct agent *begin(const struct sysroot *sysroot,
+			   const struct agent_stage_answer *answers)
+{
+	struct agent *agent;
+
+	sysroot_empty(sysroot);
+	request = (struct request){ .json = true };
+	agent = agent_stage_guest(sysroot, &request.options, &machine);
+	(void)strcpy(agent->context.settings.driver.repository,
+		     "https://me:pw@x.example/");
+	(void)strcpy(agent->context.settings.driver.version, MACHINE_NEW);
+	agent_stage_worker(agent, sysroot, answers);
+	return agent;
+}
+
+/* That part of a report is this, given in JSON with ' for ". */
+static void assert_part(const struct json *report, const char *key, const char *expected)
+{
+	cleanup_free char *text = json_print(json_get(report, key));
+	char quoted[2048];
+
+	assert_true(text_copy(quoted, sizeof(quoted), expected));
+	for (char *at = quoted; (at = strchr(at, '\'')); at++)
+		*at = '"';
+	assert_non_null(text);
+	assert_string_equal(text, quoted);
+}
+
+static bool would_change(const struct json *report, const char *path)
+{
+	const struct json *changes = json_get(report, "changes");
+
+	for (size_t i = 0; i < json_count(changes); i++) {
+		if (strcmp(json_get_string(json_at(changes, i), "path"), path) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void the_plan_tells_what_would_be_done_and_does_nothing(void **state)
+{
+	struct agent *agent = begin(*state, one_file);
+	cleanup_json struct json *report = NULL;
+	struct error err = ERROR_INIT;
+	struct stat st;
+
+	if (command_plan(agent, &request, &report, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_part(report, "driver",
+		    "{'version':'" MACHINE_NEW "','kind':'run','rule':'version','url':"
+		    "'https://x.example/" FILE_NAME "','size':1048576,'sha256':'" SHA
+		    "','member':null,'integrity':'manifest-tls','transfer':'whole',"
+		    "'bytes':1048576}");
+	assert_part(report, "candidates",
+		    "[{'name':'" FILE_NAME "','version':'" MACHINE_NEW
+		    "','accepted':true,'why':'it is the version asked for'}]");
+	assert_part(report, "kernels",
+		    "[{'release':'" MACHINE_KERNEL "','action':'build'}]");
+	assert_true(would_change(report, "/usr"));
+	assert_true(would_change(report, "/lib/modules/" MACHINE_KERNEL
+					 "/updates/vgpu-guest-agent/"));
+	assert_true(would_change(report, PATHS_GRIDD_CONF));
+	assert_int_equal(json_count(json_get(report, "changes")), 3);
+	assert_int_equal(json_kind(json_get(report, "would_fail")), JSON_KIND_NULL);
+	assert_string_equal(machine_user_space(&machine), "");
+	assert_false(root_stat(&agent->context.root, PATHS_STATE_FILE, &st));
+	assert_false(root_stat(&agent->context.root, PATHS_GRIDD_CONF, &st));
+	agent_stage_end(agent);
+}
+
+static void dkms_has_its_own_places(void **state)
+{
+	struct agent *agent = begin(*state, one_file);
+	cleanup_json struct json *report = NULL;
+	struct error err = ERROR_INIT;
+
+	(void)strcpy(agent->context.settings.driver.dkms, "yes");
+	if (command_plan(agent, &request, &report, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_true(
+		would_change(report, "/lib/modules/" MACHINE_KERNEL "/updates/dkms/"));
+	assert_true(would_change(report, "/usr/src/nvidia-" MACHINE_NEW "/"));
+	agent_stage_end(agent);
+}
+
+/* What a named file is called is known; how large it is, nobody has looked. */
+static void a_local_file_costs_no_transfer(void **state)
+{
+	struct agent *agent = begin(*state, one_file);
+	cleanup_json struct json *report = NULL;
+	struct error err = ERROR_INIT;
+
+	agent->context.settings.driver.version[0] = '\0';
+	(void)strcpy(agent->context.settings.driver.url, "file:///srv/" FILE_NAME);
+	if (command_plan(agent, &request, &report, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_part(report, "driver",
+		    "{'version':'" MACHINE_NEW "','kind':'run','rule':'url','url':"
+		    "'file:///srv/" FILE_NAME "','size':null,'sha256':null,'member':null,"
+		    "'integrity':'local-file','transfer':'local','bytes':0}");
+	agent_stage_end(agent);
+}
+
+static void why_no_driver_is_chosen_is_a_part_of_the_plan(void **state)
+{
+	static const struct agent_stage_answer empty[] = { { "list", LIST("") },
+							   { NULL, NULL } };
+	struct agent *agent = begin(*state, empty);
+	cleanup_json struct json *report = NULL;
+	struct error err = ERROR_INIT;
+
+	if (command_plan(agent, &request, &report, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_part(report, "driver", "null");
+	assert_part(report, "kernels",
+		    "[{'release':'" MACHINE_KERNEL "','action':'build'}]");
+	assert_false(would_change(report, "/usr"));
+	assert_true(would_change(report, PATHS_GRIDD_CONF));
+	assert_int_equal(json_get_int(report, "would_fail", 0), ERROR_NO_MATCH);
+	agent_stage_end(agent);
+}
+
+/* What cannot be asked is no plan; what is known is told anyway. */
+static void a_plan_that_cannot_be_made_is_an_error(void **state)
+{
+	static const struct agent_stage_answer down[] = {
+		{ "list",
+		  "echo '{\"error\":{\"name\":\"network\",\"message\":\"503\"}}' >&3" },
+		{ NULL, NULL },
+	};
+	static const struct agent_stage_answer unsummed[] = {
+		{ "list", LIST("{\"name\":\"" FILE_NAME "\",\"size\":7}") },
+		{ NULL, NULL },
+	};
+	static const struct {
+		const struct agent_stage_answer *answers;
+		const char *repository, *step;
+		enum error_code code;
+	} rows[] = {
+		{ down, "https://x.example/", "match", ERROR_NETWORK },
+		{ unsummed, "http://x.example/", "fetch", ERROR_INTEGRITY },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct agent *agent = begin(*state, rows[i].answers);
+		cleanup_json struct json *report = NULL;
+		struct error err = ERROR_INIT;
+
+		(void)strcpy(agent->context.settings.driver.repository,
+			     rows[i].repository);
+		(void)strcpy(agent->context.settings.driver.integrity, "require");
+		assert_int_equal(command_plan(agent, &request, &report, &err), -1);
+
+		assert_int_equal(err.code, rows[i].code);
+		assert_string_equal(agent->tools.step, rows[i].step);
+		assert_int_equal(json_get_int(report, "would_fail", 0), rows[i].code);
+		agent_stage_end(agent);
+	}
+}
+
+static void a_guest_that_is_none_has_no_plan(void **state)
+{
+	static const struct {
+		const char *kernel;
+		enum error_code code;
+	} rows[] = { { NULL, ERROR_NO_GPU },
+		     { "6.1.0-99", ERROR_USAGE },
+		     { "no/kernel", ERROR_USAGE } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct agent *agent = begin(*state, one_file);
+		struct json *report = NULL;
+		struct error err = ERROR_INIT;
+
+		request.options.kernels[0] = rows[i].kernel;
+		request.options.kernel_count = rows[i].kernel != NULL;
+		if (!rows[i].kernel)
+			assert_int_equal(
+				root_remove_tree(&agent->context.root, "/bus", &err), 0);
+		assert_int_equal(command_plan(agent, &request, &report, &err), -1);
+
+		assert_int_equal(err.code, rows[i].code);
+		assert_null(report);
+		assert_string_equal(agent->tools.step, "detect");
+		agent_stage_end(agent);
+	}
+}
+
+static void what_is_here_is_told_with_and_without_a_gpu(void **state)
+{
+	for (unsigned gpus = 0; gpus < 2; gpus++) {
+		struct agent *agent = begin(*state, one_file);
+		cleanup_json struct json *report = NULL;
+		struct error err = ERROR_INIT;
+
+		if (!gpus)
+			assert_int_equal(
+				root_remove_tree(&agent->context.root, "/bus", &err), 0);
+		assert_int_equal(command_plan_detect(agent, &request, &report, &err),
+				 gpus ? 0 : -1);
+
+		assert_int_equal(err.code, gpus ? ERROR_NONE : ERROR_NO_GPU);
+		assert_int_equal(json_count(json_get(report, "gpus")), gpus);
+		assert_string_equal(json_get_string(json_get(report, "os"), "id"),
+				    "debian");
+		assert_part(report, "kernels",
+			    "[{'release':'" MACHINE_KERNEL
+			    "','running':true,'headers':true}]");
+		agent_stage_end(agent);
+	}
+}
+
+/* The image's GPU is another machine's: nothing is asked of this one. */
+static void an_image_is_planned_without_a_gpu_and_metadata(void **state)
+{
+	struct agent *agent = begin(*state, one_file);
+	cleanup_json struct json *report = NULL;
+	struct error err = ERROR_INIT;
+
+	agent->context.offline = true;
+	agent->context.settings.metadata.enabled = true;
+	if (command_plan(agent, &request, &report, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_string_equal(json_get_string(json_get(report, "driver"), "version"),
+			    MACHINE_NEW);
+	agent_stage_end(agent);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sysroot_setup, sysroot_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_plan_tells_what_would_be_done_and_does_nothing),
+		TEST(dkms_has_its_own_places),
+		TEST(a_local_file_costs_no_transfer),
+		TEST(why_no_driver_is_chosen_is_a_part_of_the_plan),
+		TEST(a_plan_that_cannot_be_made_is_an_error),
+		TEST(a_guest_that_is_none_has_no_plan),
+		TEST(what_is_here_is_told_with_and_without_a_gpu),
+		TEST(an_image_is_planned_without_a_gpu_and_metadata),
+	};
+
+	return cmocka_run_group_tests_name("command_plan", tests, NULL, NULL);
+}
