@@ -16,7 +16,7 @@
 /* What would have gone to the journal: a field a line. */
 static char sent[4096];
 
-int __wrap_sd_journal_send(const char *format, ...);
+__attribute__((format(printf, 1, 0))) int __wrap_sd_journal_send(const char *format, ...);
 
 int __wrap_sd_journal_send(const char *format, ...)
 {
