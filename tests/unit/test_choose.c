@@ -130,12 +130,9 @@ static void where_no_driver_can_be_right_nothing_is_chosen(void **state)
 		{ "could not be read", false, false, false, ERROR_PERMISSION,
 		  ERROR_PERMISSION },
 	};
+	struct scene *scene = scene_of(*state);
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		static struct scene *scene;
-
-		if (i == 0)
-			scene = scene_of(*state);
 		scene->err = ERROR_INIT;
 		scene->stage.ctx.offline = rows[i].offline;
 		if (rows[i].offline || rows[i].host)
@@ -159,6 +156,7 @@ static void where_no_driver_can_be_right_nothing_is_chosen(void **state)
 		else
 			work_done(&scene->work);
 	}
+	end(scene);
 }
 
 static void a_run_that_was_cut_off_is_finished_or_put_back(void **state)
