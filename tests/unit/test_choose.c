@@ -7,7 +7,7 @@
 #include "model/paths.h"
 #include "support/cmocka.h"
 #include "support/machine.h"
-#include "support/stage.h"
+#include "support/worker.h"
 
 #define HOST "550.90.05"
 #define PACKAGE_PATH PATHS_BACKUP "/driver-" MACHINE_NEW ".run"
@@ -130,12 +130,9 @@ static void where_no_driver_can_be_right_nothing_is_chosen(void **state)
 		{ "could not be read", false, false, false, ERROR_PERMISSION,
 		  ERROR_PERMISSION },
 	};
+	struct scene *scene = scene_of(*state);
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		static struct scene *scene;
-
-		if (i == 0)
-			scene = scene_of(*state);
 		scene->err = ERROR_INIT;
 		scene->stage.ctx.offline = rows[i].offline;
 		if (rows[i].offline || rows[i].host)
@@ -159,6 +156,7 @@ static void where_no_driver_can_be_right_nothing_is_chosen(void **state)
 		else
 			work_done(&scene->work);
 	}
+	end(scene);
 }
 
 static void a_run_that_was_cut_off_is_finished_or_put_back(void **state)
@@ -215,6 +213,106 @@ static void the_systems_own_packages_are_its_familys(void **state)
 	assert_int_equal(choose_os_kind(&other), PACKAGE_NONE);
 }
 
+#define RUN "NVIDIA-Linux-x86_64-" MACHINE_NEW "-grid.run"
+#define LIST                                                                  \
+	"{\"result\":{\"source\":\"manifest\",\"verified\":true,\"files\":[{" \
+	"\"name\":\"" RUN "\",\"size\":7}],\"warnings\":[],\"catalog\":null," \
+	"\"index\":null,\"index_verified\":false,\"index_signed\":false,"     \
+	"\"index_key\":null}}"
+#define DOWN "{\"error\":{\"name\":\"network\",\"message\":\"HTTP 503\"}}"
+
+static void answer_list(struct scene *scene, const struct sysroot *sysroot,
+			const char *answer)
+{
+	const struct worker_answer answers[] = { { "list", NULL, answer }, { NULL } };
+
+	worker_set(&scene->stage, sysroot, answers);
+	(void)strcpy(scene->stage.ctx.settings.driver.repository, "https://x.example/");
+}
+
+static void where_nothing_is_installed_the_repository_is_asked_once(void **state)
+{
+	struct scene *scene = scene_of(*state);
+
+	answer_list(scene, *state, LIST);
+
+	if (choose(scene) < 0)
+		fail_msg("%s", scene->err.text);
+
+	assert_int_equal(scene->work.match.rule, MATCH_BRANCH);
+	assert_string_equal(scene->work.driver.version, MACHINE_NEW);
+	assert_int_equal(scene->work.driver.kind, PACKAGE_RUN);
+	assert_int_equal(worker_count(*state, "\"list\""), 1);
+	end(scene);
+}
+
+/* That it is down is an error only where it is needed. */
+static void a_repository_that_is_down_is_a_warning_where_a_driver_stays(void **state)
+{
+	struct scene *scene = scene_of(*state);
+
+	answer_list(scene, *state, DOWN);
+	assert_int_equal(choose(scene), -1);
+	assert_int_equal(scene->err.code, ERROR_NETWORK);
+	work_done(&scene->work);
+
+	scene->err = ERROR_INIT;
+	install(scene, MACHINE_OLD, true);
+	work_begin(&scene->stage.ctx, &scene->guest, &scene->work);
+	assert_int_equal(choose_driver(&scene->stage.ctx, &scene->state,
+				       &scene->repository, true, &scene->work,
+				       &scene->err),
+			 0);
+	assert_true(work_keeps_installed(&scene->work));
+	assert_non_null(strstr(scene->work.match.warning, "HTTP 503"));
+	end(scene);
+}
+
+static void a_driver_of_others_that_does_not_fit_is_in_the_way(void **state)
+{
+	struct scene *scene = scene_of(*state);
+
+	install(scene, "470.82.01", false);
+	assert_int_equal(choose(scene), -1);
+	assert_int_equal(scene->err.code, ERROR_INSTALL);
+	assert_non_null(strstr(scene->err.text, "is in the way"));
+	assert_non_null(strstr(scene->err.hint, "nvidia-uninstall"));
+	work_done(&scene->work);
+
+	scene->err = ERROR_INIT;
+	scene->stage.ctx.settings.driver.allow_mismatch = true;
+	assert_int_equal(choose(scene), 0);
+	assert_true(work_keeps_installed(&scene->work));
+	end(scene);
+}
+
+static void only_what_copies_files_minds_the_packages_of_others(void **state)
+{
+	static const struct {
+		enum match_rule rule;
+		enum package_kind next, here;
+		bool expected;
+	} rows[] = {
+		{ MATCH_BRANCH, PACKAGE_RUN, PACKAGE_RUN, true },
+		{ MATCH_BRANCH, PACKAGE_RUN, PACKAGE_NONE, true },
+		{ MATCH_BRANCH, PACKAGE_DEB, PACKAGE_NONE, false },
+		{ MATCH_BRANCH, PACKAGE_RUN, PACKAGE_RPM, false },
+		{ MATCH_INSTALLED, PACKAGE_RUN, PACKAGE_RUN, false },
+	};
+	struct scene *scene = scene_of(*state);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		work_begin(&scene->stage.ctx, &scene->guest, &scene->work);
+		scene->work.match.rule = rows[i].rule;
+		scene->work.driver.kind = rows[i].next;
+		scene->state.driver.kind = rows[i].here;
+		if (choose_obstacles(&scene->stage.ctx, &scene->state, &scene->work)
+			    .own_files != rows[i].expected)
+			fail_msg("row %zu", i);
+	}
+	end(scene);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sysroot_setup, sysroot_teardown)
@@ -225,6 +323,10 @@ int main(void)
 		TEST(where_no_driver_can_be_right_nothing_is_chosen),
 		TEST(a_run_that_was_cut_off_is_finished_or_put_back),
 		TEST(the_systems_own_packages_are_its_familys),
+		TEST(where_nothing_is_installed_the_repository_is_asked_once),
+		TEST(a_repository_that_is_down_is_a_warning_where_a_driver_stays),
+		TEST(a_driver_of_others_that_does_not_fit_is_in_the_way),
+		TEST(only_what_copies_files_minds_the_packages_of_others),
 	};
 
 	return cmocka_run_group_tests_name("choose", tests, NULL, NULL);

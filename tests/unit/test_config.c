@@ -101,6 +101,57 @@ static void a_typo_names_file_line_and_the_nearest_key(void **state)
 		    strstr(err.hint, "driver.repository"));
 }
 
+static void a_named_file_is_the_only_one_and_must_be_there(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+
+	sysroot_write(sysroot, PATHS_CONFIG, URL_A);
+	sysroot_write(sysroot, "/mine.conf", URL_B);
+	options.config = "/mine.conf";
+	assert_int_equal(read_files(sysroot, &err), 0);
+	assert_string_equal(base.driver.version, "535.129.03");
+
+	options.config = "/none.conf";
+	assert_int_equal(read_files(sysroot, &err), -1);
+	assert_int_equal(err.code, ERROR_USAGE);
+}
+
+static void a_driver_on_the_command_line_is_a_url_of_the_callers(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(read_files(*state, &err), 0);
+	options.driver = "/a/x.run";
+	assert_int_equal(assemble(&err), 0);
+	assert_string_equal(settings.driver.url, "file:///a/x.run");
+	assert_int_equal(settings.driver_layer, SETTINGS_COMMAND);
+}
+
+static void what_contradicts_itself_or_is_no_setting_is_refused(void **state)
+{
+	static const struct {
+		const char *sets[2], *words;
+	} rows[] = {
+		{ { "driver.dkms=yes", "driver.prebuilt=only" },
+		  "DKMS uses no prebuilt modules" },
+		{ { "driver.dkms=maybe", "driver.prebuilt=auto" }, "driver.dkms" },
+		{ { "driver.nothing=1", "driver.prebuilt=auto" }, "driver.nothing" },
+	};
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(read_files(*state, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		err = ERROR_INIT;
+		options.sets[0] = rows[i].sets[0];
+		options.sets[1] = rows[i].sets[1];
+		options.set_count = 2;
+		assert_int_equal(assemble(&err), -1);
+		if (err.code != ERROR_USAGE || !strstr(err.text, rows[i].words))
+			fail_msg("row %zu: %s", i, err.text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +164,15 @@ int main(void)
 						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_typo_names_file_line_and_the_nearest_key, setup,
+			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_named_file_is_the_only_one_and_must_be_there, setup,
+			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_driver_on_the_command_line_is_a_url_of_the_callers, setup,
+			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_contradicts_itself_or_is_no_setting_is_refused, setup,
 			sysroot_teardown),
 	};
 

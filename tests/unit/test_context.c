@@ -76,6 +76,32 @@ static void a_transport_that_cannot_be_opened_is_asked_for_again(void **state)
 	stage_clear(&stage);
 }
 
+/* Where the job's own URL is on this machine, its redirect may stay there. */
+static void no_server_of_the_network_may_send_us_to_this_machine(void **state)
+{
+	static const struct {
+		const char *url, *host;
+		bool expected;
+	} rows[] = {
+		{ "https://x.example/a", "y.example", true },
+		{ "https://x.example/a", "127.0.0.1", false },
+		{ "https://x.example/a", "localhost", false },
+		{ "https://127.0.0.1/a", "127.0.0.1", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_json struct json *request =
+			json_build("{s:s}", "url", rows[i].url);
+		struct stage stage;
+
+		stage_set(&stage, *state);
+		if (stage.ctx.channel->may_connect(stage.ctx.channel->context, request,
+						   rows[i].host,
+						   8443) != rows[i].expected)
+			fail_msg("row %zu", i);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sysroot_setup, sysroot_teardown)
@@ -84,6 +110,7 @@ int main(void)
 		TEST(who_works_apart_has_a_cache_of_its_own),
 		TEST(of_the_logs_the_last_five_stay),
 		TEST(a_transport_that_cannot_be_opened_is_asked_for_again),
+		TEST(no_server_of_the_network_may_send_us_to_this_machine),
 	};
 
 	return cmocka_run_group_tests_name("context", tests, NULL, NULL);
