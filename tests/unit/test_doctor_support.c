@@ -144,7 +144,7 @@ static void everything_that_a_person_needs_is_in_it(void **state)
 	const struct support_report reports[] = { { "status.json", status },
 						  { "nothing.json", NULL } };
 	const struct sysroot *sysroot = *state;
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(sysroot, &scene);
 	sysroot_mkdir(sysroot, "/proc");
@@ -171,7 +171,7 @@ static void what_is_not_there_is_a_text_that_says_so(void **state)
 					     "os-release",        "modules",
 					     "journal-agent.txt", "journal-gridd.txt" };
 	const struct sysroot *sysroot = *state;
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(sysroot, &scene);
 	root_discard(&sysroot->root, "/usr/bin/journalctl");
@@ -194,7 +194,7 @@ static void no_secret_is_in_it(void **state)
 		"{s:s}", "url", "https://joe:hunter2@example.org/a?sig=hunter2");
 	const struct support_report reports[] = { { "plan.json", plan } };
 	const struct sysroot *sysroot = *state;
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(sysroot, &scene);
 	sysroot_write(sysroot, PATHS_TOKENS, TOKEN);
@@ -214,7 +214,7 @@ static void no_secret_is_in_it(void **state)
 static void of_the_kernel_s_lines_only_the_driver_s_are_kept(void **state)
 {
 	const struct sysroot *sysroot = *state;
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(sysroot, &scene);
 	pack(sysroot, &scene, NULL, 0);
@@ -226,7 +226,7 @@ static void of_the_kernel_s_lines_only_the_driver_s_are_kept(void **state)
 /* Everybody can call himself nvidia-gridd; only root's word is asked for. */
 static void the_journal_is_asked_for_what_nobody_can_forge(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene);
 	pack(*state, &scene, NULL, 0);
@@ -241,7 +241,7 @@ static void the_journal_is_asked_for_what_nobody_can_forge(void **state)
 
 static void the_archive_is_its_owner_s_alone(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	struct stat st;
 
 	prepare(*state, &scene);
@@ -256,7 +256,7 @@ static void an_interruption_leaves_no_archive(void **state)
 	static const char *const commands[] = { "/journalctl", "/dmesg", "/tar" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene);
 		scene.interrupted = commands[i];
@@ -271,7 +271,7 @@ static void an_interruption_leaves_no_archive(void **state)
 
 static void a_file_that_cannot_be_written_is_named(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene);
 	(void)strcat(scene.file, "/none/x.tar.gz");

@@ -184,7 +184,7 @@ static void a_licensed_guest_ends_well_and_every_check_is_good(void **state)
 		"gridd",       "gridd_enabled",  "gridd_log",  "gridd_conf",
 		"token",       "license_server", "clock",      "worker",
 	};
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	const struct json *checks;
 
 	prepare(*state, &scene);
@@ -221,7 +221,7 @@ static void the_end_is_the_likeliest_cause_s_in_its_words(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 		const struct json *first;
 
 		prepare(*state, &scene);
@@ -251,7 +251,7 @@ static int interrupt(struct runner *runner, const struct root *root,
 
 static void an_interrupted_examination_has_no_report(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	struct runner runner = { .start = interrupt, .cancel_fd = -1 };
 
 	prepare(*state, &scene);
@@ -492,7 +492,7 @@ static const struct {
 static void each_check_answers_for_one_thing(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 		const struct json *check;
 		const char *detail;
 
@@ -526,7 +526,7 @@ static void a_layer_that_the_kernel_lacks_is_no_finding(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(layers); i++) {
 		bool lacks_user = confine.root && !is_there;
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 		const struct json *check;
 
 		prepare(*state, &scene);

@@ -153,7 +153,7 @@ static void who_holds_the_gpu_is_named_by_its_address(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, LICENSED);
 		strcpy(scene.guest.gpus.gpus[0].driver, cases[i].driver);
@@ -167,7 +167,7 @@ static void who_holds_the_gpu_is_named_by_its_address(void **state)
 
 static void without_a_gpu_neither_driver_nor_daemon_is_asked(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, LICENSED);
 	scene.guest.gpus.count = 0;
@@ -192,7 +192,7 @@ static void the_module_is_the_one_that_the_running_kernel_would_load(void **stat
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, LICENSED);
 		scene.answers[1].output = cases[i].vermagic;
@@ -213,7 +213,7 @@ static void where_it_has_none_the_other_kernels_are_asked(void **state)
 	} cases[] = { { OTHER_KERNEL " SMP\n", OTHER_KERNEL }, { "", "" } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, LICENSED);
 		scene.guest.installed.version[0] = '\0';
@@ -231,7 +231,7 @@ static void where_it_has_none_the_other_kernels_are_asked(void **state)
 
 static void of_a_kernel_that_is_not_known_no_module_is_looked_for(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, LICENSED);
 	scene.guest.kernels.kernels[1].running = false;
@@ -257,7 +257,7 @@ static void secure_boot_is_what_the_firmware_says(void **state)
 	const struct sysroot *sysroot = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 		struct error err = ERROR_INIT;
 
 		prepare(sysroot, &scene, LICENSED);
@@ -292,7 +292,7 @@ static void what_the_driver_says_of_its_gpus_counts(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, cases[i].status);
 		scene.guest.gpus.count = cases[i].gpus;
@@ -313,7 +313,7 @@ static void what_the_driver_says_of_its_gpus_counts(void **state)
 /* The bus takes it for a vGPU, the driver knows better. */
 static void the_driver_s_word_on_what_a_gpu_is_outweighs_the_bus(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, LICENSED);
 	free(scene.said);
@@ -340,7 +340,7 @@ static int interrupt(struct runner *runner, const struct root *root,
 static void an_interrupted_look_ends_all_of_it(void **state)
 {
 	for (int modules = 0; modules < 2; modules++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, LICENSED);
 		scene.script.runner.start = interrupt;
@@ -359,7 +359,7 @@ static void obstacles_are_looked_for_where_the_driver_does_not_work(void **state
 	sysroot_mkdir(sysroot, "/etc/modprobe.d");
 	sysroot_write(sysroot, "/etc/modprobe.d/x.conf", "alias nvidia off\n");
 	for (int works = 0; works < 2; works++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(sysroot, &scene, works ? LICENSED : NULL);
 		assert_int_equal(gather(&scene), 0);
@@ -387,7 +387,7 @@ static void the_daemon_is_as_systemd_knows_it(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, LICENSED);
 		scene.fake.load = cases[i].load;
@@ -414,7 +414,7 @@ static void a_journal_that_can_be_read_only_in_part_gives_no_reason(void **state
 		      { false, true, NULL } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, LICENSED);
 		complaint.code = "pool_empty";
@@ -447,7 +447,7 @@ static void gridd_conf_is_told_as_the_daemon_reads_it(void **state)
 	const struct sysroot *sysroot = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(sysroot, &scene, LICENSED);
 		root_discard(&sysroot->root, PATHS_GRIDD_CONF);
@@ -466,7 +466,7 @@ static void gridd_conf_is_told_as_the_daemon_reads_it(void **state)
 
 static void a_gridd_conf_that_is_no_file_is_an_error_of_its_own(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, LICENSED);
 	root_discard(&((const struct sysroot *)*state)->root, PATHS_GRIDD_CONF);
@@ -498,7 +498,7 @@ of_a_token_s_problems_the_first_error_and_a_bad_signature_are_told(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, LICENSED);
 		stage_set_worker(&scene.stage, *state, cases[i].worker);
@@ -529,7 +529,7 @@ a_token_that_is_not_there_is_another_thing_than_one_that_cannot_be_read(void **s
 	const struct sysroot *sysroot = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(sysroot, &scene, LICENSED);
 		root_discard(&sysroot->root, PATHS_TOKENS "/a.tok");
@@ -568,7 +568,7 @@ the_server_that_a_token_names_is_asked_for_its_port_and_its_clock(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, LICENSED);
 		stage_set_worker(&scene.stage, *state, cases[i].worker);
@@ -585,7 +585,7 @@ the_server_that_a_token_names_is_asked_for_its_port_and_its_clock(void **state)
 static void the_part_that_asks_nobody_needs_no_daemon(void **state)
 {
 	cleanup_json struct json *check = NULL;
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, LICENSED);
 	findings_of_daemon(&scene.stage.ctx, NULL, &scene.facts, &scene.notes, &check);

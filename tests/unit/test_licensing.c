@@ -149,7 +149,7 @@ static int license(struct scene *scene)
 
 static void gridd_conf_is_changed_once(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, NULL);
 	sysroot_write(*state, PATHS_GRIDD_CONF, "FeatureType=0\n");
@@ -164,7 +164,7 @@ static void gridd_conf_is_changed_once(void **state)
 
 static void a_gridd_conf_that_cannot_be_written_is_an_error(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, NULL);
 	sysroot_mkdir(*state, PATHS_GRIDD_CONF);
@@ -188,7 +188,7 @@ static void without_a_token_only_who_needs_one_fails(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, cases[i].status);
 		scene.stage.ctx.offline = cases[i].offline;
@@ -206,7 +206,7 @@ static void without_a_token_only_who_needs_one_fails(void **state)
 
 static void a_token_is_installed_once_with_its_source(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	char text[] = NEW;
 
 	prepare(*state, &scene, NULL);
@@ -224,7 +224,7 @@ static void a_token_is_installed_once_with_its_source(void **state)
 
 static void an_installed_token_keeps_its_name(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, NULL);
 	sysroot_write(*state, MINE, OLD);
@@ -238,7 +238,7 @@ static void an_installed_token_keeps_its_name(void **state)
 
 static void a_damaged_token_leaves_the_installed_one(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	char text[] = NEW;
 
 	prepare(*state, &scene, NULL);
@@ -254,7 +254,7 @@ static void a_damaged_token_leaves_the_installed_one(void **state)
 
 static void what_failed_before_does_not_replace_what_licenses(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	char text[] = NEW;
 
 	prepare(*state, &scene, NULL);
@@ -270,7 +270,7 @@ static void what_failed_before_does_not_replace_what_licenses(void **state)
 
 static void a_token_that_licenses_is_kept_while_another_is_tried(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	char text[] = NEW;
 
 	prepare(*state, &scene, LICENSED);
@@ -297,7 +297,7 @@ static void the_daemon_is_left_alone_where_it_is_not_needed_or_not_there(void **
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, NULL);
 		scene.guest.gpus.gpus[0].kind = cases[i].kind;
@@ -315,7 +315,7 @@ static void the_daemon_is_left_alone_where_it_is_not_needed_or_not_there(void **
 /* After a run that installed a driver there must be one. */
 static void a_run_without_a_daemon_fails(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, NULL);
 	scene.fake.load = "not-found";
@@ -350,7 +350,7 @@ static void the_daemon_is_started_again_for_any_one_reason(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		bool restarts = cases[i].first != NULL;
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 		char calls[64];
 
 		prepare(*state, &scene, NULL);
@@ -396,7 +396,7 @@ static void whatever_the_daemon_reads_must_be_older_than_it(void **state)
 		assert_true(root_stat(&sysroot->root, inputs[i], &st));
 
 		for (int later = 0; later < 2; later++) {
-			cleanup(scene_done) struct scene scene;
+			cleanup(scene_done) struct scene scene = { 0 };
 
 			prepare(sysroot, &scene, NULL);
 			scene.fake.started = (uint64_t)st.st_ctim.tv_sec * 1000000 +
@@ -410,7 +410,7 @@ static void whatever_the_daemon_reads_must_be_older_than_it(void **state)
 
 static void a_daemon_that_does_not_start_is_explained(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, NULL);
 	scene.lease.loaded = true;
@@ -425,7 +425,7 @@ static void a_daemon_that_does_not_start_is_explained(void **state)
 
 static void a_license_is_told_in_the_driver_s_words_and_ends_the_trial(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, LICENSED);
 	sysroot_write(*state, KEPT, OLD);
@@ -439,7 +439,7 @@ static void a_license_is_told_in_the_driver_s_words_and_ends_the_trial(void **st
 
 static void an_older_token_that_cannot_be_removed_is_a_warning(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, LICENSED);
 	sysroot_mkdir(*state, PATHS_TOKEN_BACKUP "/former.tok");
@@ -453,7 +453,7 @@ static void an_older_token_that_cannot_be_removed_is_a_warning(void **state)
 static void what_the_driver_said_holds_until_the_daemon_is_restarted(void **state)
 {
 	for (int restarted = 0; restarted < 2; restarted++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, LICENSED);
 		assert_int_equal(
@@ -470,7 +470,7 @@ static void what_the_driver_said_holds_until_the_daemon_is_restarted(void **stat
 
 static void a_gpu_that_is_passed_through_waits_for_nothing(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, NULL);
 	scene.said = smi_report_sample("580-passthrough.txt");
@@ -487,7 +487,7 @@ static void a_gpu_that_is_passed_through_waits_for_nothing(void **state)
 
 static void a_wait_in_vain_ends_with_the_reason(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, UNLICENSED);
 	assert_int_equal(license(&scene), -1);
@@ -503,7 +503,7 @@ static void a_wait_in_vain_ends_with_the_reason(void **state)
 /* The token is good, the daemon runs and says nothing. */
 static void where_nothing_explains_it_the_journal_is_named(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, UNLICENSED);
 	sysroot_write(*state, PATHS_TOKEN, OLD);
@@ -518,7 +518,7 @@ static void where_nothing_explains_it_the_journal_is_named(void **state)
 
 static void a_driver_that_does_not_answer_is_not_explained(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, LICENSED);
 	root_discard(&((const struct sysroot *)*state)->root, PATHS_SMI);
@@ -531,7 +531,7 @@ static void a_driver_that_does_not_answer_is_not_explained(void **state)
 
 static void a_token_that_does_not_license_is_taken_back(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	prepare(*state, &scene, UNLICENSED);
 	sysroot_write(*state, PATHS_TOKEN, NEW);

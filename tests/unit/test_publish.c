@@ -125,7 +125,7 @@ static void the_status_has_a_reason_where_a_driver_shows_no_license(void **state
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		cleanup_json struct json *status = NULL;
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 		const char *reason;
 		bool licensed;
 
@@ -152,7 +152,7 @@ static void the_status_has_a_reason_where_a_driver_shows_no_license(void **state
 static void a_gpu_that_the_driver_does_not_show_is_not_licensed(void **state)
 {
 	cleanup_json struct json *status = NULL;
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	bool licensed = true;
 
 	prepare(*state, &scene, LICENSED);
@@ -171,7 +171,7 @@ static void the_status_tells_how_the_last_run_ended(void **state)
 	const struct sysroot *sysroot = *state;
 	const struct guest guest = { .gpus = { .count = 1 } };
 	cleanup_json struct json *status = NULL;
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	struct error failed = ERROR_INIT;
 
 	prepare(sysroot, &scene, LICENSED);
@@ -205,7 +205,7 @@ static void files_and_target_follow_the_license(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		bool licensed = strcmp(cases[i].status, LICENSED) == 0;
 		cleanup_json struct json *status = NULL;
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 		char command[128];
 
 		prepare(sysroot, &scene, cases[i].status);
@@ -246,7 +246,7 @@ static void the_driver_is_asked_again_only_where_a_license_was_shown(void **stat
 	const struct sysroot *sysroot = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(sysroot, &scene, cases[i].status);
 		root_discard(&sysroot->root, PATHS_STATUS);
@@ -270,7 +270,7 @@ static void a_guest_without_a_driver_to_ask_tells_nothing(void **state)
 	} cases[] = { { true, 1 }, { false, 0 }, { true, 0 } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 
 		prepare(*state, &scene, LICENSED);
 		look(&scene);
@@ -287,7 +287,7 @@ static void what_cannot_be_told_is_a_warning(void **state)
 {
 	const struct sysroot *sysroot = *state;
 	cleanup_fd int saved = dup(STDERR_FILENO);
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	struct error err = ERROR_INIT;
 	char text[512] = "";
 	FILE *said = tmpfile();

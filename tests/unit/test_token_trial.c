@@ -120,7 +120,7 @@ static void only_a_token_that_licenses_is_kept_before_another_one(void **state)
 	const struct sysroot *sysroot = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 		cleanup_fd int fd = memory_of(NEW);
 		struct error err = ERROR_INIT;
 
@@ -151,7 +151,7 @@ static int interrupt(struct runner *runner, const struct root *root,
 
 static void a_look_at_the_driver_that_is_interrupted_ends_it(void **state)
 {
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 	cleanup_fd int fd = memory_of(NEW);
 	struct error err = ERROR_INIT;
 
@@ -184,7 +184,7 @@ static void a_token_is_refused_that_failed_where_a_better_one_is_installed(void 
 	const struct sysroot *sysroot = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup(scene_done) struct scene scene;
+		cleanup(scene_done) struct scene scene = { 0 };
 		cleanup_fd int fd = memory_of(NEW);
 
 		prepare(sysroot, &scene, NULL);
@@ -204,7 +204,7 @@ static const char *undo(const struct sysroot *sysroot, const char *status,
 			struct error *err)
 {
 	static struct fake_systemd fake;
-	cleanup(scene_done) struct scene scene;
+	cleanup(scene_done) struct scene scene = { 0 };
 
 	fake = FAKE_SYSTEMD_INIT;
 	fake.refuse = refuse;

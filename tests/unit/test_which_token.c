@@ -100,12 +100,13 @@ static void the_first_source_that_has_one_counts(void **state)
 		cleanup(which_token_done) struct which_token token = WHICH_TOKEN_INIT;
 		cleanup_fd int typed = cases[i].typed ? memory_of("typed") : -1;
 		struct error err = ERROR_INIT;
+		char told[] = "told";
 		struct scene scene;
 
 		prepare(sysroot, &scene, NULL);
 		scene.lease.token_fd = typed;
 		scene.lease.token_path = "typed.tok";
-		scene.metadata.token = cases[i].told ? (char[]){ "told" } : NULL;
+		scene.metadata.token = cases[i].told ? told : NULL;
 		scene.metadata.token_size = strlen("told");
 		strcpy(scene.metadata.token_source, "vendor data");
 		scene.metadata.keeps_token = cases[i].keeps;
