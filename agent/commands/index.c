@@ -125,8 +125,11 @@ static int list_sources(const struct request *request, struct source *sources,
 		if (name_source(request->output, &sources[count++], err) < 0)
 			return -1;
 	}
-	if (count == 0 && !request->previous)
-		return error_set(err, ERROR_USAGE, "which files?");
+	if (count == 0 && !request->previous) {
+		(void)error_set(err, ERROR_USAGE, "which files?");
+		return error_hint(err, "name the guest drivers: "
+				       "vgpu-guest-agent index FILE...");
+	}
 
 	qsort(sources, count, sizeof(*sources), by_name);
 	for (size_t i = 1; i < count; i++) {

@@ -161,7 +161,8 @@ class Index(Case):
 
     def test_what_is_called_wrongly(self):
         path = self.write(RUN, driver())
-        self.error(2, "index", "which files", "index", nobody=True)
+        value = self.error(2, "index", "which files", "index", nobody=True)
+        self.assertIn("index FILE", value["error"]["hint"] or "")
         self.error(2, "index", "--drop x: --previous does not name it", "index", "--drop", "x", path, nobody=True)
         self.error(2, "usage", "--expires soon: a number", "index", "--expires", "soon", path, nobody=True)
         self.error(2, "index", "given twice", "index", path, self.write(f"b/{RUN}", b""), nobody=True)
