@@ -158,5 +158,6 @@ def make(published, listed, days, renewed):
     value.update(lists)
     if before.get("builds"):
         value["builds"] = before["builds"]
-    line(f"{INDEX}: serial {value['serial']}, {sum(map(len, lists.values()))} entries")
+    entries = sum(map(len, lists.values()))
+    line(f"{INDEX}: serial {value['serial']}, {entries} entr{'y' if entries == 1 else 'ies'}")
     return (json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n").encode(), True

@@ -10,6 +10,10 @@ import urllib.parse
 from .files import INDEX, SIGNATURE
 
 OURS = (INDEX, SIGNATURE)
+INDEX_PUB = "/etc/vgpu-guest-agent/index-pub.pem"
+TITLES = {"agent_conf": "agent.conf of the guests", "index_pub": f"the public key, in the guests' {INDEX_PUB}", "vendor_data": "vendor-data",
+          "dib": "diskimage-builder, drivers at first boot", "dib_file": "diskimage-builder, this driver in the image", "kayobe": "kayobe",
+          "guard_file": "the file that the next line names", "guard_conf": "agent.conf of the guests, for the content guard"}
 
 def main_driver(entries):
     """The bundle or driver that the lines are about: the first with a guest .run."""
@@ -24,11 +28,11 @@ def member_of(entry):
     return next((each for each in members if each["kind"] == "run"), members[0] if members else None)
 
 
-def paste(url, entries, key_file, guard):
-    """name -> what goes where, in the order of printing."""
+def paste(url, entries, public, guard):
+    """name -> what goes where, in the order of printing. `public` is the PEM text of the key that guests verify the index with."""
     driver = main_driver(entries)
-    conf = f'driver: {{ repository = "{url}"; ' + (f'index_key = "{key_file}"; ' if key_file else "") + "};"
-    found = {"agent_conf": conf, "vendor_data": json.dumps({"vgpu_guest_agent": {"driver": {"repository": url}}})}
+    conf = f'driver: {{ repository = "{url}"; ' + (f'index_key = "{INDEX_PUB}"; ' if public else "") + "};"
+    found = {"agent_conf": conf, **({"index_pub": public.strip()} if public else {}), "vendor_data": json.dumps({"vgpu_guest_agent": {"driver": {"repository": url}}})}
     if driver:
         found["dib"] = f"export DIB_NVIDIA_VGPU_REPOSITORY={shlex.quote(url)}"
         found["dib_file"] = (f"export DIB_NVIDIA_VGPU_DRIVER_URL={shlex.quote(url + urllib.parse.quote(driver['name']))} "
@@ -60,7 +64,7 @@ def commands(plan, options):
         lines.append(f"vgpu-guest-agent index {before}--output {INDEX} " + " ".join(quote(item["path"]) for item in plan["new"]
                                                                                    if item["name"] not in OURS))
     if SIGNATURE in new:
-        how = "dgst -sha256 -sigopt rsa_padding_mode:pss -sign KEY" if plan["rsa"] else "pkeyutl -sign -rawin -inkey KEY -in"
+        how = "dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest -sign KEY" if plan["rsa"] else "pkeyutl -sign -rawin -inkey KEY -in"
         lines.append(f"openssl {how.replace('KEY', quote(options.key))} {INDEX} | base64 > {SIGNATURE}")
     for item in plan["new"]:
         lines.append(f"pulp artifact upload --file {quote(item['path'])}")

@@ -7,6 +7,7 @@ import time
 NAMES = {1: "internal", 2: "usage", 5: "network", 6: "integrity", 7: "prerequisites", 15: "busy", 16: "permission"}
 USAGE, NETWORK, INTEGRITY, PREREQUISITES, BUSY, PERMISSION = 2, 5, 6, 7, 15, 16
 QUIET = False
+SMALL = 1_000_000  # bytes
 
 
 class Failure(Exception):
@@ -37,7 +38,7 @@ def warn(text):
 
 
 class Progress:
-    """A bar on a terminal, else a line per 10 %; with the rate and the time left."""
+    """A bar on a terminal, else a line per 10 %; with the rate and the time left. What is small is there before it could be read."""
 
     def __init__(self, what, total):
         self.what, self.total, self.began, self.done, self.first, self.told = what, max(total, 1), time.monotonic(), 0, 0, -1
@@ -50,7 +51,7 @@ class Progress:
     def add(self, size):
         self.done += size
         percent = 100 * self.done // self.total
-        if percent // (1 if self.terminal else 10) == self.told or QUIET:
+        if percent // (1 if self.terminal else 10) == self.told or QUIET or self.total < SMALL:
             return
         self.told = percent // (1 if self.terminal else 10)
         rate = (self.done - self.first) / max(time.monotonic() - self.began, 0.001)

@@ -423,7 +423,7 @@ class Publisher:
         ours = [entry for entry, _ in entries if entry["name"] in {item.name for item in self.items}]
         guard = lines.guest_side(options.guard, self.guard, urllib.parse.urlsplit(guests.url).hostname) if self.guard else {}
         report.update(url=guests.url, drivers=ours, hosts=self.hosts(guests, entries),
-                      lines=lines.paste(guests.url, ours or [entry for entry, _ in entries], options.key and "/etc/vgpu-guest-agent/index-key.pem", guard))
+                      lines=lines.paste(guests.url, ours or [entry for entry, _ in entries], self.key and self.key.public.decode(), guard))
         return report
 
     def dry(self, seen, target, documents):

@@ -250,6 +250,8 @@ class Publishing(Case):
                 self.assertEqual(json.loads(report["lines"]["vendor_data"]), {"vgpu_guest_agent": {"driver": {"repository": self.url}}})
                 self.assertEqual(report["lines"]["kayobe"], f'vgpu_driver_url: "{self.url}{BUNDLE}"')
                 self.assertIn(entry["sha256"], report["lines"]["dib_file"])
+                self.assertIn('index_key = "/etc/vgpu-guest-agent/index-pub.pem"', report["lines"]["agent_conf"])
+                self.assertEqual(report["lines"]["index_pub"], key(*which)[1].decode().strip())
 
     def test_again_is_nothing_and_sends_nothing(self):
         self.publish("--key", self.key, bundle())
