@@ -152,7 +152,7 @@ static bool compiles_nothing(struct checks *checks)
 	const struct preflight *of = checks->of;
 
 	if (of->work->target_count == 0)
-		add_toolchain(checks, VERDICT_UNKNOWN, "no kernel to build for");
+		add_toolchain(checks, VERDICT_NO, "no kernel to build for");
 	else if (of->work->targets[0].done)
 		add_toolchain(checks, VERDICT_YES, "not needed");
 	else if (is_listed(of))

@@ -146,6 +146,8 @@ int choose_refuse_obstacles(const struct context *ctx, const struct state *state
 	if (ctx->job & JOB_APART ||
 	    (work_keeps_installed(work) && work_targets_done(work)))
 		return 0;
+	if (work_need_target(work, err) < 0)
+		return -1;
 	for (size_t i = 0; obstacle_name(i); i++) {
 		if (obstacle_look(&input, i, err) < 0)
 			return -1;

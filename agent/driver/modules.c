@@ -217,7 +217,7 @@ int modules_build(const struct context *ctx, struct state *state,
 {
 	struct tally tally = { .compiled = 0 };
 
-	if (context_log(ctx, err) < 0)
+	if (work_need_target(work, err) < 0 || context_log(ctx, err) < 0)
 		return -1;
 	if (work_is_package(work))
 		return prepare_package(ctx, work, outcome, err);

@@ -96,5 +96,16 @@ bool work_targets_done(const struct work *work)
 		if (!work->targets[i].done)
 			return false;
 	}
-	return true;
+	return work->target_count > 0;
+}
+
+int work_need_target(const struct work *work, struct error *err)
+{
+	if (work->target_count > 0)
+		return 0;
+	(void)error_set(err, ERROR_PREREQUISITES,
+			"no kernel below /lib/modules has headers: there is none to "
+			"bring the driver to");
+	return error_hint(err, "install a kernel with its headers, or name one with "
+			       "--kernel");
 }

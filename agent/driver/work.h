@@ -58,7 +58,11 @@ must_check int work_look_at_targets(const struct context *ctx,
 				    const struct detect_driver *installed,
 				    const char *version, struct work *work,
 				    struct error *err);
+/* False, too, where there is no target: of none, nothing is done. */
 bool work_targets_done(const struct work *work);
+
+/* ERROR_PREREQUISITES where there is no kernel to bring the driver to. */
+must_check int work_need_target(const struct work *work, struct error *err);
 
 /* A .deb or .rpm, which compiles its modules in its own scripts. */
 bool work_is_package(const struct work *work);

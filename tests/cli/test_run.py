@@ -232,8 +232,12 @@ class Offline(Jobs):
 
     def test_install_below_a_root_without_a_kernel(self):
         parts.small_system(self.folder, ())
-        self.assertIn(self.program.call("install", "--root", self.folder, "--driver", os.path.join(parts.drivers(), RUN),
-                                        sets=ALONE).status, (7, 9))
+        driver = os.path.join(parts.drivers(), RUN)
+        self.error(7, "match", "none to bring the driver to", "install", "--root", self.folder, "--driver", driver, sets=ALONE, hint="--kernel")
+        parts.small_system(self.folder, (KERNEL,), headers=False)
+        self.error(7, "match", "none to bring the driver to", "install", "--root", self.folder, "--driver", driver, sets=ALONE)
+        plan = self.json("plan", "--root", self.folder, sets={"driver.url": "https://h.example/" + RUN})
+        self.assertEqual(plan["would_fail"], 7)
 
     def test_install_below_a_root_without_a_named_driver(self):
         parts.small_system(self.folder, (KERNEL,))

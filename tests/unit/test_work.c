@@ -107,6 +107,28 @@ static void a_target_with_the_version_is_done(void **state)
 	assert_true(work_targets_done(&work));
 }
 
+/* A kernel that has no headers is no target of an image: then there may be none. */
+static void of_no_target_nothing_is_done(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct stage stage;
+	struct work work;
+
+	set(&stage, *state);
+	guest.target_count = 0;
+	work_begin(&stage.ctx, &guest, &work);
+
+	assert_int_equal(
+		work_look_at_targets(&stage.ctx, &guest.installed, VERSION, &work, &err),
+		0);
+
+	assert_false(work_targets_done(&work));
+	assert_int_equal(work_need_target(&work, &err), -1);
+	assert_int_equal(err.code, ERROR_PREREQUISITES);
+	work.target_count = 1;
+	assert_int_equal(work_need_target(&work, &err), 0);
+}
+
 static void modules_that_dkms_made_are_not_where_they_are_wanted_without_it(void **state)
 {
 	const struct sysroot *sysroot = *state;
@@ -136,6 +158,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(dkms_builds_only_where_it_can_count,
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(the_way_back_knows_of_no_modules,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(of_no_target_nothing_is_done,
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_target_with_the_version_is_done,
 						sysroot_setup, sysroot_teardown),
