@@ -34,6 +34,7 @@ enum {
 	OPT_TOKEN_ONLY,
 	OPT_DROP,
 	OPT_EXPIRES,
+	OPT_HOST_VERSION,
 };
 
 static const struct args_entry table[] = {
@@ -54,6 +55,9 @@ static const struct args_entry table[] = {
 	{ "version", NULL, "show the version", OPT_VERSION, 0 },
 	{ "kernel", "REL", "for this kernel release; repeatable", OPT_KERNEL,
 	  ARGS_KERNEL },
+	{ "host-version", "VERSION",
+	  "what a new guest would get on a host with this driver; no GPU is needed",
+	  OPT_HOST_VERSION, ARGS_HOST_VERSION },
 	{ "driver", "FILE", "use this driver file", OPT_DRIVER, ARGS_DRIVER },
 	{ "output", "DIR", "put the file here (default: the current folder)", OPT_OUTPUT,
 	  ARGS_OUTPUT },
@@ -166,6 +170,9 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 		return add_word(args->request.options.kernels, CONTEXT_KERNELS_MAX,
 				&args->request.options.kernel_count, value, "--kernel",
 				err);
+	case OPT_HOST_VERSION:
+		args->request.options.host_version = value;
+		return 0;
 	case OPT_DRIVER:
 		args->request.options.driver = value;
 		return 0;

@@ -29,6 +29,7 @@ enum args_option {
 	ARGS_DOCUMENT = 1 << 15, /* --output of index: a file */
 	ARGS_DROP = 1 << 16,
 	ARGS_EXPIRES = 1 << 17,
+	ARGS_HOST_VERSION = 1 << 18,
 };
 
 /* One line of the table: what --help, the man page and the completions say of it. */

@@ -9,7 +9,7 @@
 const struct command command_table[] = {
 	{ "detect", command_plan_detect, print_guest, "", 0, 0, 0,
 	  "show the GPUs, the host's driver version, the system and its kernels" },
-	{ "plan", command_plan, print_plan, "", 0, ARGS_KERNEL, 0,
+	{ "plan", command_plan, print_plan, "", 0, ARGS_KERNEL | ARGS_HOST_VERSION, 0,
 	  "show everything run would do and why; change nothing" },
 	{ "run", command_run, print_steps, "", 0,
 	  ARGS_KERNEL | ARGS_LOCK_WAIT | ARGS_TOKEN_ONLY,

@@ -3,16 +3,85 @@
 
 #include <stdio.h>
 
-static void print_candidates(const struct json *candidates)
+#include "model/driver/version.h"
+
+#define SHOWN 10
+
+static void print_candidate(const struct json *one)
 {
-	if (json_count(candidates) > 0)
-		(void)puts("Candidates:");
+	(void)printf("  %s %s\n    %s\n",
+		     json_get_bool(one, "accepted", false) ? "*" : "-",
+		     print_word(one, "name"), print_word(one, "why"));
+}
+
+/* Whether of two candidates `a` is nearer to this version; the chosen one is nearest. */
+static bool is_nearer(const struct json *a, const struct json *b, const char *version)
+{
+	bool chosen = json_get_bool(a, "accepted", false);
+	unsigned parts = VERSION_PARTS;
+
+	if (chosen != json_get_bool(b, "accepted", false))
+		return chosen;
+	for (unsigned i = 0; i < parts; i++) {
+		long of_a = version_distance(print_word(a, "version"), version, i);
+		long of_b = version_distance(print_word(b, "version"), version, i);
+
+		if (of_a != of_b)
+			return of_a < of_b;
+	}
+	return false;
+}
+
+/* Of thousands nobody reads more than the chosen one and what is next to it. */
+static void print_nearest(const struct json *candidates, const char *version)
+{
+	const struct json *nearest[SHOWN];
+	size_t count = 0;
+
 	for (size_t i = 0; i < json_count(candidates); i++) {
 		const struct json *one = json_at(candidates, i);
+		size_t at = count < SHOWN ? count++ : SHOWN;
 
-		(void)printf("  %s %s\n    %s\n",
-			     json_get_bool(one, "accepted", false) ? "*" : "-",
-			     print_word(one, "name"), print_word(one, "why"));
+		for (; at > 0 && is_nearer(one, nearest[at - 1], version); at--) {
+			if (at < SHOWN)
+				nearest[at] = nearest[at - 1];
+		}
+		if (at < SHOWN)
+			nearest[at] = one;
+	}
+	for (size_t i = 0; i < count; i++)
+		print_candidate(nearest[i]);
+	(void)printf("  and %zu more: --json lists them all\n",
+		     json_count(candidates) - count);
+}
+
+static void print_candidates(const struct json *report)
+{
+	const struct json *candidates = json_get(report, "candidates");
+	const char *version = print_word(json_get(report, "driver"), "version");
+
+	if (json_count(candidates) > 0)
+		(void)puts("Candidates:");
+	if (json_count(candidates) > SHOWN) {
+		print_nearest(candidates,
+			      version[0] ? version
+					 : print_word(json_get(report, "host_driver"),
+						      "version"));
+		return;
+	}
+	for (size_t i = 0; i < json_count(candidates); i++)
+		print_candidate(json_at(candidates, i));
+}
+
+/* Of a guest that is not here only what could be checked. */
+static void print_checks(const struct json *checks, bool supposed)
+{
+	(void)puts("Checks:");
+	for (size_t i = 0; i < json_count(checks); i++) {
+		const struct json *check = json_at(checks, i);
+
+		if (!supposed || json_kind(json_get(check, "ok")) == JSON_KIND_BOOL)
+			print_check(check);
 	}
 }
 
@@ -42,28 +111,31 @@ void print_plan(const struct json *report, const struct request *request)
 {
 	const struct json *kernels = json_get(report, "kernels");
 	const struct json *changes = json_get(report, "changes");
-	const struct json *checks = json_get(report, "checks");
+	const struct json *unasked = json_get(report, "unasked");
 	const struct json *host = json_get(report, "host_driver");
+	bool supposed = request->options.host_version != NULL;
 	int64_t fails = json_get_int(report, "would_fail", 0);
 
-	(void)request;
-	(void)printf("Host    %s\n", json_get_string(host, "version")
-					     ? print_word(host, "version")
-					     : "driver version not known");
+	(void)printf("Host    %s%s\n",
+		     json_get_string(host, "version") ? print_word(host, "version")
+						      : "driver version not known",
+		     supposed ? ", supposed by --host-version" : "");
 	print_driver(json_get(report, "driver"));
 	for (size_t i = 0; i < json_count(kernels); i++)
 		(void)printf("Kernel  %s: %s\n",
 			     print_word(json_at(kernels, i), "release"),
 			     print_word(json_at(kernels, i), "action"));
-	print_candidates(json_get(report, "candidates"));
-	(void)puts("Checks:");
-	for (size_t i = 0; i < json_count(checks); i++)
-		print_check(json_at(checks, i));
+	print_candidates(report);
+	print_checks(json_get(report, "checks"), supposed);
 	if (json_count(changes) > 0)
 		(void)puts("Changes:");
 	for (size_t i = 0; i < json_count(changes); i++)
 		(void)printf("  %s  %s\n", print_word(json_at(changes, i), "path"),
 			     print_word(json_at(changes, i), "detail"));
+	for (size_t i = 0; i < json_count(unasked); i++)
+		(void)printf("Not asked: %s: %s\n",
+			     print_word(json_at(unasked, i), "what"),
+			     print_word(json_at(unasked, i), "why"));
 	if (fails)
 		(void)printf("run would fail with status %d (%s)\n", (int)fails,
 			     error_code_name((enum error_code)fails));

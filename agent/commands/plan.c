@@ -25,7 +25,18 @@ struct plan {
 	struct error match; /* why no driver was chosen; code ERROR_NONE: one was */
 	struct error fetch; /* why it may not be fetched */
 	struct obtain_request request; /* url "": nothing is to be fetched */
+	struct json *unasked;          /* what could not be asked, and why */
 };
+
+/* A person waits: each server gets one chance, and a short one. */
+#define CONNECT_S 5
+#define STALL_S 20
+#define METADATA_S 5
+
+static bool is_supposed(const struct plan *plan)
+{
+	return plan->ctx->job == JOB_SUPPOSED;
+}
 
 /* What stops the plan itself, in the contract's words. */
 static bool stops_plan(enum error_code code)
@@ -187,7 +198,8 @@ static struct json *changes_json(const struct plan *plan)
 		return NULL;
 	if (add_module_changes(plan->work, list) < 0)
 		return NULL;
-	if (configure_gridd(&ctx->settings.license, &ctx->root, true, &conf, &ignored) ==
+	if (!is_supposed(plan) &&
+	    configure_gridd(&ctx->settings.license, &ctx->root, true, &conf, &ignored) ==
 		    0 &&
 	    conf.changed && add_change(list, PATHS_GRIDD_CONF, conf.detail) < 0)
 		return NULL;
@@ -209,31 +221,90 @@ static struct json *report_json(const struct plan *plan, const struct agent *age
 
 	if (would_fail == ERROR_NONE)
 		would_fail = plan->fetch.code;
-	return json_build(
-		"{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "host_driver",
-		gpu_host_json(&agent->guest.host), "driver", driver_json(plan),
-		"candidates", match_candidates_json(&plan->work->match), "kernels",
-		kernels_json(plan), "checks", checks, "changes", changes_json(plan),
-		"would_fail",
-		would_fail ? json_build("i", (int)would_fail) : json_build("n"));
+	return json_build("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "schema", 1,
+			  "host_driver", gpu_host_json(&agent->guest.host), "driver",
+			  driver_json(plan), "candidates",
+			  match_candidates_json(&plan->work->match), "kernels",
+			  kernels_json(plan), "checks", checks, "changes",
+			  changes_json(plan), "unasked", plan->unasked, "would_fail",
+			  would_fail ? json_build("i", (int)would_fail)
+				     : json_build("n"));
 }
 
-static int look(struct agent *agent, struct error *err)
+static int no_memory(struct error *err)
 {
-	const struct context *ctx = &agent->context;
+	return error_set_errno(err, ENOMEM, "reporting the plan");
+}
+
+static int add_unasked(struct plan *plan, const char *what, const char *why,
+		       struct error *err)
+{
+	return json_append(plan->unasked, json_build("{s:s, s:o}", "what", what, "why",
+						     json_text(why, strlen(why)))) < 0
+		       ? no_memory(err)
+		       : 0;
+}
+
+static void at_most(int *value, int limit)
+{
+	if (*value > limit)
+		*value = limit;
+}
+
+static int look_at_metadata(struct plan *plan, struct agent *agent, struct error *err)
+{
 	struct outcome metadata = { .step = "metadata" };
+
+	agent->tools.step = "metadata";
+	at_most(&agent->context.settings.metadata.timeout, METADATA_S);
+	if (command_run_metadata(agent, &metadata, err) < 0)
+		return -1;
+	return agent->metadata.silent ? add_unasked(plan, "metadata",
+						    "the metadata service is silent", err)
+				      : 0;
+}
+
+static int look(struct plan *plan, struct agent *agent, struct error *err)
+{
+	const struct context *ctx = plan->ctx;
 
 	agent->tools.step = "detect";
 	if (guest_look(ctx, &agent->guest, err) < 0 ||
 	    guest_need_gpu(ctx, &agent->guest, err) < 0)
 		return -1;
 	guest_adopt_feature_type(ctx, &agent->guest, &agent->context.settings);
-	if (!ctx->offline) {
-		agent->tools.step = "metadata";
-		if (command_run_metadata(agent, &metadata, err) < 0)
-			return -1;
-	}
-	work_begin(ctx, &agent->guest, &agent->work);
+	return ctx->offline ? 0 : look_at_metadata(plan, agent, err);
+}
+
+/* Nothing of this machine counts but its configuration and its kind of system. */
+static int suppose(struct agent *agent, struct error *err)
+{
+	struct context *context = &agent->context;
+
+	agent->tools.step = "detect";
+	context->job = JOB_SUPPOSED;
+	context->offline = true;
+	return guest_suppose(context, context->options->host_version, &agent->guest, err);
+}
+
+/* A repository that was needed is the plan's error, and one that was not a warning. */
+static int tell_repository(struct plan *plan, const struct agent *agent,
+			   struct error *err)
+{
+	const struct settings_driver *driver = &plan->ctx->settings.driver;
+	const struct repository *repository = plan->repository;
+
+	if (plan->match.code == ERROR_NETWORK)
+		return add_unasked(plan, "repository", plan->match.text, err);
+	if (driver->repository[0] && !driver->url[0] && !plan->match.code &&
+	    repository->source == REPOSITORY_NONE)
+		return add_unasked(plan, "repository", plan->work->match.warning, err);
+	if (is_supposed(plan) && repository->catalog &&
+	    agent->guest.gpus.gpus[0].device == 0)
+		return add_unasked(plan, "catalog",
+				   "what it says of a type of GPU; --sysfs DIR names a "
+				   "guest's PCI tree",
+				   err);
 	return 0;
 }
 
@@ -254,7 +325,8 @@ static int choose(struct plan *plan, struct agent *agent, struct error *err)
 	plan->match = ERROR_INIT;
 	if (work->match.warning[0])
 		log_line(LOG_LEVEL_WARNING, "warning: match: %s", work->match.warning);
-	if (work_look_at_targets(ctx, &agent->guest.installed, work->driver.version, work,
+	if (!is_supposed(plan) &&
+	    work_look_at_targets(ctx, &agent->guest.installed, work->driver.version, work,
 				 err) < 0)
 		return -1;
 
@@ -268,6 +340,32 @@ static int choose(struct plan *plan, struct agent *agent, struct error *err)
 	return plan->fetch.code ? -1 : 0;
 }
 
+/* With a report on failure, too, where the guest is known. */
+static int make_plan(struct plan *plan, struct agent *agent, struct json **ret_report,
+		     struct error *err)
+{
+	struct settings_http *http = &agent->context.settings.http;
+	struct error second = ERROR_INIT;
+	int result;
+
+	/* Of what run ends with plan has no 7: a kernel that is not there is a wrong
+	 * name. */
+	if ((plan->ctx->options->host_version ? suppose(agent, err)
+					      : look(plan, agent, err)) < 0)
+		return err->code == ERROR_PREREQUISITES ? error_recode(err, ERROR_USAGE)
+							: -1;
+
+	work_begin(plan->ctx, &agent->guest, &agent->work);
+	http->retries = 0;
+	at_most(&http->connect_timeout, CONNECT_S);
+	at_most(&http->stall_timeout, STALL_S);
+	result = choose(plan, agent, err);
+	if (tell_repository(plan, agent, result < 0 ? &second : err) < 0)
+		result = -1;
+	*ret_report = report_json(plan, agent);
+	return *ret_report ? result : no_memory(err);
+}
+
 int command_plan(struct agent *agent, const struct request *request,
 		 struct json **ret_report, struct error *err)
 {
@@ -275,20 +373,15 @@ int command_plan(struct agent *agent, const struct request *request,
 			     .repository = &agent->repository,
 			     .work = &agent->work,
 			     .match = ERROR_INIT,
-			     .fetch = ERROR_INIT };
+			     .fetch = ERROR_INIT,
+			     .unasked = json_build("[]") };
 	int result;
 
 	(void)request;
-	/* Of what run ends with plan has no 7: a kernel that is not there is a wrong
-	 * name. */
-	if (look(agent, err) < 0)
-		return err->code == ERROR_PREREQUISITES ? error_recode(err, ERROR_USAGE)
-							: -1;
-
-	result = choose(&plan, agent, err);
-	*ret_report = report_json(&plan, agent);
-	if (!*ret_report)
-		return error_set_errno(err, ENOMEM, "reporting the plan");
+	if (!plan.unasked)
+		return no_memory(err);
+	result = make_plan(&plan, agent, ret_report, err);
+	json_free(plan.unasked);
 	return result;
 }
 

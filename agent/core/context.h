@@ -32,11 +32,12 @@ enum job {
 	JOB_UNINSTALL = 1 << 6,
 	JOB_MODULES = 1 << 7, /* build-modules: changes nothing either */
 	JOB_ROTATE = 1 << 8,  /* run --token-only: what a new token asks for, no driver */
+	JOB_SUPPOSED = 1 << 9, /* plan --host-version: of a guest that is not here */
 };
 
-/* These work in a folder of their own, of the caller's rights: what is installed here is
- * of no interest to them. */
-#define JOB_APART (JOB_FETCH | JOB_MODULES)
+/* These have the caller's rights, and a folder of their own where they fetch: what is
+ * installed here is of no interest to them. */
+#define JOB_APART (JOB_FETCH | JOB_MODULES | JOB_SUPPOSED)
 
 /* What the command line says, for every command. The texts are the caller's. */
 struct options {
@@ -48,7 +49,8 @@ struct options {
 	size_t set_count;
 	const char *kernels[CONTEXT_KERNELS_MAX]; /* --kernel REL */
 	size_t kernel_count;
-	const char *driver; /* --driver FILE, or NULL */
+	const char *driver;       /* --driver FILE, or NULL */
+	const char *host_version; /* --host-version VERSION, or NULL */
 };
 
 /* What opens itself at its first use, and is closed by tools_close(). */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "model/license/gridd_conf.h"
 #include "model/paths.h"
 
@@ -53,13 +54,18 @@ static int add_target(struct guest *guest, const struct kernel *kernel, struct e
 	return 0;
 }
 
+static int refuse_release(const char *release, struct error *err)
+{
+	(void)error_set(err, ERROR_USAGE, "--kernel %s: no kernel release", release);
+	return error_hint(err, "name it as `uname -r` does in the guest");
+}
+
 static int add_named_target(struct guest *guest, const char *release, struct error *err)
 {
 	const struct kernel *kernel = kernel_find(&guest->kernels, release);
 
 	if (!kernel_release_valid(span_of(release)))
-		return error_set(err, ERROR_USAGE, "--kernel %s: no kernel release",
-				 release);
+		return refuse_release(release, err);
 	if (!kernel) {
 		(void)error_set(err, ERROR_PREREQUISITES,
 				"kernel %s is not installed: no /lib/modules/%s", release,
@@ -112,6 +118,52 @@ int guest_look(const struct context *ctx, struct guest *ret_guest, struct error 
 		return 0;
 	return detect_driver(ctx->runner, &ctx->root, ret_guest->targets[0].release,
 			     &ret_guest->installed, err);
+}
+
+/* Whatever the GPUs here say of their host: they stand for those of the other guest. */
+static void suppose_vgpus(const struct host_driver *host, struct gpu_list *gpus)
+{
+	for (size_t i = 0; i < gpus->count; i++) {
+		struct gpu *gpu = &gpus->gpus[i];
+
+		gpu->kind = GPU_VGPU;
+		gpu->record = GPU_RECORD_READ;
+		gpu->host = *host;
+	}
+}
+
+int guest_suppose(const struct context *ctx, const char *host_version,
+		  struct guest *ret_guest, struct error *err)
+{
+	const struct options *options = ctx->options;
+	struct host_driver host = { .branch = "" };
+
+	if (!version_valid(span_of(host_version)) ||
+	    !text_copy(host.version, sizeof(host.version), host_version)) {
+		(void)error_set(err, ERROR_USAGE, "--host-version %s: no driver version",
+				host_version);
+		return error_hint(err, "nvidia-smi on the hypervisor shows it, as "
+				       "550.90.05");
+	}
+	if (guest_look_gpus(ctx, ret_guest, err) < 0 ||
+	    detect_os(&ctx->root, &ret_guest->os, err) < 0)
+		return -1;
+	ret_guest->host = host;
+	ret_guest->host_why = ERROR_INIT;
+	if (ret_guest->gpus.count == 0)
+		ret_guest->gpus.count = 1; /* of a type that nobody has named */
+	suppose_vgpus(&host, &ret_guest->gpus);
+	for (size_t i = 0; i < options->kernel_count; i++) {
+		struct kernel kernel = { .running = false };
+
+		if (!kernel_release_valid(span_of(options->kernels[i])) ||
+		    !text_copy(kernel.release, sizeof(kernel.release),
+			       options->kernels[i]))
+			return refuse_release(options->kernels[i], err);
+		if (add_target(ret_guest, &kernel, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int guest_need_gpu(const struct context *ctx, const struct guest *guest,

@@ -40,6 +40,15 @@ must_check int guest_look_gpus(const struct context *ctx, struct guest *ret_gues
 must_check int guest_look_kernels(const struct context *ctx, struct guest *ret_guest,
 				  struct error *err);
 
+/*
+ * A guest that is not here and has no driver yet, on a host of this driver version. Its
+ * system is the root's, its kernels are the names after --kernel, its vGPUs the GPUs
+ * below --sysfs, else one whose type is not known. ERROR_USAGE for what is no version or
+ * no kernel.
+ */
+must_check int guest_suppose(const struct context *ctx, const char *host_version,
+			     struct guest *ret_guest, struct error *err);
+
 /* ERROR_NO_GPU where a running guest has none. */
 must_check int guest_need_gpu(const struct context *ctx, const struct guest *guest,
 			      struct error *err);

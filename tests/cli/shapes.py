@@ -43,7 +43,7 @@ CAUSES = ("no_gpu driver_missing driver_other_kernel module_not_loaded nouveau_b
           "pool_empty server_too_old clock_windback trusted_store license_expired vfio_bound module_masked "
           "other_packages read_only gpu_reset gridd_masked unknown").split()
 
-HOST = {"version": str, "branch": str}
+HOST = {"version": str, "branch": (str, None)}
 ERROR = {"name": set(NAMES), "status": int, "step": str, "message": str, "hint": (str, None)}
 
 SHAPES = {
@@ -67,6 +67,7 @@ SHAPES = {
         "kernels": [{"release": str, "action": {"build", "prebuilt", "none"}}],
         "checks": [{"name": set(CHECKS), "ok": (bool, None), "detail": str}],
         "changes": [{"path": str, "detail": str}],
+        "unasked": [{"what": {"metadata", "repository", "catalog"}, "why": str}],
         "would_fail": (int, None),
     },
     "fetch": {"schema": one, "path": str, "version": str, "kind": {"run", "deb", "rpm"}, "size": int, "sha256": sha256,

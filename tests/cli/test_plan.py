@@ -518,6 +518,68 @@ class Repositories(Plans):
         self.assertNotIn("opensesame", outcome.out + outcome.err)
 
 
+class Elsewhere(Plans):
+    """What a guest on another host would get: from an operator's desk, without a GPU, and not as root."""
+
+    def supposed(self, version, *words, **more):
+        return self.json("plan", "--host-version", version, *words, sets={**self.repository.sets, **more}, nobody=True)
+
+    def test_each_host_its_driver(self):
+        self.repository.name(*RUNS)
+        for host, rule, version in (("550.90.05", "branch", "550.90.07"), ("535.161.05", "branch", "535.161.08"),
+                                    ("570.86.16", "previous-branch", "550.90.07"), ("525.1.1", "branch", "525.147.05")):
+            with self.subTest(host):
+                plan = self.supposed(host)
+                self.assertEqual((plan["host_driver"]["version"], plan["driver"]["rule"], plan["driver"]["version"]), (host, rule, version))
+                self.assertEqual((plan["kernels"], plan["would_fail"]), ([], None))
+
+    def test_a_host_that_nothing_fits(self):
+        self.repository.name(*RUNS)
+        plan = self.supposed("470.63.01")
+        self.assertEqual((plan["driver"], plan["would_fail"]), (None, 4))
+
+    def test_the_catalog_knows_the_branch_of_the_version(self):
+        self.repository.name(*RUNS)
+        self.repository.add("vgpuDriverCatalog.yaml", CATALOG.encode())
+        plan = self.supposed("525.105.14")
+        self.assertEqual((plan["driver"]["rule"], plan["driver"]["version"]), ("catalog", "525.105.17"))
+        self.assertIn("catalog", [each["what"] for each in plan["unasked"]])
+
+    def test_every_check_is_there_and_only_the_choice_was_made(self):
+        self.repository.name(*RUNS)
+        checks = self.supposed("550.90.05")["checks"]
+        self.assertEqual([each["name"] for each in checks], list(shapes.CHECKS))
+        self.assertEqual([each["name"] for each in checks if each["ok"] is not None], ["match"])
+
+    def test_a_kernel_that_is_nowhere_here(self):
+        self.repository.name(*RUNS)
+        plan = self.supposed("550.90.05", "--kernel", "9.9.9-else", "--kernel", "9.9.10")
+        self.assertEqual(plan["kernels"], [{"release": "9.9.9-else", "action": "build"}, {"release": "9.9.10", "action": "build"}])
+
+    def test_what_is_no_version(self):
+        for value in ("550", "R550", "550.90.05-1", ""):
+            self.error(2, "detect", "no driver version", "plan", "--host-version", value, nobody=True, hint="nvidia-smi")
+
+    def test_of_five_thousand_the_chosen_one_the_near_ones_and_how_many_more(self):
+        names = [f"NVIDIA-Linux-x86_64-{branch}.{minor}.{patch:02}-grid.run" for branch in (470, 525, 535, 550, 570)
+                 for minor in range(100) for patch in range(1, 11)]
+        self.repository.name(*names)
+        lines = self.text("plan", "--host-version", "550.40.05", sets=self.repository.sets, nobody=True).out.splitlines()
+        begin = lines.index("Candidates:") + 1
+        listed = [line for line in lines[begin:] if line.startswith(("  * ", "  - ")) and ".run" in line]
+        self.assertEqual(listed[0], "  * NVIDIA-Linux-x86_64-550.99.10-grid.run")
+        self.assertEqual(len(listed), 10)
+        self.assertTrue(all("-550.9" in line for line in listed), listed)
+        self.assertIn("  and 4990 more: --json lists them all", lines)
+        self.assertLess(len(lines), 40)
+        self.assertEqual(len(self.supposed("550.40.05")["candidates"]), 5000)
+
+    def test_the_network_is_asked_once(self):
+        self.repository.faults["/nvidia/PULP_MANIFEST"] = always(status(503))
+        self.error(5, "match", "503", "plan", "--host-version", "550.90.05", sets={**self.repository.sets, "http.retries": "8"}, nobody=True)
+        self.assertEqual([request.path for request in self.repository.requests], ["/nvidia/PULP_MANIFEST"])
+
+
 class Checks(Plans):
     def check(self, plan, name):
         return next(each for each in plan["checks"] if each["name"] == name)

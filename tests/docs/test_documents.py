@@ -91,6 +91,15 @@ class Documents(Case):
     def run_path(self, text):
         self.run_tenant_doctor(text)
 
+    def run_host_version(self, text):
+        """The repository is one that can be had here; the second line finds it in agent.conf."""
+        repository = self.use(parts.Repository())
+        repository.name(*(f"NVIDIA-Linux-x86_64-{version}-grid.run" for version in ("535.161.08", "550.90.07", "570.86.10")))
+        write(CONF, f'metadata: {{ enabled = false; }};\nhttp: {{ ca_file = "{parts.ca_file()}"; }};\ndriver: {{ repository = "{repository.url}"; }};\n')
+        first, second = self.lines(text.replace("https://pulp.example/pulp/content/nvidia/", repository.url))
+        self.assertIn("Driver  550.90.07", first)
+        self.assertEqual(json.loads(second[second.index("{"):])["kernels"], [{"release": "6.1.0-37-cloud-amd64", "action": "build"}])
+
     def run_tenant_bundle(self, text):
         self.guest()
         self.lines(text, (0, 12, 13))

@@ -148,6 +148,43 @@ static void another_branch_is_allowed_but_not_preferred(void **state)
 			 CATALOG_ALLOWED);
 }
 
+/* Who names a host by its version alone gets what a guest there would get. */
+static void a_host_without_a_branch_has_that_of_its_version(void **state)
+{
+	static const char of_host[] =
+		"{'version':'535.161.05','branch':'R538_27','type':'host'}";
+	static const struct {
+		const char *version, *drivers;
+		enum catalog_verdict verdict;
+	} rows[] = {
+		{ "535.161.05", of_host, CATALOG_SAME_BRANCH },
+		{ "535.161.06", of_host, CATALOG_UNKNOWN },
+		{ "535.161.05",
+		  "{'version':'535.161.05','branch':'R538_27','type':'host',"
+		  "'deny':{'driver':[{'version':'535.161.08','os':['Linux']}]}}",
+		  CATALOG_DENIED },
+		{ "535.161.05",
+		  "{'version':'535.161.05','branch':'R538_27','type':'guest'}",
+		  CATALOG_UNKNOWN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char drivers[512];
+		struct host_driver driver = { .branch = "" };
+		const struct catalog_host host = { &driver, 0, 0, "" };
+		cleanup_catalog struct catalog *catalog = NULL;
+		const char *why;
+
+		(void)strcpy(driver.version, rows[i].version);
+		(void)snprintf(drivers, sizeof(drivers), "%s,%s", rows[i].drivers,
+			       DRIVER(""));
+		catalog = catalog_of(HOST "," GUEST, drivers);
+		assert_int_equal(catalog_judge(catalog, &host, "535.161.08", &why),
+				 rows[i].verdict);
+	}
+}
+
 static void a_catalog_that_is_no_mapping_is_refused(void **state)
 {
 	cleanup_json struct json *json = json_build("[]");
@@ -164,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_verdict_follows_the_catalogs_lists),
 		cmocka_unit_test(another_branch_is_allowed_but_not_preferred),
+		cmocka_unit_test(a_host_without_a_branch_has_that_of_its_version),
 		cmocka_unit_test(a_catalog_that_is_no_mapping_is_refused),
 	};
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "commands/commands.h"
 #include "support/agent_stage.h"
@@ -255,6 +256,138 @@ static void an_image_is_planned_without_a_gpu_and_metadata(void **state)
 	agent_stage_end(agent);
 }
 
+#define OTHER_BRANCH "535.183.01"
+#define OTHER_NAME "NVIDIA-Linux-x86_64-" OTHER_BRANCH "-grid.run"
+
+/* This machine's GPU, driver, kernels, gridd.conf and metadata are not the guest's. */
+static void a_supposed_guest_gets_what_fits_its_host(void **state)
+{
+	static const struct agent_stage_answer two[] = {
+		{ "list", LIST("{\"name\":\"" FILE_NAME "\",\"size\":1048576},"
+			       "{\"name\":\"" OTHER_NAME "\",\"size\":1048576}") },
+		{ NULL, NULL },
+	};
+	static const struct {
+		const char *host, *version;
+		int fails;
+	} rows[] = { { "550.127.06", MACHINE_NEW, 0 },
+		     { "535.183.04", OTHER_BRANCH, 0 },
+		     { "470.63.01", NULL, ERROR_NO_MATCH } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct agent *agent = begin(*state, two);
+		cleanup_json struct json *report = NULL;
+		struct error err = ERROR_INIT;
+		const struct json *driver;
+
+		agent->context.settings.driver.version[0] = '\0';
+		agent->context.settings.metadata.enabled = true;
+		agent->guest.installed.grid = true;
+		request.options.host_version = rows[i].host;
+		request.options.kernels[0] = "6.12.0-1-elsewhere";
+		request.options.kernel_count = 1;
+		if (command_plan(agent, &request, &report, &err) < 0)
+			fail_msg("%s", err.text);
+
+		driver = json_get(report, "driver");
+		assert_int_equal(json_get_int(report, "would_fail", 0), rows[i].fails);
+		if (rows[i].version)
+			assert_string_equal(json_get_string(driver, "version"),
+					    rows[i].version);
+		else
+			assert_int_equal(json_kind(driver), JSON_KIND_NULL);
+		assert_part(report, "kernels",
+			    "[{'release':'6.12.0-1-elsewhere','action':'build'}]");
+		assert_false(would_change(report, PATHS_GRIDD_CONF));
+		assert_int_equal(machine.count, 0);
+		agent_stage_end(agent);
+	}
+}
+
+static const char *unasked(const struct json *report, const char *what)
+{
+	const struct json *list = json_get(report, "unasked");
+
+	for (size_t i = 0; i < json_count(list); i++) {
+		const struct json *one = json_at(list, i);
+
+		if (strcmp(json_get_string(one, "what"), what) == 0)
+			return json_get_string(one, "why");
+	}
+	return NULL;
+}
+
+/* Whatever of it the plan can do without. */
+static void what_could_not_be_asked_is_in_the_plan(void **state)
+{
+	static const struct agent_stage_answer down[] = {
+		{ "list",
+		  "echo '{\"error\":{\"name\":\"network\",\"message\":\"503\"}}' >&3" },
+		{ "metadata",
+		  "echo '{\"result\":{\"found\":false,\"object\":{},\"token\":null,"
+		  "\"token_source\":null,\"token_check\":null,\"sources\":[],"
+		  "\"service\":\"absent\",\"warnings\":[],\"silent\":true,"
+		  "\"service_object\":{},\"service_token_sha256\":null}}' >&3" },
+		{ NULL, NULL },
+	};
+	static const struct agent_stage_answer catalog[] = {
+		{ "list", "echo '{\"result\":{\"source\":\"manifest\",\"verified\":true,"
+			  "\"files\":[],\"warnings\":[],\"catalog\":{\"branches\":[],"
+			  "\"drivers\":[]},\"index\":null,\"index_verified\":false,"
+			  "\"index_signed\":false,\"index_key\":null}}' >&3" },
+		{ NULL, NULL },
+	};
+	static const struct {
+		const struct agent_stage_answer *answers;
+		const char *what, *host;
+	} rows[] = { { down, "repository", NULL },
+		     { down, "repository", "550.127.06" },
+		     { down, "metadata", NULL },
+		     { catalog, "catalog", "550.127.06" },
+		     { one_file, NULL, NULL } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct agent *agent = begin(*state, rows[i].answers);
+		cleanup_json struct json *report = NULL;
+		struct error err = ERROR_INIT;
+
+		agent->context.settings.metadata.enabled =
+			rows[i].what && strcmp(rows[i].what, "metadata") == 0;
+		request.options.host_version = rows[i].host;
+		if (command_plan(agent, &request, &report, &err) < 0 && !report)
+			fail_msg("%s", err.text);
+
+		if (rows[i].what)
+			assert_non_null(unasked(report, rows[i].what));
+		else
+			assert_int_equal(json_count(json_get(report, "unasked")), 0);
+		agent_stage_end(agent);
+	}
+}
+
+/* Whoever plans waits before a terminal: what is set for a boot is too patient. */
+static void the_network_is_asked_once_and_shortly(void **state)
+{
+	struct agent *agent = begin(*state, one_file);
+	cleanup_json struct json *report = NULL;
+	cleanup_free char *text = NULL;
+	struct error err = ERROR_INIT;
+	size_t size;
+
+	agent->context.settings.http.retries = 8;
+	agent->context.settings.http.stall_timeout = 3;
+	if (command_plan(agent, &request, &report, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_int_equal(
+		file_read(&agent->context.root, "/requests", 65536, &text, &size, &err),
+		0);
+	assert_non_null(strstr(text, "\"retries\":0"));
+	assert_non_null(strstr(text, "\"connect_timeout\":5"));
+	assert_non_null(strstr(text, "\"stall_timeout\":3"));
+	agent_stage_end(agent);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sysroot_setup, sysroot_teardown)
 
 int main(void)
@@ -268,6 +401,9 @@ int main(void)
 		TEST(a_guest_that_is_none_has_no_plan),
 		TEST(what_is_here_is_told_with_and_without_a_gpu),
 		TEST(an_image_is_planned_without_a_gpu_and_metadata),
+		TEST(a_supposed_guest_gets_what_fits_its_host),
+		TEST(what_could_not_be_asked_is_in_the_plan),
+		TEST(the_network_is_asked_once_and_shortly),
 	};
 
 	return cmocka_run_group_tests_name("command_plan", tests, NULL, NULL);

@@ -130,6 +130,72 @@ static void a_guest_without_a_gpu_is_3(void **state)
 	assert_false(guest_host_unreadable(&scene->guest));
 }
 
+/* The machine here has a GPU, kernels and a driver: none of them is the guest's. */
+static void a_supposed_guest_has_its_host_and_the_named_kernels_alone(void **state)
+{
+	struct scene *scene = scene_of(*state);
+	struct guest *guest = &scene->guest;
+
+	stage_add_gpu(*state);
+	scene->stage.ctx.offline = true;
+	scene->stage.options.kernels[0] = "6.12.0-1-elsewhere";
+	scene->stage.options.kernel_count = 1;
+	assert_int_equal(
+		guest_suppose(&scene->stage.ctx, "550.90.05", guest, &scene->err), 0);
+
+	assert_string_equal(guest->host.version, "550.90.05");
+	assert_int_equal(guest->gpus.count, 1);
+	assert_int_equal(guest->gpus.gpus[0].device, 0);
+	assert_string_equal(guest->os.id, "debian");
+	assert_int_equal(guest->target_count, 1);
+	assert_string_equal(guest->targets[0].release, "6.12.0-1-elsewhere");
+	assert_int_equal(guest->kernels.count, 0);
+	assert_string_equal(guest->installed.version, "");
+}
+
+static void the_gpus_of_a_named_tree_are_vgpus_of_that_host(void **state)
+{
+	struct scene *scene = scene_of(*state);
+	struct guest *guest = &scene->guest;
+
+	stage_add_gpu(*state);
+	scene->stage.ctx.offline = true;
+	scene->stage.options.sysfs = "/srv/pci";
+	assert_int_equal(
+		guest_suppose(&scene->stage.ctx, "550.90.05", guest, &scene->err), 0);
+
+	assert_int_equal(guest->gpus.count, 1);
+	assert_true(gpu_has_vgpu(&guest->gpus));
+	assert_string_equal(guest->gpus.gpus[0].host.version, "550.90.05");
+	assert_int_equal(guest->host_why.code, ERROR_NONE);
+}
+
+static void a_host_that_is_no_version_is_a_usage_error_with_its_hint(void **state)
+{
+	static const struct {
+		const char *host, *kernel;
+	} rows[] = { { "", NULL },          { "550", NULL },
+		     { "r550_90", NULL },   { "550.90.05.1234", NULL },
+		     { "550.90.05", "/x" }, { "550.90.05", "" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct stage stage;
+		struct guest guest = { .target_count = 0 };
+		struct error err = ERROR_INIT;
+
+		if (i == 0)
+			(void)scene_of(*state);
+		stage_set(&stage, *state);
+		stage.ctx.offline = true;
+		stage.options.kernels[0] = rows[i].kernel;
+		stage.options.kernel_count = rows[i].kernel != NULL;
+		assert_int_equal(guest_suppose(&stage.ctx, rows[i].host, &guest, &err),
+				 -1);
+		assert_int_equal(err.code, ERROR_USAGE);
+		assert_true(err.hint[0]);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sysroot_setup, sysroot_teardown)
@@ -140,6 +206,9 @@ int main(void)
 		TEST(a_kernel_that_is_none_is_refused),
 		TEST(an_image_has_every_kernel_with_headers_and_no_gpu),
 		TEST(a_guest_without_a_gpu_is_3),
+		TEST(a_supposed_guest_has_its_host_and_the_named_kernels_alone),
+		TEST(the_gpus_of_a_named_tree_are_vgpus_of_that_host),
+		TEST(a_host_that_is_no_version_is_a_usage_error_with_its_hint),
 	};
 
 	return cmocka_run_group_tests_name("guest", tests, NULL, NULL);

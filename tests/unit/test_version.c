@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/driver/version.h"
 
+#include <limits.h>
+
 #include "support/cmocka.h"
 
 static void a_version_has_two_to_four_numbers(void **state)
@@ -65,6 +67,29 @@ static void branches_know_what_came_before_them(void **state)
 	assert_int_equal(version_branch_index(460), -1);
 }
 
+static void the_distance_counts_component_by_component(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		long branch, second, third;
+	} rows[] = {
+		{ "550.90.07", "550.90.05", 0, 0, 2 },
+		{ "535.183.01", "550.90.07", 15, 93, 6 },
+		{ "470.63", "470.63.01", 0, 0, 1 },
+		{ "550.90.07", "", LONG_MAX, LONG_MAX, LONG_MAX },
+		{ "driver", "550.90.07", LONG_MAX, LONG_MAX, LONG_MAX },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *a = rows[i].a, *b = rows[i].b;
+
+		assert_true(version_distance(a, b, 0) == rows[i].branch);
+		assert_true(version_distance(b, a, 1) == rows[i].second);
+		assert_true(version_distance(a, b, 2) == rows[i].third);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -72,6 +97,7 @@ int main(void)
 		cmocka_unit_test(versions_compare_by_component_as_numbers),
 		cmocka_unit_test(the_branch_is_the_first_component),
 		cmocka_unit_test(branches_know_what_came_before_them),
+		cmocka_unit_test(the_distance_counts_component_by_component),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

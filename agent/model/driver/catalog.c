@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
 #include "model/driver/catalog_table.h"
 
 /* One for each kind of GPU that a guest can have at once. */
@@ -24,6 +25,7 @@ struct said {
 struct view {
 	struct host_driver driver;
 	uint16_t device, subsystem_device;
+	char name[64]; /* of the host's branch; "": neither host nor catalog tells */
 	const struct json *branch;                              /* the host's, or NULL */
 	struct catalog_table branches_allowed, branches_denied; /* by it */
 	struct catalog_table drivers_allowed, drivers_denied;   /* by the host's driver */
@@ -231,7 +233,8 @@ static enum catalog_verdict judge_hardware(const struct json *descriptor,
 
 /* The host's branch: the first descriptor of its name that is for this hardware. */
 static const struct json *find_host_branch(const struct catalog *catalog,
-					   const struct catalog_host *host)
+					   const struct catalog_host *host,
+					   const char *name)
 {
 	const struct json *branches = json_get(catalog->document, "branch");
 
@@ -239,7 +242,7 @@ static const struct json *find_host_branch(const struct catalog *catalog,
 		const struct json *branch = json_at(branches, i);
 
 		if (strcasecmp(text_of(branch, "type"), "host") == 0 &&
-		    strcasecmp(text_of(branch, "name"), host->driver->branch) == 0 &&
+		    strcasecmp(text_of(branch, "name"), name) == 0 &&
 		    judge_hardware(branch, host) == CATALOG_ALLOWED)
 			return branch;
 	}
@@ -285,7 +288,8 @@ static const struct json *find_host_driver(const struct catalog *catalog,
 		const struct json *driver = json_at(drivers, i);
 
 		if (strcasecmp(text_of(driver, "type"), "host") == 0 &&
-		    strcasecmp(text_of(driver, "branch"), host->driver->branch) == 0 &&
+		    (!host->driver->branch[0] ||
+		     strcasecmp(text_of(driver, "branch"), host->driver->branch) == 0) &&
 		    strcmp(text_of(driver, "version"), host->driver->version) == 0)
 			return driver;
 	}
@@ -320,7 +324,11 @@ static int fill_view(struct view *view, const struct catalog *catalog,
 	view->driver = *host->driver;
 	view->device = host->device;
 	view->subsystem_device = host->subsystem_device;
-	view->branch = find_host_branch(catalog, host);
+	if (!text_copy(view->name, sizeof(view->name),
+		       host->driver->branch[0] ? host->driver->branch
+					       : text_of(driver, "branch")))
+		view->name[0] = '\0';
+	view->branch = find_host_branch(catalog, host, view->name);
 	view->said = calloc(catalog->branches.count + 1, sizeof(*view->said));
 	if (!view->said ||
 	    tabulate(view->branch, "allow", "branch", NULL, &view->branches_allowed) <
@@ -379,9 +387,8 @@ static struct said judge_guest_branch(const struct catalog *catalog,
 		return (struct said){ true, CATALOG_ALLOWED, CATALOG_ALLOWED };
 	if (!view->said[branch].known) {
 		of = branches->entries[branch].item;
-		view->said[branch] =
-			(struct said){ true, judge_hardware(of, host),
-				       judge_branch(of, host->driver->branch) };
+		view->said[branch] = (struct said){ true, judge_hardware(of, host),
+						    judge_branch(of, view->name) };
 	}
 	return view->said[branch];
 }
@@ -420,8 +427,7 @@ judge_guest(const struct catalog *catalog, const struct view *view,
 	    const struct catalog_host *host, const struct json *guest,
 	    enum catalog_verdict by_driver, const char **ret_why)
 {
-	const char *branch = text_of(guest, "branch"),
-		   *host_branch = host->driver->branch;
+	const char *branch = text_of(guest, "branch");
 	size_t of_guest = catalog_table_find(&catalog->branches, branch);
 	const struct said of_branch = judge_guest_branch(catalog, view, host, of_guest);
 	const struct opinion opinions[] = {
@@ -454,7 +460,7 @@ judge_guest(const struct catalog *catalog, const struct view *view,
 			return CATALOG_UNKNOWN;
 	}
 
-	if (strcasecmp(branch, host_branch) == 0) {
+	if (strcasecmp(branch, view->name) == 0) {
 		*ret_why = "allowed, and of the host's own branch";
 		return CATALOG_SAME_BRANCH;
 	}

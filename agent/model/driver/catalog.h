@@ -29,9 +29,11 @@ static inline void catalog_cleanup_(struct catalog **catalog)
 #define cleanup_catalog cleanup(catalog_cleanup_)
 
 struct catalog_host {
-	const struct host_driver *driver; /* compared without regard to case */
-	uint16_t device, subsystem_device;
-	const char *hypervisor; /* "" when not known */
+	/* Compared without regard to case. Without a branch: the one that the catalog has
+	 * for a host driver of this version. */
+	const struct host_driver *driver;
+	uint16_t device, subsystem_device; /* 0: not known, denied for no GPU's sake */
+	const char *hypervisor;            /* "" when not known */
 };
 
 enum catalog_verdict {

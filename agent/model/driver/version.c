@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/driver/version.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COMPONENTS_MIN 2
-#define COMPONENTS_MAX 4
+#define COMPONENTS_MAX VERSION_PARTS
 #define DIGITS_MAX 6
 
 static const struct branch {
@@ -71,6 +72,22 @@ int version_compare(const char *a, const char *b)
 	} while (of_a >= 0);
 
 	return 0;
+}
+
+static long part_of(const char *version, unsigned part)
+{
+	long number = 0;
+
+	for (unsigned i = 0; i <= part; i++)
+		number = next_component(&version);
+	return number < 0 ? 0 : number;
+}
+
+long version_distance(const char *a, const char *b, unsigned part)
+{
+	if (!version_valid(span_of(a)) || !version_valid(span_of(b)))
+		return LONG_MAX;
+	return labs(part_of(a, part) - part_of(b, part));
 }
 
 int version_branch(const char *version)

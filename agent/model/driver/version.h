@@ -18,6 +18,13 @@ bool version_valid(struct span text);
  */
 int version_compare(const char *a, const char *b);
 
+/*
+ * How far the component `part` (0: the branch) of two versions is apart, where what is
+ * missing is 0. What is no version is farther from everything than any that is one.
+ */
+#define VERSION_PARTS 4
+long version_distance(const char *a, const char *b, unsigned part);
+
 /* The first component: 525. 0 for a text that is no version. */
 int version_branch(const char *version);
 
