@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
 
 #include "base/file.h"
+#include "base/span.h"
 #include "base/text.h"
 #include "model/paths.h"
 
@@ -48,23 +52,119 @@ int depmod_forgive(const struct root *root, const char *release, struct error *e
 	return note_of(release, path, err) < 0 ? -1 : root_unlink(root, path, err);
 }
 
-int depmod_run(struct runner *runner, const struct root *root, const char *release,
-	       struct error *err)
+/* What modprobe and udev read. */
+static const char *const indexes[] = { "modules.dep",     "modules.dep.bin",
+				       "modules.alias",   "modules.alias.bin",
+				       "modules.symbols", "modules.symbols.bin" };
+
+struct index {
+	bool there;
+	struct stat st;
+};
+
+static int look_at_indexes(const struct root *root, const char *dir,
+			   struct index ret_found[ARRAY_SIZE(indexes)], struct error *err)
 {
-	char program[128], dir[PATH_SIZE], note[PATH_SIZE];
+	for (size_t i = 0; i < ARRAY_SIZE(indexes); i++) {
+		char path[PATH_SIZE + 32];
+
+		text_path(path, sizeof(path), "%s/%s", dir, indexes[i]);
+		if (root_look(root, path, &ret_found[i].there, &ret_found[i].st, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* kmod's depmod goes on past an index that it could not write, and ends with 0. */
+static int check_written(const struct root *root, const char *dir,
+			 const struct index before[ARRAY_SIZE(indexes)],
+			 struct error *err)
+{
+	struct index now[ARRAY_SIZE(indexes)] = { 0 };
+
+	if (look_at_indexes(root, dir, now, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(indexes); i++) {
+		const struct stat *old = &before[i].st, *new = &now[i].st;
+
+		if (before[i].there &&
+		    (!now[i].there || (old->st_ino == new->st_ino &&
+				       old->st_ctim.tv_sec == new->st_ctim.tv_sec &&
+				       old->st_ctim.tv_nsec == new->st_ctim.tv_nsec)))
+			return error_set(err, ERROR_INSTALL,
+					 "depmod has ended well and not written %s/%s",
+					 dir, indexes[i]);
+	}
+	return 0;
+}
+
+/* "modules.dep.PID.USEC.SEC", of a depmod that is no more: kmod's tools/depmod.c. */
+static bool is_left_over(const char *name)
+{
+	uint64_t number = 0;
+	char copy[NAME_MAX + 1];
+
+	if (!text_starts(name, "modules.") || !text_copy(copy, sizeof(copy), name))
+		return false;
+	for (int i = 0; i < 3; i++) {
+		char *dot = strrchr(copy, '.');
+
+		if (!dot || !span_to_u64(span_of(dot + 1), &number))
+			return false;
+		*dot = '\0';
+	}
+	return number > 0 && number <= INT_MAX && kill((pid_t)number, 0) < 0 &&
+	       errno == ESRCH;
+}
+
+static int remove_left_over(const struct root *root, const char *dir, struct error *err)
+{
+	cleanup_strv char **names = NULL;
+
+	if (root_list(root, dir, NAMES_MAX, &names, err) < 0)
+		return -1;
+	for (char **name = names; *name; name++) {
+		char path[PATH_SIZE + NAME_MAX + 2];
+
+		text_path(path, sizeof(path), "%s/%s", dir, *name);
+		if (is_left_over(*name) && root_unlink(root, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int write_indexes(struct runner *runner, const struct root *root,
+			 const char *release, const char *dir, struct error *err)
+{
+	char program[128];
 	const char *argv[] = { program, release, NULL };
 	struct run run = { .argv = argv, .timeout_s = DEPMOD_S };
-	cleanup_fd int fd = -1;
+	struct index before[ARRAY_SIZE(indexes)] = { 0 };
 
 	if (!run_find(root, "depmod", program, sizeof(program)))
 		return error_set(err, ERROR_PREREQUISITES, "depmod is not installed");
+	if (remove_left_over(root, dir, err) < 0 ||
+	    look_at_indexes(root, dir, before, err) < 0)
+		return -1;
 	if (run_checked(runner, root, &run, err) < 0)
 		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
+	return check_written(root, dir, before, err);
+}
+
+int depmod_run(struct runner *runner, const struct root *root, const char *release,
+	       struct error *err)
+{
+	char dir[PATH_SIZE], note[PATH_SIZE];
+	cleanup_fd int fd = -1;
+
+	if (note_of(release, note, err) < 0)
+		return -1;
+	if (!text_format(dir, sizeof(dir), "/lib/modules/%s", release))
+		return error_set_errno(err, ENAMETOOLONG, "depmod for %s", release);
+	if (write_indexes(runner, root, release, dir, err) < 0)
+		return -1;
 
 	/* It syncs none of its indexes. */
-	if (note_of(release, note, err) < 0 ||
-	    !text_format(dir, sizeof(dir), "/lib/modules/%s", release))
-		return error_set_errno(err, ENAMETOOLONG, "depmod for %s", release);
 	fd = root_open_at(root, dir, O_RDONLY | O_DIRECTORY, 0, err);
 	if (fd < 0)
 		return -1;

@@ -13,7 +13,11 @@
 must_check int depmod_owe(const struct root *root, const char *release,
 			  struct error *err);
 
-/* Runs depmod, syncs its files, and nothing is owed any more. */
+/*
+ * Removes what a depmod that was killed has left, runs depmod, syncs its files, and
+ * nothing is owed any more. ERROR_INSTALL also where depmod ended well and left an index
+ * as it was.
+ */
 must_check int depmod_run(struct runner *runner, const struct root *root,
 			  const char *release, struct error *err);
 
