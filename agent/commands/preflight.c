@@ -12,7 +12,7 @@
 #include "driver/modules_prebuilt.h"
 #include "license/which_token.h"
 #include "model/paths.h"
-#include "steps/detect/detect.h"
+#include "steps/detect/module_enforced.h"
 #include "steps/detect/probe.h"
 #include "steps/detect/toolchain.h"
 #include "steps/license/token.h"
@@ -203,26 +203,29 @@ static void check_toolchain(struct checks *checks)
 
 static void check_secure_boot(struct checks *checks)
 {
-	int on = checks->of->ctx->offline ? -1
-					  : detect_secure_boot(&checks->of->ctx->root);
+	struct module_enforced enforced = { .evidence = "not asked: offline" };
 	bool key = checks->of->ctx->settings.signing.key[0] != '\0';
 	bool listed = checks->of->work->target_count > 0 && is_listed(checks->of);
+	char detail[192];
 
-	if (on == 1 && !key && listed) {
-		add_check(
-			checks, "secure_boot", VERDICT_UNKNOWN, ERROR_NONE,
-			"on: the prebuilt modules must be signed by a key of the kernel's");
+	if (!checks->of->ctx->offline)
+		enforced = module_enforced(&checks->of->ctx->root);
+	if (enforced.answer != MODULE_YES) {
+		add_check(checks, "secure_boot",
+			  enforced.answer == MODULE_NO ? VERDICT_YES : VERDICT_UNKNOWN,
+			  ERROR_NONE, enforced.evidence);
 		return;
 	}
+	(void)text_format(detail, sizeof(detail), "%s%s", enforced.evidence,
+			  key      ? "; modules will be signed with signing.key"
+			  : listed ? "; the prebuilt modules must be signed by a key of "
+				     "the kernel's"
+				   : ", and there is no signing.key");
 	add_check(checks, "secure_boot",
-		  on < 0       ? VERDICT_UNKNOWN
-		  : on && !key ? VERDICT_NO
-			       : VERDICT_YES,
-		  ERROR_SECURE_BOOT,
-		  on < 0 ? "could not be read"
-		  : !on  ? "off"
-		  : key  ? "on, modules will be signed with signing.key"
-			 : "on, and there is no signing.key");
+		  key      ? VERDICT_YES
+		  : listed ? VERDICT_UNKNOWN
+			   : VERDICT_NO,
+		  ERROR_SECURE_BOOT, detail);
 }
 
 static void check_nouveau(struct checks *checks)

@@ -68,12 +68,10 @@ static void check_modules(struct checks *checks)
 	add_check(checks, "module_loaded", answer_of(facts->loaded[0] != '\0'),
 		  facts->loaded[0] ? facts->loaded : "not loaded");
 	add_check(checks, "secure_boot",
-		  facts->secure_boot == DOCTOR_UNKNOWN ? DOCTOR_UNKNOWN
-		  : facts->secure_boot == DOCTOR_NO    ? DOCTOR_YES
-						       : facts->is_signed,
-		  facts->secure_boot == DOCTOR_UNKNOWN ? "could not be read"
-		  : facts->secure_boot == DOCTOR_NO    ? "off"
-						       : "on");
+		  facts->enforced == DOCTOR_UNKNOWN ? DOCTOR_UNKNOWN
+		  : facts->enforced == DOCTOR_NO    ? DOCTOR_YES
+						    : facts->is_signed,
+		  facts->enforcer);
 }
 
 static void check_driver(struct checks *checks)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "steps/detect/diagnose.h"
+#include "steps/detect/module_enforced.h"
 #include "steps/detect/obstacle.h"
 #include "steps/detect/probe.h"
 #include "steps/license/gridd_log.h"
@@ -51,12 +52,16 @@ static int look_at_modules(const struct context *ctx, const struct guest *guest,
 			   struct doctor_facts *facts, struct error *err)
 {
 	const struct kernel *running = kernel_running(&guest->kernels);
-	int secure = detect_secure_boot(&ctx->root);
+	struct module_enforced enforced = module_enforced(&ctx->root);
 	struct diagnose_module module;
 
 	facts->tools = guest->installed.tools;
 	facts->gridd_binary = answer_of(guest->installed.grid);
-	facts->secure_boot = secure < 0 ? DOCTOR_UNKNOWN : answer_of(secure == 1);
+	facts->enforced = enforced.answer == MODULE_UNKNOWN
+				  ? DOCTOR_UNKNOWN
+				  : answer_of(enforced.answer == MODULE_YES);
+	facts->secure_boot = enforced.secure_boot;
+	(void)text_copy(facts->enforcer, sizeof(facts->enforcer), enforced.evidence);
 	(void)text_copy(facts->module, sizeof(facts->module), guest->installed.version);
 	(void)text_copy(facts->loaded, sizeof(facts->loaded), guest->installed.loaded);
 	(void)text_copy(facts->driver_version, sizeof(facts->driver_version),

@@ -9,6 +9,7 @@
 #include "model/paths.h"
 #include "steps/build/build.h"
 #include "steps/build/prebuilt.h"
+#include "steps/detect/module_enforced.h"
 #include "steps/detect/toolchain.h"
 
 static bool is_setting(const struct context *ctx, const char *value)
@@ -110,7 +111,7 @@ static int check_archive(const struct context *ctx, const struct prebuilt *prebu
 				 "its manifest contradicts the index in \"%s\"", differs);
 	if (prebuilt_check(&ctx->root, prebuilt->kernel, &content->built, err) < 0)
 		return -1;
-	if (ctx->offline || detect_secure_boot(&ctx->root) != 1)
+	if (ctx->offline || module_enforced(&ctx->root).answer != MODULE_YES)
 		return 0;
 	return prebuilt_check_signed(&ctx->root, content->manifest.signed_by,
 				     &content->built, err);

@@ -2,18 +2,22 @@
 #include "driver/signing.h"
 
 #include "steps/build/sign.h"
-#include "steps/detect/detect.h"
+#include "steps/detect/module_enforced.h"
 
 int signing_check(const struct context *ctx, struct error *err)
 {
-	if (ctx->offline || ctx->settings.signing.key[0] ||
-	    detect_secure_boot(&ctx->root) != 1)
+	struct module_enforced enforced;
+
+	if (ctx->offline || ctx->settings.signing.key[0])
+		return 0;
+	enforced = module_enforced(&ctx->root);
+	if (enforced.answer != MODULE_YES)
 		return 0;
 	(void)error_set(err, ERROR_SECURE_BOOT,
-			"Secure Boot is on and there is no key to sign the modules with");
-	return error_hint(err,
-			  "set signing.key and signing.cert to a key that this guest "
-			  "trusts, or turn Secure Boot off for this instance");
+			"this kernel takes only signed modules (%s) and there is no key "
+			"to sign them with",
+			enforced.evidence);
+	return module_enforced_hint(&enforced, err);
 }
 
 int signing_sign(const struct context *ctx, const struct kernel *kernel,

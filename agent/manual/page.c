@@ -23,8 +23,8 @@ static const char *const meanings[] = {
 	[ERROR_BUILD] = "the kernel modules did not compile",
 	[ERROR_INSTALL] = "installation or module load failed, or a foreign driver is in "
 			  "the way",
-	[ERROR_SECURE_BOOT] = "Secure Boot is on and the modules are not signed by a "
-			      "trusted key",
+	[ERROR_SECURE_BOOT] = "this kernel takes only signed modules, and these are "
+			      "not signed by a key that it trusts",
 	[ERROR_TOKEN] = "token missing or unusable",
 	[ERROR_UNLICENSED] = "not licensed, or not in time",
 	[ERROR_DRIVER] = "driver not loaded, nvidia-smi failed or hung, or a GPU is "

@@ -84,7 +84,7 @@ static void a_guest_with_nothing_in_the_way_would_not_fail(void **state)
 		{ "read_only", "yes: /usr and /lib/modules can be written" },
 		{ "headers", "yes: /lib/modules/" MACHINE_KERNEL "/build" },
 		{ "compiler", "yes: /usr/bin/gcc-12" },
-		{ "secure_boot", "yes: off" },
+		{ "secure_boot", "yes: no UEFI" },
 		{ "nouveau", "yes: not bound" },
 		{ "package_lock", "null: could not be asked" },
 		{ "clock", "yes: synchronised" },
@@ -222,12 +222,13 @@ static void secure_boot_needs_a_key(void **state)
 		const char *expected;
 		enum error_code code;
 	} rows[] = {
-		{ 0, false, false, "yes: off", ERROR_NONE },
-		{ 1, false, false, "no: on, and there is no signing.key",
+		{ 0, false, false, "yes: Secure Boot is off", ERROR_NONE },
+		{ 1, false, false, "no: Secure Boot is on, and there is no signing.key",
 		  ERROR_SECURE_BOOT },
-		{ 1, true, false, "yes: on, modules will be signed with signing.key",
+		{ 1, true, false,
+		  "yes: Secure Boot is on; modules will be signed with signing.key",
 		  ERROR_NONE },
-		{ 1, false, true, "null: could not be read", ERROR_NONE },
+		{ 1, false, true, "null: not asked: offline", ERROR_NONE },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -247,21 +247,6 @@ static void a_release_with_a_slash_is_refused(void **state)
 			 -1);
 }
 
-static void secure_boot_is_the_fifth_byte(void **state)
-{
-	static const char variable[] = "/sys/firmware/efi/efivars/"
-				       "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
-	const struct sysroot *sysroot = *state;
-
-	assert_int_equal(detect_secure_boot(&sysroot->root), 0);
-	put(sysroot, variable, "\6\1\1\1\1");
-	assert_int_equal(detect_secure_boot(&sysroot->root), 1);
-	put(sysroot, variable, "\6\1\1\1\2");
-	assert_int_equal(detect_secure_boot(&sysroot->root), 0);
-	put(sysroot, variable, "\6\1");
-	assert_int_equal(detect_secure_boot(&sysroot->root), -1);
-}
-
 static void put_tool(const struct sysroot *sysroot, const char *path)
 {
 	char full[PATH_MAX];
@@ -375,7 +360,6 @@ int main(void)
 		TEST(a_makefile_alone_is_no_headers),
 		TEST(the_running_kernel_is_listed_without_a_folder_too),
 		TEST(a_release_with_a_slash_is_refused),
-		TEST(secure_boot_is_the_fifth_byte),
 		TEST(an_installed_driver_is_described),
 		TEST(a_system_without_a_driver_says_so),
 		TEST(a_module_that_hides_its_version_is_loaded_all_the_same),

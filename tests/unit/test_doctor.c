@@ -22,7 +22,7 @@ static struct doctor_facts unlicensed(void)
 		.vermagic = "6.1.0-37-cloud-amd64",
 		.is_signed = DOCTOR_NO,
 		.loaded = "550.90.07",
-		.secure_boot = DOCTOR_NO,
+		.enforced = DOCTOR_NO,
 		.smi_answers = true,
 		.driver_version = "550.90.07",
 		.needs_license = true,
@@ -103,7 +103,14 @@ static void nouveau_and_no_driver(struct doctor_facts *f)
 static void unsigned_module(struct doctor_facts *f)
 {
 	not_loaded(f);
-	f->secure_boot = DOCTOR_YES;
+	f->enforced = DOCTOR_YES;
+	f->secure_boot = true;
+}
+static void unsigned_without_secure_boot(struct doctor_facts *f)
+{
+	unsigned_module(f);
+	f->secure_boot = false;
+	strcpy(f->enforcer, "lockdown is integrity");
 }
 static void signed_module(struct doctor_facts *f)
 {
@@ -337,6 +344,7 @@ static const struct {
 	{ nova, "nova_bound", true, ERROR_DRIVER },
 	{ nouveau_and_no_driver, "driver_missing", true, ERROR_DRIVER },
 	{ unsigned_module, "secure_boot", true, ERROR_SECURE_BOOT },
+	{ unsigned_without_secure_boot, "signature_enforced", true, ERROR_SECURE_BOOT },
 	{ signed_module, "module_not_loaded", true, ERROR_DRIVER },
 	{ stale_module, "version_mismatch", true, ERROR_DRIVER },
 	{ stale_library, "version_mismatch", true, ERROR_DRIVER },

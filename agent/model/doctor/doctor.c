@@ -18,6 +18,7 @@ static const struct {
 	{ "nouveau_bound", ERROR_DRIVER },
 	{ "nova_bound", ERROR_DRIVER },
 	{ "secure_boot", ERROR_SECURE_BOOT },
+	{ "signature_enforced", ERROR_SECURE_BOOT },
 	{ "version_mismatch", ERROR_DRIVER },
 	{ "branch_too_new", ERROR_DRIVER },
 	{ "token_missing", ERROR_TOKEN },

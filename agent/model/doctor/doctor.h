@@ -56,7 +56,9 @@ struct doctor_facts {
 	enum doctor_answer is_signed; /* this module */
 	char other_kernel[80];        /* another kernel that has the module */
 	char loaded[VERSION_MAX];     /* version of the loaded module; "?": not known */
-	enum doctor_answer secure_boot;
+	enum doctor_answer enforced;  /* the kernel takes only signed modules */
+	bool secure_boot;             /* and the firmware's Secure Boot is why */
+	char enforcer[96];            /* how that is known */
 	char masked[256];   /* what keeps the module away: "FILE: alias nvidia off" */
 	char owners[256];   /* packages that own parts of a driver that does not work */
 	char read_only[64]; /* "/usr" or "/lib/modules", where no driver can be put */

@@ -6,6 +6,10 @@
 
 #include "model/doctor/doctor_rules.h"
 
+#define HINT_SIGN                                                                    \
+	"publish modules that build-modules has signed with a key that this kernel " \
+	"trusts, or set signing.key and signing.cert to such a key, then: "          \
+	"vgpu-guest-agent install"
 #define HINT_RUN "let the agent do the whole job: vgpu-guest-agent run"
 
 static void no_gpu(struct doctor_causes *causes)
@@ -130,6 +134,33 @@ static void check_branch(const struct doctor_facts *facts, struct doctor_causes 
 	       "that others installed must be removed first");
 }
 
+/*
+ * A guest has no console for mokutil --import: who runs the cloud gives it the
+ * certificate, or the modules come signed.
+ */
+static void check_signature(const struct doctor_facts *facts,
+			    struct doctor_causes *causes)
+{
+	bool certain = facts->is_signed == DOCTOR_NO;
+	const char *wrong = certain ? "is not signed"
+				    : "is perhaps not signed by a key that it trusts";
+	struct doctor_cause *cause;
+
+	if (facts->secure_boot) {
+		cause = doctor_rules_add(causes, "secure_boot", certain);
+		say(cause,
+		    "Secure Boot is on: the kernel takes only signed modules, and the "
+		    "module nvidia %s",
+		    wrong);
+		advise(cause, HINT_SIGN);
+		return;
+	}
+	cause = doctor_rules_add(causes, "signature_enforced", certain);
+	say(cause, "the kernel takes only signed modules (%s), and the module nvidia %s",
+	    facts->enforcer, wrong);
+	advise(cause, HINT_SIGN);
+}
+
 /* Whether the modules of the installed driver are the ones in the running kernel. */
 static void check_loaded(const struct doctor_facts *facts, struct doctor_causes *causes)
 {
@@ -137,17 +168,8 @@ static void check_loaded(const struct doctor_facts *facts, struct doctor_causes 
 
 	if (facts->loaded[0] || !facts->module[0] || is_other_release(facts))
 		return;
-	if (facts->secure_boot == DOCTOR_YES) {
-		cause = doctor_rules_add(causes, "secure_boot",
-					 facts->is_signed == DOCTOR_NO);
-		say(cause, "Secure Boot is on and the module nvidia %s",
-		    facts->is_signed == DOCTOR_NO
-			    ? "is not signed"
-			    : "is perhaps not signed by a key that is enrolled");
-		advise(cause,
-		       "set signing.key and signing.cert, enroll the certificate with "
-		       "mokutil --import, then: vgpu-guest-agent install");
-	}
+	if (facts->enforced == DOCTOR_YES)
+		check_signature(facts, causes);
 	cause = doctor_rules_add(causes, "module_not_loaded", true);
 	say(cause, "the module nvidia %s for kernel %s is not loaded", facts->module,
 	    facts->release);

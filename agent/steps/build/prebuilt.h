@@ -55,7 +55,7 @@ must_check int prebuilt_check(const struct root *root, const char *release,
 			      const struct build_result *built, struct error *err);
 
 /*
- * Whether a kernel under Secure Boot will load them: each is signed as `signed_by` says,
+ * Whether a kernel that takes only signed modules will load them: each is signed as `signed_by` says,
  * and the kernel lists that certificate in /proc/keys. ERROR_SECURE_BOOT.
  */
 must_check int prebuilt_check_signed(const struct root *root, const char *signed_by,

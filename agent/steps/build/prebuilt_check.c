@@ -228,8 +228,9 @@ int prebuilt_check_signed(const struct root *root, const char *signed_by,
 	bool same;
 
 	if (!colon)
-		return error_set(err, ERROR_SECURE_BOOT,
-				 "Secure Boot is on and they are not signed");
+		return error_set(
+			err, ERROR_SECURE_BOOT,
+			"the kernel takes only signed modules, and they are not");
 	(void)text_format(signer, sizeof(signer), "%.*s", (int)(colon - signed_by),
 			  signed_by);
 	if (module_file_open(&library, err) < 0 ||
@@ -240,9 +241,10 @@ int prebuilt_check_signed(const struct root *root, const char *signed_by,
 				 "they are not signed by %.150s, as their manifest says",
 				 signed_by);
 	if (!kernel_knows(root, signed_by))
-		return error_set(err, ERROR_SECURE_BOOT,
-				 "Secure Boot is on and the kernel does not list the key "
-				 "that signed them: %.150s",
-				 signed_by);
+		return error_set(
+			err, ERROR_SECURE_BOOT,
+			"the kernel takes only signed modules, and does not list "
+			"the key that signed them: %.150s",
+			signed_by);
 	return 0;
 }

@@ -187,21 +187,3 @@ int detect_release(const struct root *root, char *ret_release, size_t size,
 	(void)span_copy(release, ret_release, size);
 	return 0;
 }
-
-int detect_secure_boot(const struct root *root)
-{
-	static const char variable[] = "/sys/firmware/efi/efivars/"
-				       "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
-	struct error why = ERROR_INIT;
-	cleanup_free char *value = NULL;
-	struct stat st;
-	size_t size;
-
-	if (!root_stat(root, "/sys/firmware/efi", &st))
-		return 0;
-	/* UEFI 2.10, 3.3: one byte; efivarfs puts four of attributes in front of it. */
-	if (file_read(root, variable, 64, &value, &size, &why) < 0 || size != 5)
-		return -1;
-
-	return value[4] == 1;
-}

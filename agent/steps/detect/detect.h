@@ -39,6 +39,3 @@ struct detect_driver {
 must_check int detect_driver(struct runner *runner, const struct root *root,
 			     const char *release, struct detect_driver *ret_driver,
 			     struct error *err);
-
-/* Secure Boot by its EFI variable: 1 on, 0 off or no EFI, -1 could not be read. */
-int detect_secure_boot(const struct root *root);

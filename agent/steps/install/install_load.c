@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "steps/detect/module_enforced.h"
 
 #define CALL_S 120
 #define UNCALL_S 60
@@ -359,37 +360,30 @@ static int unload_foreign(struct runner *runner, const struct root *root, bool *
 	return 0;
 }
 
-/* Locked down, the kernel says only "Operation not permitted". */
-static bool is_locked_down(const struct root *root)
-{
-	char value[VALUE_MAX];
-
-	return read_value(root, "/sys/kernel/security/lockdown", value) &&
-	       !strstr(value, "[none]");
-}
-
 /*
- * modprobe, with the reason of a refusal in words that say what to do: an unsigned
- * module under Secure Boot, a GPU that this driver does not support.
+ * modprobe, with the reason of a refusal in words that say what to do: a module that is
+ * not signed as the kernel wants it, a GPU that this driver does not support.
  */
 static int load(struct runner *runner, const struct root *root, const char *module,
 		struct error *err)
 {
+	struct module_enforced enforced;
+
 	if (call(runner, root, "modprobe", module, NULL, err) == 0)
 		return 0;
 	if (err->interrupted || err->code == ERROR_PREREQUISITES)
 		return -1;
+	enforced = module_enforced(root);
 
 	(void)error_prefix(err, "loading %s", module);
 	(void)error_recode(err, ERROR_INSTALL);
 	if (strstr(err->text, "Key was rejected") ||
 	    strstr(err->text, "Required key not available") ||
-	    (strstr(err->text, "Operation not permitted") && is_locked_down(root))) {
+	    /* All that a kernel says that is locked down. */
+	    (strstr(err->text, "Operation not permitted") &&
+	     enforced.answer == MODULE_YES)) {
 		(void)error_recode(err, ERROR_SECURE_BOOT);
-		return error_hint(err,
-				  "sign the modules with a key that this guest trusts "
-				  "(signing.key, signing.cert), or turn Secure Boot "
-				  "off for this instance");
+		return module_enforced_hint(&enforced, err);
 	}
 	if (strstr(err->text, "No such device"))
 		return error_hint(err,
