@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "driver/choose.h"
 #include "driver/modules_prebuilt.h"
+#include "driver/signing.h"
 #include "license/which_token.h"
 #include "model/paths.h"
 #include "steps/detect/module_enforced.h"
@@ -23,6 +24,7 @@ struct checks {
 	const struct preflight *of;
 	struct json *list;
 	enum error_code would_fail;
+	struct error signer; /* why nobody can sign the modules */
 };
 
 static void add_check(struct checks *checks, const char *name, enum verdict verdict,
@@ -133,10 +135,11 @@ static void check_space(struct checks *checks)
 		  ERROR_PREREQUISITES, detail);
 }
 
-static void add_toolchain(struct checks *checks, enum verdict verdict, const char *detail)
+static void add_toolchain(struct checks *checks, enum verdict verdict,
+			  enum error_code code, const char *detail)
 {
-	add_check(checks, "headers", verdict, ERROR_PREREQUISITES, detail);
-	add_check(checks, "compiler", verdict, ERROR_PREREQUISITES, detail);
+	add_check(checks, "headers", verdict, code, detail);
+	add_check(checks, "compiler", verdict, code, detail);
 }
 
 /* Whether the index lists prebuilt modules for the first target. */
@@ -146,24 +149,35 @@ static bool is_listed(const struct preflight *of)
 				       of->work->targets[0].kernel.release);
 }
 
+/* driver.prebuilt "only", and the index lists nothing that could be taken. */
+static bool compiles_never(struct checks *checks)
+{
+	const struct preflight *of = checks->of;
+	struct error err = ERROR_INIT;
+
+	if (strcmp(of->ctx->settings.driver.prebuilt, "only") != 0)
+		return false;
+	if (modules_prebuilt_foresee(of->ctx, of->repository, of->work,
+				     of->work->targets[0].kernel.release, &err) < 0)
+		add_toolchain(checks, VERDICT_NO, err.code, err.text);
+	return true;
+}
+
 /* True: nothing is to be compiled, so nothing that a compile needs is looked at. */
 static bool compiles_nothing(struct checks *checks)
 {
 	const struct preflight *of = checks->of;
 
 	if (of->work->target_count == 0)
-		add_toolchain(checks, VERDICT_NO, "no kernel to build for");
+		add_toolchain(checks, VERDICT_NO, ERROR_PREREQUISITES,
+			      "no kernel to build for");
 	else if (of->work->targets[0].done)
-		add_toolchain(checks, VERDICT_YES, "not needed");
+		add_toolchain(checks, VERDICT_YES, ERROR_NONE, "not needed");
 	else if (is_listed(of))
-		add_toolchain(checks, VERDICT_YES,
+		add_toolchain(checks, VERDICT_YES, ERROR_NONE,
 			      "not needed: the index lists prebuilt modules");
-	else if (strcmp(of->ctx->settings.driver.prebuilt, "only") == 0)
-		add_toolchain(checks, VERDICT_NO,
-			      "the index lists no prebuilt modules for this kernel, and "
-			      "driver.prebuilt is \"only\"");
 	else
-		return false;
+		return compiles_never(checks);
 	return true;
 }
 
@@ -201,31 +215,44 @@ static void check_toolchain(struct checks *checks)
 	add_check(checks, "compiler", lacking, ERROR_PREREQUISITES, detail);
 }
 
+/*
+ * Who signs is judged before there must be room or a compiler, as in a run; its place in
+ * the list is behind them.
+ */
+static void judge_signer(struct checks *checks)
+{
+	const struct preflight *of = checks->of;
+
+	if (of->work->target_count > 0 && !of->work->targets[0].done && !is_listed(of) &&
+	    signing_check(of->ctx, of->work, &checks->signer) < 0 &&
+	    checks->would_fail == ERROR_NONE)
+		checks->would_fail = checks->signer.code;
+}
+
 static void check_secure_boot(struct checks *checks)
 {
+	const struct preflight *of = checks->of;
 	struct module_enforced enforced = { .evidence = "not asked: offline" };
-	bool key = checks->of->ctx->settings.signing.key[0] != '\0';
-	bool listed = checks->of->work->target_count > 0 && is_listed(checks->of);
-	char detail[192];
+	const char *key = of->ctx->settings.signing.key;
+	bool builds = of->work->target_count > 0 && !of->work->targets[0].done;
+	char detail[512];
 
-	if (!checks->of->ctx->offline)
-		enforced = module_enforced(&checks->of->ctx->root);
-	if (enforced.answer != MODULE_YES) {
-		add_check(checks, "secure_boot",
-			  enforced.answer == MODULE_NO ? VERDICT_YES : VERDICT_UNKNOWN,
-			  ERROR_NONE, enforced.evidence);
+	if (checks->signer.code) {
+		add_check(checks, "secure_boot", VERDICT_NO, checks->signer.code,
+			  checks->signer.text);
 		return;
 	}
-	(void)text_format(detail, sizeof(detail), "%s%s", enforced.evidence,
-			  key      ? "; modules will be signed with signing.key"
-			  : listed ? "; the prebuilt modules must be signed by a key of "
-				     "the kernel's"
-				   : ", and there is no signing.key");
+	if (!of->ctx->offline)
+		enforced = module_enforced(&of->ctx->root);
+	(void)text_format(detail, sizeof(detail), "%s%s%s", enforced.evidence,
+			  !builds         ? ""
+			  : is_listed(of) ? "; the index lists prebuilt modules"
+			  : key[0]        ? "; modules will be signed with "
+					  : "",
+			  builds && !is_listed(of) ? key : "");
 	add_check(checks, "secure_boot",
-		  key      ? VERDICT_YES
-		  : listed ? VERDICT_UNKNOWN
-			   : VERDICT_NO,
-		  ERROR_SECURE_BOOT, detail);
+		  enforced.answer == MODULE_UNKNOWN ? VERDICT_UNKNOWN : VERDICT_YES,
+		  ERROR_NONE, detail);
 }
 
 static void check_nouveau(struct checks *checks)
@@ -359,6 +386,7 @@ static void check_guest(struct checks *checks, const struct error *match)
 	check_gpu(checks);
 	check_match(checks, match);
 	check_obstacles(checks);
+	judge_signer(checks);
 	check_space(checks);
 	check_toolchain(checks);
 	check_secure_boot(checks);

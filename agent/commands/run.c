@@ -131,7 +131,9 @@ int command_run_match(void *subject, struct outcome *outcome, struct error *err)
 		return -1;
 	describe_match(&work->match, outcome);
 	/* Said before anything is fetched for it. */
-	return choose_refuse_obstacles(ctx, &agent->state, work, err);
+	if (choose_refuse_obstacles(ctx, &agent->state, work, err) < 0)
+		return -1;
+	return modules_foresee(ctx, &agent->repository, work, err);
 }
 
 int command_run_fetch(void *subject, struct outcome *outcome, struct error *err)

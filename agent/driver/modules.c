@@ -89,7 +89,8 @@ static int compile_for(const struct context *ctx, struct work *work,
 		.log_path = ctx->tools->log_path,
 	};
 
-	if (signing_check(ctx, err) < 0 || toolchain_ahead_end(ctx, work, err) < 0 ||
+	if (signing_check(ctx, work, err) < 0 ||
+	    toolchain_ahead_end(ctx, work, err) < 0 ||
 	    find_toolchain(ctx, work, &target->kernel, &toolchain, err) < 0)
 		return -1;
 	if (work_by_dkms(work))
@@ -154,7 +155,7 @@ static int prepare_package(const struct context *ctx, struct work *work,
 				package_kind_name(work->driver.kind));
 		return error_hint(err, "set driver.prebuilt to \"auto\", or use a .run");
 	}
-	if (signing_check(ctx, err) < 0 || toolchain_ahead_end(ctx, work, err) < 0)
+	if (signing_check(ctx, work, err) < 0 || toolchain_ahead_end(ctx, work, err) < 0)
 		return -1;
 	for (size_t i = 0; i < work->target_count; i++) {
 		struct toolchain toolchain;
@@ -200,7 +201,8 @@ static int ask_for_prebuilt(const struct context *ctx, struct state *state,
 
 	for (size_t i = 0; i < work->target_count && !work_by_dkms(work); i++)
 		asks |= !work->targets[i].done &&
-			modules_prebuilt_asks(ctx, repository, &work->targets[i].kernel);
+			modules_prebuilt_asks(ctx, repository, work,
+					      &work->targets[i].kernel);
 	if (!asks || choose_list(ctx, state, repository, &why) == 0)
 		return 0;
 	if (why.interrupted) {
@@ -231,6 +233,41 @@ int modules_build(const struct context *ctx, struct state *state,
 			return -1;
 	}
 	describe_build(work, &tally, outcome);
+	return 0;
+}
+
+/* What the index does not list may come; what it lists unsigned will not be signed. */
+static int foresee_only(const struct context *ctx, const struct repository *repository,
+			const struct work *work, const char *release, struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	if (modules_prebuilt_foresee(ctx, repository, work, release, &why) == 0 ||
+	    why.code != ERROR_SECURE_BOOT)
+		return 0;
+	*err = why;
+	return -1;
+}
+
+int modules_foresee(const struct context *ctx, const struct repository *repository,
+		    const struct work *work, struct error *err)
+{
+	bool only = strcmp(ctx->settings.driver.prebuilt, "only") == 0;
+
+	if (ctx->job & JOB_MODULES)
+		return signing_check(ctx, work, err);
+	if (ctx->job & JOB_APART || work_keeps_installed(work) || work->driver.path[0])
+		return 0;
+	for (size_t i = 0; i < work->target_count; i++) {
+		const struct kernel *kernel = &work->targets[i].kernel;
+
+		if (modules_prebuilt_asks(ctx, repository, work, kernel) ||
+		    modules_prebuilt_listed(ctx, repository, work, kernel->release))
+			continue;
+		if (only ? foresee_only(ctx, repository, work, kernel->release, err) < 0
+			 : signing_check(ctx, work, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 

@@ -11,6 +11,15 @@
 #include "model/outcome.h"
 #include "model/repository/repository.h"
 
+/*
+ * Before anything is fetched: whether the modules that are to be taken or compiled could
+ * be loaded, by what is known now. Errors of signing_check() and
+ * modules_prebuilt_foresee().
+ */
+must_check int modules_foresee(const struct context *ctx,
+			       const struct repository *repository,
+			       const struct work *work, struct error *err);
+
 /* Unpacks work->driver.path, a .run, to work->tree. */
 must_check int modules_unpack(const struct context *ctx, struct work *work,
 			      struct error *err);

@@ -9,7 +9,6 @@
 #include "model/paths.h"
 #include "steps/build/build.h"
 #include "steps/build/prebuilt.h"
-#include "steps/detect/module_enforced.h"
 #include "steps/detect/toolchain.h"
 
 static bool is_setting(const struct context *ctx, const char *value)
@@ -43,22 +42,61 @@ static bool will_be_package(const struct context *ctx, const struct work *work)
 	       strcmp(wanted, "rpm") == 0;
 }
 
+/* The next that this kernel takes, as far as the index says; `err` for one it does not.
+ */
+static bool next_accepted(const struct context *ctx, const struct repository *repository,
+			  const struct prebuilt_wish *wish, size_t *at,
+			  struct prebuilt *ret_found, struct error *err)
+{
+	while (prebuilt_next(archives_of(ctx, repository), wish, at, ret_found)) {
+		if (signing_accepts(ctx, ret_found->signed_by, err) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int refuse_none(const struct error *why, const char *release, struct error *err)
+{
+	bool unsigned_only = why->code == ERROR_SECURE_BOOT;
+
+	(void)error_set(err, unsigned_only ? ERROR_SECURE_BOOT : ERROR_PREREQUISITES,
+			"no prebuilt modules for kernel %s: %s", release,
+			why->code ? why->text : "the repository's index lists none");
+	return error_hint(err, "%s",
+			  unsigned_only && why->hint[0]
+				  ? why->hint
+				  : "make them with build-modules, publish them and a "
+				    "new index, or set driver.prebuilt to \"auto\"");
+}
+
+int modules_prebuilt_foresee(const struct context *ctx,
+			     const struct repository *repository, const struct work *work,
+			     const char *release, struct error *err)
+{
+	struct prebuilt_wish wish =
+		wish_for(work, release, ctx->settings.driver.kernel_module);
+	struct error why = ERROR_INIT;
+	struct prebuilt found;
+	size_t at = 0;
+
+	if (!is_setting(ctx, "never") && !will_be_package(ctx, work) &&
+	    !work_by_dkms(work) &&
+	    next_accepted(ctx, repository, &wish, &at, &found, &why))
+		return 0;
+	return refuse_none(&why, release, err);
+}
+
 bool modules_prebuilt_listed(const struct context *ctx,
 			     const struct repository *repository, const struct work *work,
 			     const char *release)
 {
-	struct prebuilt_wish wish =
-		wish_for(work, release, ctx->settings.driver.kernel_module);
-	struct prebuilt found;
-	size_t at = 0;
+	struct error ignored = ERROR_INIT;
 
-	return !is_setting(ctx, "never") && !will_be_package(ctx, work) &&
-	       !work_by_dkms(work) &&
-	       prebuilt_next(archives_of(ctx, repository), &wish, &at, &found);
+	return modules_prebuilt_foresee(ctx, repository, work, release, &ignored) == 0;
 }
 
 bool modules_prebuilt_asks(const struct context *ctx, const struct repository *repository,
-			   const struct kernel *kernel)
+			   const struct work *work, const struct kernel *kernel)
 {
 	struct error ignored = ERROR_INIT;
 	struct toolchain toolchain;
@@ -67,7 +105,7 @@ bool modules_prebuilt_asks(const struct context *ctx, const struct repository *r
 	    !ctx->settings.driver.repository[0])
 		return false;
 	return is_setting(ctx, "only") || !kernel->headers ||
-	       signing_check(ctx, &ignored) < 0 ||
+	       signing_check(ctx, work, &ignored) < 0 ||
 	       toolchain_find(ctx->runner, &ctx->root, kernel, false, &toolchain,
 			      &ignored) < 0 ||
 	       toolchain.missing[0];
@@ -111,10 +149,14 @@ static int check_archive(const struct context *ctx, const struct prebuilt *prebu
 				 "its manifest contradicts the index in \"%s\"", differs);
 	if (prebuilt_check(&ctx->root, prebuilt->kernel, &content->built, err) < 0)
 		return -1;
-	if (ctx->offline || module_enforced(&ctx->root).answer != MODULE_YES)
+	if (signing_accepts(ctx, content->manifest.signed_by, err) < 0)
+		return -1;
+	if (content->verified || signing_accepts(ctx, "", err) == 0)
 		return 0;
-	return prebuilt_check_signed(&ctx->root, content->manifest.signed_by,
-				     &content->built, err);
+	(void)error_set(err, ERROR_SECURE_BOOT,
+			"it does not carry the certificate of %.150s",
+			prebuilt->signed_by);
+	return error_hint(err, "make it anew: an older build-modules made it");
 }
 
 static int take_archive(const struct context *ctx, const struct repository *repository,
@@ -147,7 +189,7 @@ static int take_any(const struct context *ctx, const struct repository *reposito
 	size_t at = 0;
 
 	*ret_taken = false;
-	while (prebuilt_next(archives_of(ctx, repository), &wish, &at, &found)) {
+	while (next_accepted(ctx, repository, &wish, &at, &found, why)) {
 		*why = ERROR_INIT;
 		if (take_archive(ctx, repository, &found, &target->built, why) == 0) {
 			*ret_taken = true;
@@ -179,11 +221,8 @@ int modules_prebuilt_take(const struct context *ctx, const struct repository *re
 				  why.text);
 	if (ret_result->taken || !is_setting(ctx, "only"))
 		return 0;
-
-	(void)error_set(err, ERROR_PREREQUISITES, "no prebuilt modules for kernel %s: %s",
-			target->kernel.release,
-			ret_result->why[0] ? ret_result->why
-					   : "the repository's index lists none");
-	return error_hint(err, "make them with build-modules, publish them and a new "
-			       "index, or set driver.prebuilt to \"auto\"");
+	/* Else the repository could not be asked. */
+	if (!why.code && ret_result->why[0])
+		(void)error_set(&why, ERROR_PREREQUISITES, "%s", ret_result->why);
+	return refuse_none(&why, target->kernel.release, err);
 }

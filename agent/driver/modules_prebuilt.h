@@ -10,9 +10,16 @@
 #include "model/repository/repository.h"
 
 /*
- * Whether the index lists an archive for this kernel, as far as can be told before it is
- * fetched: what needs a compiler is then not needed yet.
+ * Whether the index lists an archive that this kernel takes, as far as can be told before
+ * it is fetched. ERROR_SECURE_BOOT where those that it lists are not signed as this
+ * kernel wants them, ERROR_PREREQUISITES where it lists none.
  */
+must_check int modules_prebuilt_foresee(const struct context *ctx,
+					const struct repository *repository,
+					const struct work *work, const char *release,
+					struct error *err);
+
+/* The same, where only whether counts: what needs a compiler is then not needed yet. */
 bool modules_prebuilt_listed(const struct context *ctx,
 			     const struct repository *repository, const struct work *work,
 			     const char *release);
@@ -23,7 +30,7 @@ bool modules_prebuilt_listed(const struct context *ctx,
  * once.
  */
 bool modules_prebuilt_asks(const struct context *ctx, const struct repository *repository,
-			   const struct kernel *kernel);
+			   const struct work *work, const struct kernel *kernel);
 
 /* What came of it, for one target. */
 struct modules_prebuilt {
@@ -33,8 +40,8 @@ struct modules_prebuilt {
 
 /*
  * Looks for the modules of this target; fetches, unpacks and checks them. With
- * driver.prebuilt "only", ERROR_PREREQUISITES where none can be taken. On entry
- * ret_result->why may say why the repository could not be asked.
+ * driver.prebuilt "only", the error of modules_prebuilt_foresee() where none can be
+ * taken. On entry ret_result->why may say why the repository could not be asked.
  */
 must_check int modules_prebuilt_take(const struct context *ctx,
 				     const struct repository *repository,

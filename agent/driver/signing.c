@@ -1,21 +1,105 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "driver/signing.h"
 
+#include <string.h>
+
+#include "base/text.h"
+#include "steps/build/build.h"
 #include "steps/build/sign.h"
-#include "steps/detect/module_enforced.h"
+#include "steps/detect/module_trusted.h"
 
-int signing_check(const struct context *ctx, struct error *err)
+static bool is_enforced(const struct context *ctx, struct module_enforced *ret_enforced)
 {
-	struct module_enforced enforced;
+	if (ctx->offline)
+		return false;
+	*ret_enforced = module_enforced(&ctx->root);
+	return ret_enforced->answer == MODULE_YES;
+}
 
-	if (ctx->offline || ctx->settings.signing.key[0])
-		return 0;
-	enforced = module_enforced(&ctx->root);
-	if (enforced.answer != MODULE_YES)
-		return 0;
+static int refuse_unsigned(const struct module_enforced *enforced, struct error *err)
+{
 	(void)error_set(err, ERROR_SECURE_BOOT,
 			"this kernel takes only signed modules (%s) and there is no key "
 			"to sign them with",
+			enforced->evidence);
+	return module_enforced_hint(enforced, err);
+}
+
+static int refuse_untrusted(const struct module_enforced *enforced, const char *whose,
+			    const struct sign_cert *cert, struct error *err)
+{
+	bool curve = strcmp(cert->kind, "EC") == 0;
+
+	(void)error_set(err, ERROR_SECURE_BOOT,
+			"this kernel takes only signed modules (%s) and does not list %s "
+			"in /proc/keys: %s, key id %s%s",
+			enforced->evidence, whose, cert->name, cert->key_id,
+			curve ? ", of an elliptic curve, which most kernels cannot read"
+			      : "");
+	return error_hint(err,
+			  "%sgive the guest this certificate in the firmware's db "
+			  "(docs/operator.md), or sign with a key that /proc/keys lists",
+			  curve ? "take an RSA key; " : "");
+}
+
+/* Whose key signs: false where it is nobody's. */
+static bool find_signer(const struct context *ctx, const struct work *work,
+			struct sign_key *key, char *path, size_t size)
+{
+	const struct settings_signing *signing = &ctx->settings.signing;
+
+	if (signing->key[0] && !work_is_package(work)) {
+		*key = (struct sign_key){ signing->key, signing->cert };
+		return true;
+	}
+	*key = (struct sign_key){ "", path };
+	return (work_is_package(work) || work_by_dkms(work)) &&
+	       build_dkms_certificate(&ctx->root, path, size);
+}
+
+int signing_check(const struct context *ctx, const struct work *work, struct error *err)
+{
+	struct module_enforced enforced;
+	struct sign_key key;
+	struct sign_cert cert;
+	char path[256];
+	bool is_there = find_signer(ctx, work, &key, path, sizeof(path));
+	bool ours = is_there && key.key[0];
+
+	/* A key of ours signs whether the kernel asks for a signature or not. */
+	if (ours && sign_judge(ctx->channel, &ctx->root, &key, &cert, err) < 0)
+		return -1;
+	if (!is_enforced(ctx, &enforced))
+		return 0;
+	if (!is_there)
+		return refuse_unsigned(&enforced, err);
+	if (!ours && sign_judge(ctx->channel, &ctx->root, &key, &cert, err) < 0)
+		return error_prefix(err, "DKMS's %s", path);
+	if (module_trusted(&ctx->root, cert.key_id) != MODULE_NO)
+		return 0;
+	return refuse_untrusted(&enforced, ours ? "signing.cert" : "the key of DKMS",
+				&cert, err);
+}
+
+int signing_accepts(const struct context *ctx, const char *signed_by, struct error *err)
+{
+	const char *colon = strrchr(signed_by, ':');
+	struct module_enforced enforced;
+
+	if (!is_enforced(ctx, &enforced))
+		return 0;
+	if (colon && module_trusted(&ctx->root, colon + strspn(colon, ": ")) != MODULE_NO)
+		return 0;
+	if (colon)
+		(void)error_set(err, ERROR_SECURE_BOOT,
+				"this kernel takes only signed modules (%s) and does not "
+				"list the key that signed them: %.150s",
+				enforced.evidence, signed_by);
+	else
+		(void)error_set(
+			err, ERROR_SECURE_BOOT,
+			"this kernel takes only signed modules (%s), and they are "
+			"not signed",
 			enforced.evidence);
 	return module_enforced_hint(&enforced, err);
 }

@@ -2,19 +2,27 @@
 #pragma once
 
 /*
- * Whether this kernel would take the modules that are compiled here, and the key that
- * signs them.
+ * Whether this kernel would take the modules that are made here, and the key that signs
+ * them.
  */
 
-#include "core/context.h"
-#include "model/kernel/kernel.h"
-#include "model/kernel/modules.h"
+#include "driver/work.h"
 
 /*
- * ERROR_SECURE_BOOT where modules that are compiled here would not be loaded: asked
- * before the compile, not after it.
+ * Asked before any change: whoever signs the modules of this undertaking (signing.key,
+ * or DKMS with a key of its own, as for a package) does so with a key that is good and
+ * that this kernel trusts. ERROR_SECURE_BOOT where the modules would not be loaded,
+ * else of sign_judge().
  */
-must_check int signing_check(const struct context *ctx, struct error *err);
+must_check int signing_check(const struct context *ctx, const struct work *work,
+			     struct error *err);
+
+/*
+ * Whether this kernel takes what the key `signed_by` has signed ("NAME: KEY ID"; "":
+ * nobody). ERROR_SECURE_BOOT. In an image nobody knows: 0.
+ */
+must_check int signing_accepts(const struct context *ctx, const char *signed_by,
+			       struct error *err);
 
 /* Signs the modules with signing.key, where that is set. */
 must_check int signing_sign(const struct context *ctx, const struct kernel *kernel,

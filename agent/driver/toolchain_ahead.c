@@ -70,7 +70,7 @@ static bool is_wanted(const struct context *ctx, struct work *work)
 	       !work->driver.path[0] &&
 	       strcmp(ctx->settings.driver.prerequisites, "install") == 0 &&
 	       strcmp(ctx->settings.driver.prebuilt, "only") != 0 &&
-	       signing_check(ctx, &ignored) == 0 &&
+	       signing_check(ctx, work, &ignored) == 0 &&
 	       work_look_at_targets(ctx, &work->guest->installed, work->driver.version,
 				    work, &ignored) == 0;
 }

@@ -18,11 +18,13 @@
 #include "worker/sandbox.h"
 
 static const struct job jobs[] = {
-	{ "list", job_list },       { "fetch", job_fetch }, { "copy", job_copy },
-	{ "inspect", job_inspect }, { "index", job_index }, { "unpack", job_unpack },
-	{ "modules", job_modules }, { "pack", job_pack },   { "metadata", job_metadata },
-	{ "token", job_token },     { "probe", job_probe }, { "member", job_member },
-	{ "layers", job_layers },
+	{ "list", job_list },         { "fetch", job_fetch },
+	{ "copy", job_copy },         { "inspect", job_inspect },
+	{ "index", job_index },       { "unpack", job_unpack },
+	{ "modules", job_modules },   { "pack", job_pack },
+	{ "metadata", job_metadata }, { "token", job_token },
+	{ "probe", job_probe },       { "member", job_member },
+	{ "layers", job_layers },     { "certificate", job_certificate },
 };
 
 static const struct job *job_find(const char *name)

@@ -7,8 +7,10 @@
 
 #include "base/text.h"
 #include "worker/bundle/bundle_file.h"
+#include "worker/certificate.h"
 #include "worker/deflate.h"
 #include "worker/inflate.h"
+#include "worker/module_signature.h"
 #include "worker/progress.h"
 #include "worker/tar.h"
 
@@ -173,6 +175,36 @@ static int check_manifest(struct module_archive *archive, struct error *err)
 	return 0;
 }
 
+int module_archive_check_signed(const struct module_archive *archive, struct error *err)
+{
+	const char *pem = json_get_string(archive->manifest, "certificate");
+	const char *said = json_get_string(archive->manifest, "signed_by");
+	struct certificate certificate;
+	char title[CERTIFICATE_TITLE_SIZE];
+
+	if (!pem)
+		return 0;
+	if (certificate_read(span_of(pem), &certificate, err) < 0)
+		return error_recode(err, ERROR_INTEGRITY);
+	certificate_title(&certificate, title);
+	if (!said || strcmp(said, title) != 0)
+		return error_set(err, ERROR_INTEGRITY,
+				 "it names another signer than its certificate");
+	for (size_t i = 0; i < archive->count; i++) {
+		const struct module_file *file = &archive->files[i];
+		struct stat st;
+
+		if (file->fd < 0)
+			continue;
+		if (fstat(file->fd, &st) < 0)
+			return error_set_errno(err, errno, "reading %s", file->name);
+		if (module_signature_check(file->fd, (uint64_t)st.st_size, file->name,
+					   span_of(pem), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int pump(int fd, struct sink *sink, struct error *err)
 {
 	cleanup_free char *buffer = malloc(PIECE);
@@ -215,7 +247,8 @@ int module_archive_read(int fd, const int *outputs, size_t output_count,
 	if (inflate_begin_gzip(&inflate, UNPACKED_MAX, &tar.sink, err) < 0 ||
 	    digest_begin(&whole, &inflate.sink, err) < 0 ||
 	    pump(fd, &whole.sink, err) < 0 || inflate_end_gzip(&inflate, err) < 0 ||
-	    tar_end(&tar, err) < 0 || check_manifest(&reading.archive, err) < 0)
+	    tar_end(&tar, err) < 0 || check_manifest(&reading.archive, err) < 0 ||
+	    module_archive_check_signed(&reading.archive, err) < 0)
 		return -1;
 
 	reading.archive.size = whole.size;

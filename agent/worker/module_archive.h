@@ -33,7 +33,8 @@ void module_archive_done(struct module_archive *archive);
 /*
  * Reads all of `fd` from its start. The first module goes into the first of `outputs`,
  * and so on; without any it is only looked at. ERROR_INTEGRITY where it is not exactly
- * what its manifest says: members, sizes, hashes; or too large.
+ * what its manifest says: members, sizes, hashes, signatures of what has an output; or
+ * too large.
  */
 must_check int module_archive_read(int fd, const int *outputs, size_t output_count,
 				   struct module_archive *ret_archive, struct error *err);
@@ -44,6 +45,14 @@ must_check int module_archive_read(int fd, const int *outputs, size_t output_cou
  */
 must_check int module_archive_write(struct module_archive *archive, int output,
 				    struct error *err);
+
+/*
+ * Whether the modules are signed by the certificate that the manifest carries, and that
+ * is the one that it names in "signed_by"; where it carries none: 0. Writer and reader
+ * ask this. ERROR_INTEGRITY.
+ */
+must_check int module_archive_check_signed(const struct module_archive *archive,
+					   struct error *err);
 
 /* What the jobs "modules" and "pack" answer (worker/job/job.h). */
 must_check int module_archive_answer(const struct module_archive *archive,

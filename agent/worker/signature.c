@@ -9,7 +9,6 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
 #include "base/macro.h"
 #include "base/text.h"
@@ -138,50 +137,4 @@ enum signature_verdict signature_by_any(struct span pem, struct span text,
 	}
 	ERR_clear_error();
 	return verdict;
-}
-
-static void certificate_cleanup(X509 **certificate)
-{
-	X509_free(*certificate);
-}
-
-static X509 *read_certificate(struct span text)
-{
-	cleanup(bio_cleanup) BIO *bio = NULL;
-	char passphrase[] = "";
-	X509 *found;
-
-	if (text.len == 0 || text.len > INT_MAX)
-		return NULL;
-	bio = BIO_new_mem_buf(text.at, (int)text.len);
-	if (!bio)
-		return NULL;
-	found = PEM_read_bio_X509(bio, NULL, NULL, passphrase);
-	if (found || BIO_reset(bio) != 1)
-		return found;
-	return d2i_X509_bio(bio, NULL);
-}
-
-bool signature_certificate_name(struct span certificate, char *ret_name, size_t size)
-{
-	cleanup(certificate_cleanup) X509 *found = read_certificate(certificate);
-	const ASN1_STRING *id;
-	char name[64], hex[2 * 20 + 1];
-	const unsigned char *bytes;
-	int length;
-
-	ERR_clear_error();
-	if (!found || X509_NAME_get_text_by_NID(X509_get_subject_name(found),
-						NID_commonName, name, sizeof(name)) <= 0)
-		return false;
-	id = X509_get0_subject_key_id(found);
-	if (!id)
-		id = X509_get0_serialNumber(found);
-	bytes = ASN1_STRING_get0_data(id);
-	length = ASN1_STRING_length(id);
-	if (length <= 0 || (size_t)length > (sizeof(hex) - 1) / 2)
-		return false;
-	text_hex(bytes, (size_t)length, hex);
-	text_sanitize(name);
-	return text_format(ret_name, size, "%s: %s", name, hex);
 }

@@ -35,9 +35,3 @@ enum signature_verdict signature_rs256(struct span pem, struct span text,
 enum signature_verdict signature_by_any(struct span pem, struct span text,
 					const unsigned char *signature, size_t size,
 					char ret_key[static DIGEST_TEXT_SIZE]);
-
-/*
- * How the kernel names a certificate (PEM or DER) in /proc/keys: "COMMON NAME: HEX" of
- * its subject key identifier, else of its serial number. False where it is none.
- */
-bool signature_certificate_name(struct span certificate, char *ret_name, size_t size);

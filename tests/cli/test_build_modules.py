@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -119,9 +120,27 @@ class Archive(Builds):
         identifier = subprocess.run(["openssl", "x509", "-in", self.path("cert.pem"), "-noout", "-ext", "subjectKeyIdentifier"],
                                     check=True, stdout=subprocess.PIPE).stdout.decode().split()[-1].replace(":", "").lower()
 
-        self.assertEqual(json.loads(found["manifest.json"])["signed_by"], f"Modules of the fleet: {identifier}")
+        manifest = json.loads(found["manifest.json"])
+        self.assertEqual((manifest["signed_by"], manifest["certificate"].encode()),
+                         (f"Modules of the fleet: {identifier}", read(self.path("cert.pem"))))
         self.assertTrue(found["modules/nvidia.ko"].endswith(b"~Module signature appended~\n"))
         self.assertTrue(found["modules/nvidia-uvm.ko"].endswith(b"~Module signature appended~\n"))
+
+    def test_a_key_that_cannot_sign_is_refused_before_anything_is_done(self):
+        new = ["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x"]
+        for name in ("one", "other"):
+            subprocess.run([*new, "-keyout", self.path(f"{name}.key"), "-out", self.path(f"{name}.crt")], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(["openssl", "pkey", "-in", self.path("one.key"), "-aes128", "-passout", "pass:x", "-out", self.path("locked.key")], check=True)
+        subprocess.run(["openssl", "pkey", "-in", self.path("one.key"), "-outform", "DER", "-out", self.path("der.key")], check=True)
+        shutil.copy(self.path("one.key"), self.path("open.key"))
+        for name in ("locked.key", "der.key"):
+            os.chmod(self.path(name), 0o600)
+        os.chmod(self.path("open.key"), 0o644)
+        for key, cert, words in (("other.key", "one.crt", "not the key of signing.cert"), ("locked.key", "one.crt", "passphrase"),
+                                 ("der.key", "one.crt", "DER"), ("open.key", "one.crt", "holds a secret"), ("none.key", "one.crt", "No such file"),
+                                 ("one.crt", "one.crt", "others may read"), ("one.key", "one.key", "no X.509 certificate")):
+            self.error(2, "match", words, *self.words(), sets={"signing.key": self.path(key), "signing.cert": self.path(cert)}, env={"TMPDIR": self.work})
+        self.assertFalse(os.path.exists(self.path("modules.tar.gz")))
 
     def test_a_file_that_was_there_is_replaced_only_by_a_whole_one(self):
         self.write("modules.tar.gz", "old")

@@ -160,7 +160,7 @@ class Deaths(Jobs):
         kernel("modules:\n\t@false\n")
         write("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", b"\6\0\0\0\1")
         self.addCleanup(remove, "/sys/firmware")
-        self.died(10, "build", "Secure Boot", "run", "--kernel", KERNEL, sets=self.driver(), hint="signing.key")
+        self.died(10, "match", "Secure Boot", "run", "--kernel", KERNEL, sets=self.driver(), hint="signing.key")
 
     def test_a_foreign_driver_that_does_not_fit(self):
         remove("/usr/sbin/modinfo")

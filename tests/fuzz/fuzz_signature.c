@@ -4,6 +4,7 @@
  * signature is written in hexadecimal, for it may hold any byte. */
 
 #include "fuzz/fuzz.h"
+#include "worker/certificate.h"
 #include "worker/signature.h"
 
 static unsigned digit(char c)
@@ -18,7 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned char signature[1024];
 	size_t used = 0, key_size = 0;
 	enum signature_verdict verdict;
-	char name[128] = "", known[DIGEST_TEXT_SIZE] = "";
+	struct certificate certificate;
+	struct error err = ERROR_INIT;
+	char known[DIGEST_TEXT_SIZE] = "";
 
 	for (size_t i = 0; i + 1 < hex.len && used < sizeof(signature); i += 2)
 		signature[used++] =
@@ -29,9 +32,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	verdict = signature_rs256(pem, text, signature, used, &key_size);
 	fuzz_require((verdict == SIGNATURE_UNKNOWN) == (key_size == 0));
 	/* A certificate may be DER, which is full of NUL bytes. */
-	if (signature_certificate_name(pem, name, sizeof(name)) ||
-	    signature_certificate_name((struct span){ (const char *)data, size }, name,
-				       sizeof(name)))
-		fuzz_require(name[0] && fuzz_is_printable(name));
+	if (certificate_read(pem, &certificate, &err) == 0 ||
+	    certificate_read((struct span){ (const char *)data, size }, &certificate,
+			     &err) == 0)
+		fuzz_require(certificate.key_id[0] && certificate.kind[0] &&
+			     fuzz_is_printable(certificate.name));
+	if (certificate_check_key(pem, text, &err) < 0)
+		fuzz_require(err.code == ERROR_USAGE && err.hint[0]);
 	return 0;
 }

@@ -19,7 +19,7 @@ check() { # folder, pattern of the project headers its files may include
 
 check base 'base/'
 check model 'base/(macro|error|span|text|json)\.h|model/'
-check steps 'base/|model/|steps/(detect/module_(file|chosen|enforced)|depmod|intent)\.h' # what several steps ask or tell
+check steps 'base/|model/|steps/(detect/module_(file|chosen|enforced|trusted)|depmod|intent)\.h' # what several steps ask or tell
 check worker 'base/|model/|worker/'
 check core 'base/|model/|steps/|core/'
 check driver 'base/|model/|steps/|core/|driver/'
@@ -36,7 +36,7 @@ door() { # pattern of the library's headers, the files that may include it
 }
 
 door 'curl/' 'worker/http/http(_date)?\.c'
-door 'openssl/' 'worker/(digest|signature)\.c'
+door 'openssl/' 'worker/(certificate|digest|signature)\.c'
 door 'zlib\.h' 'worker/(inflate|deflate)\.c'
 door 'yaml\.h' 'worker/catalog_yaml\.c'
 door 'libconfig' 'model/settings/settings\.c'

@@ -191,8 +191,8 @@ static void where_nothing_is_compiled_no_compiler_is_looked_for(void **state)
 	(void)strcpy(agent->context.settings.driver.prebuilt, "only");
 	assert_string_equal(
 		check(agent, NULL, "compiler"),
-		"no: the index lists no prebuilt modules for this kernel, and "
-		"driver.prebuilt is \"only\"");
+		"no: no prebuilt modules for kernel 6.1.0-37-cloud-amd64: the "
+		"repository's index lists none");
 	assert_int_equal(would_fail, ERROR_PREREQUISITES);
 	agent->work.targets[0].done = true;
 	assert_string_equal(check(agent, NULL, "compiler"), "yes: not needed");
@@ -223,11 +223,13 @@ static void secure_boot_needs_a_key(void **state)
 		enum error_code code;
 	} rows[] = {
 		{ 0, false, false, "yes: Secure Boot is off", ERROR_NONE },
-		{ 1, false, false, "no: Secure Boot is on, and there is no signing.key",
+		{ 1, false, false,
+		  "no: this kernel takes only signed modules (Secure Boot is on) and "
+		  "there is no key to sign them with",
 		  ERROR_SECURE_BOOT },
 		{ 1, true, false,
-		  "yes: Secure Boot is on; modules will be signed with signing.key",
-		  ERROR_NONE },
+		  "no: signing.key: opening /etc/mok.key: No such file or directory",
+		  ERROR_USAGE },
 		{ 1, false, true, "null: not asked: offline", ERROR_NONE },
 	};
 

@@ -48,28 +48,43 @@ static int setup(void **state)
 	return fchmodat(sysroot->root.fd, key.key + 1, 0600, 0);
 }
 
-static void a_key_that_others_reach_is_refused(void **state)
+static void a_key_that_others_reach_or_that_is_not_there_is_refused(void **state)
 {
 	static const struct {
-		const char *path;
-		mode_t mode;
-	} rows[] = { { "/etc/keys/mok.key", 0644 },
-		     { "/etc/keys/mok.key", 0660 },
-		     { "/etc/keys/mok.crt", 0666 } };
+		const char *key, *cert;
+		mode_t key_mode, cert_mode;
+		const char *words;
+	} rows[] = {
+		{ "/etc/keys/mok.key", "/etc/keys/mok.crt", 0644, 0644,
+		  "signing.key: /etc/keys/mok.key holds a secret" },
+		{ "/etc/keys/mok.key", "/etc/keys/mok.crt", 0660, 0644,
+		  "signing.key: /etc/keys/mok.key holds a secret" },
+		{ "/etc/keys/mok.key", "/etc/keys/mok.crt", 0600, 0666,
+		  "signing.cert: /etc/keys/mok.crt: others may write" },
+		{ "/etc/keys/none.key", "/etc/keys/mok.crt", 0600, 0644,
+		  "signing.key: opening /etc/keys/none.key: No such file" },
+		{ "/etc/keys/mok.key", "/etc/none/mok.crt", 0600, 0644,
+		  "signing.cert: opening /etc/none/mok.crt: No such file" },
+		{ "/etc/keys", "/etc/keys/mok.crt", 0600, 0644,
+		  "signing.key: /etc/keys: no regular file" },
+	};
+	const struct channel nobody = { .worker = "/nobody", .cancel_fd = -1 };
 	const struct sysroot *sysroot = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct sign_key pair = { rows[i].key, rows[i].cert };
 		struct error err = ERROR_INIT;
+		struct sign_cert cert;
 
 		assert_int_equal(
-			fchmodat(sysroot->root.fd, rows[i].path + 1, rows[i].mode, 0), 0);
+			fchmodat(sysroot->root.fd, key.key + 1, rows[i].key_mode, 0), 0);
 		assert_int_equal(
-			sign_modules(&fake, &sysroot->root, &key, &kernel, &build, &err),
-			-1);
-		assert_int_equal(err.code, ERROR_USAGE);
-		assert_non_null(strstr(err.text, "signing."));
-		assert_int_equal(fchmodat(sysroot->root.fd, rows[i].path + 1, 0600, 0),
-				 0);
+			fchmodat(sysroot->root.fd, key.cert + 1, rows[i].cert_mode, 0),
+			0);
+		assert_int_equal(sign_judge(&nobody, &sysroot->root, &pair, &cert, &err),
+				 -1);
+		if (err.code != ERROR_USAGE || !strstr(err.text, rows[i].words))
+			fail_msg("%s: %s", rows[i].words, err.text);
 	}
 }
 
@@ -119,8 +134,9 @@ static void headers_without_the_tool_are_a_prerequisite(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_key_that_others_reach_is_refused, setup,
-						sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_key_that_others_reach_or_that_is_not_there_is_refused, setup,
+			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
 			the_kernels_own_tool_signs_with_the_given_key, setup,
 			sysroot_teardown),

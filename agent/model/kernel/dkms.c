@@ -91,3 +91,20 @@ bool dkms_signing(const char *key, const char *cert, char *ret_conf, size_t size
 				"mok_certificate='%s'\n",
 			   key, cert);
 }
+
+bool dkms_certificate(struct span conf, char *ret_path, size_t size)
+{
+	bool found = false;
+	struct span line;
+
+	while (span_next_line(&conf, &line)) {
+		line = span_trim(line);
+		if (!span_skip(&line, "mok_certificate="))
+			continue;
+		if (line.len >= 2 && strchr("'\"", line.at[0]) &&
+		    line.at[line.len - 1] == line.at[0])
+			line = (struct span){ line.at + 1, line.len - 2 };
+		found = span_starts(line, "/") && span_copy(line, ret_path, size);
+	}
+	return found;
+}

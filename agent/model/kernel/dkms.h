@@ -35,6 +35,9 @@ bool dkms_conf_is_ours(struct span conf);
 /* Whether "dkms status" says that the modules are installed for this kernel. */
 bool dkms_is_installed(struct span status, const char *version, const char *release);
 
+/* The certificate that a framework.conf of DKMS's names by an absolute path. */
+bool dkms_certificate(struct span conf, char *ret_path, size_t size);
+
 /*
  * The lines for DKMS's framework.conf.d that make it sign with this key. False: the paths
  * cannot be said in its syntax, a shell's.

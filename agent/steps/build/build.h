@@ -48,6 +48,12 @@ must_check int build_dkms(struct runner *runner, const struct root *root,
 			  const struct build_input *input,
 			  const struct build_dkms_key *key, struct error *err);
 
+/*
+ * The certificate of the key that DKMS signs with: where its framework.conf says one,
+ * else where DKMS and shim-signed make one. False: there is none.
+ */
+bool build_dkms_certificate(const struct root *root, char *ret_path, size_t size);
+
 struct build_choice {
 	const char *tree;    /* the unpacked package */
 	const char *version; /* of the driver */

@@ -91,6 +91,48 @@ static int place_sources(struct runner *runner, const struct root *root,
 	return root_rename(root, PATHS_DKMS_NEW, to, err);
 }
 
+/* The last file counts, as a shell reads them (dkms(8), framework.conf). */
+static bool read_configured(const struct root *root, char *ret_path, size_t size)
+{
+	static const char folder[] = "/etc/dkms/framework.conf.d";
+	struct error ignored = ERROR_INIT;
+	cleanup_free char *first = NULL;
+	cleanup_strv char **names = NULL;
+	size_t length;
+	bool found = file_read(root, "/etc/dkms/framework.conf", OUTPUT_MAX, &first,
+			       &length, &ignored) == 0 &&
+		     dkms_certificate((struct span){ first, length }, ret_path, size);
+
+	if (root_list(root, folder, NAMES_MAX, &names, &ignored) < 0)
+		return found;
+	for (char **name = names; *name; name++) {
+		cleanup_free char *text = NULL;
+		char path[256];
+
+		if (text_ends(*name, ".conf") &&
+		    text_format(path, sizeof(path), "%s/%s", folder, *name) &&
+		    file_read(root, path, OUTPUT_MAX, &text, &length, &ignored) == 0)
+			found |= dkms_certificate((struct span){ text, length }, ret_path,
+						  size);
+	}
+	return found;
+}
+
+bool build_dkms_certificate(const struct root *root, char *ret_path, size_t size)
+{
+	static const char *const made[] = { "/var/lib/dkms/mok.pub",
+					    "/var/lib/shim-signed/mok/MOK.der" };
+	struct stat st;
+
+	if (read_configured(root, ret_path, size))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
+		if (root_stat(root, made[i], &st))
+			return text_copy(ret_path, size, made[i]);
+	}
+	return false;
+}
+
 static int choose_key(const struct root *root, const struct build_dkms_key *key,
 		      struct error *err)
 {

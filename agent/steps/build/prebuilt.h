@@ -36,6 +36,7 @@ must_check int prebuilt_pack(const struct prebuilt_input *input,
 struct prebuilt_content {
 	struct prebuilt manifest;
 	struct build_result built;
+	bool verified; /* signed by the certificate that it carries, `signed_by` */
 };
 
 /*
@@ -53,13 +54,6 @@ must_check int prebuilt_unpack(const struct channel *channel, const struct root 
  */
 must_check int prebuilt_check(const struct root *root, const char *release,
 			      const struct build_result *built, struct error *err);
-
-/*
- * Whether a kernel that takes only signed modules will load them: each is signed as `signed_by` says,
- * and the kernel lists that certificate in /proc/keys. ERROR_SECURE_BOOT.
- */
-must_check int prebuilt_check_signed(const struct root *root, const char *signed_by,
-				     const struct build_result *built, struct error *err);
 
 /* Between the files of this room: the symbol versions of all these modules. */
 must_check int prebuilt_symvers(const struct module_file_library *library,

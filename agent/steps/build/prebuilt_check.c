@@ -11,7 +11,6 @@
 #include "base/text.h"
 
 #define LIST_MAX (8u << 20) /* modules.dep and Module.symvers have about 1 MiB */
-#define KEYS_MAX (1u << 20)
 #define SAMPLE_MAX                                                               \
 	400 /* of the kernel's own modules: some 0.05 ms each where they are not \
 	       compressed */
@@ -196,55 +195,4 @@ int prebuilt_check(const struct root *root, const char *release,
 	    confirm_by_own(library, root, release, &own, &needed, err) < 0)
 		return -1;
 	return judge_symbols(&needed, complete, err);
-}
-
-/* "1f030000 I------ 1 perm 1f030000 0 0 asymmetri NAME: X509.rsa 0a1b2c3d []" */
-static bool kernel_knows(const struct root *root, const char *signed_by)
-{
-	struct error ignored = ERROR_INIT;
-	cleanup_fd int fd = root_open_at(root, "/proc/keys", O_RDONLY, 0, &ignored);
-	cleanup_free char *text = NULL;
-	struct span rest, line;
-	char wanted[PREBUILT_TEXT_MAX + 32];
-	size_t size;
-
-	if (fd < 0 || file_read_fd(fd, KEYS_MAX, &text, &size, &ignored) < 0)
-		return false;
-	(void)text_format(wanted, sizeof(wanted), " asymmetri %s: X509", signed_by);
-	rest = (struct span){ text, size };
-	while (span_next_line(&rest, &line)) {
-		if (memmem(line.at, line.len, wanted, strlen(wanted)))
-			return true;
-	}
-	return false;
-}
-
-int prebuilt_check_signed(const struct root *root, const char *signed_by,
-			  const struct build_result *built, struct error *err)
-{
-	cleanup_module_file struct module_file_library *library = NULL;
-	const char *colon = strrchr(signed_by, ':');
-	char signer[PREBUILT_TEXT_MAX];
-	bool same;
-
-	if (!colon)
-		return error_set(
-			err, ERROR_SECURE_BOOT,
-			"the kernel takes only signed modules, and they are not");
-	(void)text_format(signer, sizeof(signer), "%.*s", (int)(colon - signed_by),
-			  signed_by);
-	if (module_file_open(&library, err) < 0 ||
-	    check_field(library, root, built, "signer", signer, &same, err) < 0)
-		return -1;
-	if (!same)
-		return error_set(err, ERROR_SECURE_BOOT,
-				 "they are not signed by %.150s, as their manifest says",
-				 signed_by);
-	if (!kernel_knows(root, signed_by))
-		return error_set(
-			err, ERROR_SECURE_BOOT,
-			"the kernel takes only signed modules, and does not list "
-			"the key that signed them: %.150s",
-			signed_by);
-	return 0;
 }

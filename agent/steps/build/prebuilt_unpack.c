@@ -105,6 +105,8 @@ int prebuilt_unpack(const struct channel *channel, const struct root *root, int 
 	if (!prebuilt_from_json(json_get(answer, "manifest"), &content.manifest))
 		return error_set(err, ERROR_INTEGRITY,
 				 "the archive's manifest does not say what it is for");
+	content.verified = json_get_string(json_get(answer, "manifest"), "certificate") !=
+			   NULL;
 	if (name_modules(root, json_get(answer, "modules"), dir, &content.built, err) < 0)
 		return -1;
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "steps/build/sign.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "base/trust.h"
 
@@ -31,17 +33,55 @@ static int find_tool(const struct root *root, const struct kernel *kernel, char 
 			       "them, or sign the modules elsewhere");
 }
 
-/* Whoever can write them decides what the kernel of this guest trusts. */
-static int check_key(const struct root *root, const struct sign_key *key,
-		     struct error *err)
+/* Whoever can write it decides what the kernel of this guest trusts. */
+static int open_trusted(const struct root *root, const char *path, enum trust trust,
+			const char *setting, int *ret_fd, struct error *err)
+{
+	if (trust_open(root, path, trust, ret_fd, err) == 0)
+		return 0;
+	if (err->errnum == ENOENT || err->errnum == ENOTDIR)
+		(void)error_recode(err, ERROR_USAGE);
+	return error_prefix(err, "%s", setting);
+}
+
+static int read_answer(const struct json *answer, struct sign_cert *ret_cert,
+		       struct error *err)
+{
+	const char *id = json_get_string(answer, "key_id");
+	const char *name = json_get_string(answer, "name");
+	const char *kind = json_get_string(answer, "kind");
+	struct sign_cert cert;
+
+	if (!id || !name || !kind || !text_copy(cert.key_id, sizeof(cert.key_id), id) ||
+	    !text_copy(cert.name, sizeof(cert.name), name) ||
+	    !text_copy(cert.kind, sizeof(cert.kind), kind))
+		return error_set(err, ERROR_INTERNAL,
+				 "the worker's answer describes no certificate");
+	*ret_cert = cert;
+	return 0;
+}
+
+int sign_judge(const struct channel *channel, const struct root *root,
+	       const struct sign_key *key, struct sign_cert *ret_cert, struct error *err)
 {
 	cleanup_fd int secret = -1, cert = -1;
+	cleanup_json struct json *request = NULL, *answer = NULL;
 
-	if (trust_open(root, key->key, TRUST_SECRET, &secret, err) < 0)
-		return error_prefix(err, "signing.key");
-	if (trust_open(root, key->cert, TRUST_PUBLIC, &cert, err) < 0)
-		return error_prefix(err, "signing.cert");
-	return 0;
+	if (key->key[0] &&
+	    open_trusted(root, key->key, TRUST_SECRET, "signing.key", &secret, err) < 0)
+		return -1;
+	if (open_trusted(root, key->cert, TRUST_PUBLIC, "signing.cert", &cert, err) < 0)
+		return -1;
+	request = json_build("{s:s, s:i}", "job", "certificate", "cert",
+			     CHANNEL_FIRST_FILE);
+	if (!request ||
+	    (secret >= 0 &&
+	     json_set(request, "key", json_build("i", CHANNEL_FIRST_FILE + 1)) < 0))
+		return error_set_errno(err, ENOMEM, "judging the key");
+	if (channel_call(channel, request, (const int[]){ cert, secret },
+			 secret >= 0 ? 2 : 1, &answer, err) < 0)
+		return -1;
+	return read_answer(answer, ret_cert, err);
 }
 
 int sign_modules(struct runner *runner, const struct root *root,
@@ -50,8 +90,7 @@ int sign_modules(struct runner *runner, const struct root *root,
 {
 	char tool[256];
 
-	if (check_key(root, key, err) < 0 ||
-	    find_tool(root, kernel, tool, sizeof(tool), err) < 0)
+	if (find_tool(root, kernel, tool, sizeof(tool), err) < 0)
 		return -1;
 
 	for (size_t i = 0; i < build->count; i++) {
@@ -66,9 +105,10 @@ int sign_modules(struct runner *runner, const struct root *root,
 					   key->key);
 			(void)error_recode(err, err->interrupted ? err->code
 								 : ERROR_SECURE_BOOT);
-			return error_hint(err,
-					  "signing.key must be a PEM private key and "
-					  "signing.cert its certificate");
+			return error_hint(
+				err,
+				"sign-file of this kernel cannot use signing.key; every "
+				"kernel's can use an RSA key");
 		}
 	}
 	return 0;

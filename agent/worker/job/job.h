@@ -59,8 +59,9 @@
  * archive's pack {"job","output":fd,"manifest":{...},"modules":[{"name":s,"input":fd}],
  *          "mtime":i}
  *         -> the same; the manifest has got its "modules" and, where the certificate
- *         of the key that signed them is given as "cert":fd, "signed_by"
- * metadata {"job","service":url?,"timeout":i,"drive":[{"name":s,"input":fd}]}
+ *         of the key that signed them is given as "cert":fd, "signed_by" and
+ * "certificate" (PEM), by which both jobs verify the signatures metadata
+ * {"job","service":url?,"timeout":i,"drive":[{"name":s,"input":fd}]}
  *         -> {"found":bool,"object":{...},"token":s|null,"token_source":s|null,
  *             "token_check":{...}|null,"sources":[s,...],
  *             "service":"answered"|"absent"|"empty"|"off","warnings":[s]}
@@ -75,6 +76,9 @@
  *             "offset":i|null}]}
  *         tls: with "date", and no TLS came about; offset: our clock less the server's
  *         Date, seconds
+ * certificate {"job","cert":fd,"key":fd?}
+ *         of the key that signs modules; with "key" an error where the two are no pair
+ *         -> {"key_id":s,"name":s,"kind":s}   (worker/certificate.h)
  * layers  {"job"}
  *         what holds this process (worker/sandbox.h)
  *         -> {"user":i,"landlock":i,"filter":b,"own_network":b,"own_mounts":b}
@@ -103,5 +107,7 @@ int job_modules(const struct json *request, struct json **ret_result, struct err
 int job_pack(const struct json *request, struct json **ret_result, struct error *err);
 int job_metadata(const struct json *request, struct json **ret_result, struct error *err);
 int job_token(const struct json *request, struct json **ret_result, struct error *err);
+int job_certificate(const struct json *request, struct json **ret_result,
+		    struct error *err);
 int job_layers(const struct json *request, struct json **ret_result, struct error *err);
 int job_probe(const struct json *request, struct json **ret_result, struct error *err);

@@ -4,29 +4,37 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "worker/certificate.h"
 #include "worker/job/job.h"
 #include "worker/module_archive.h"
-#include "worker/signature.h"
 
 #define CERTIFICATE_MAX (64u << 10)
 
-/* "signed_by" of the manifest, where the request brings the signer's certificate. */
+/*
+ * "signed_by" and "certificate" of the manifest, where the request brings the signer's
+ * certificate.
+ */
 static int name_signer(const struct json *request, struct json *manifest,
 		       struct error *err)
 {
 	int fd = (int)json_get_int(request, "cert", -1);
 	cleanup_free char *text = NULL;
-	char name[160];
+	struct certificate certificate;
+	cleanup_free char *pem = NULL;
+	char title[CERTIFICATE_TITLE_SIZE];
 	size_t size;
 
 	if (fd < 0)
 		return 0;
 	if (file_read_fd(fd, CERTIFICATE_MAX, &text, &size, err) < 0)
 		return error_prefix(err, "signing.cert");
-	if (!signature_certificate_name((struct span){ text, size }, name, sizeof(name)))
-		return error_set(err, ERROR_USAGE,
-				 "signing.cert is no certificate with a common name");
-	if (json_set(manifest, "signed_by", json_text(name, strlen(name))) < 0)
+	if (certificate_read((struct span){ text, size }, &certificate, err) < 0)
+		return error_prefix(err, "signing.cert");
+	certificate_title(&certificate, title);
+	pem = certificate_pem((struct span){ text, size });
+	if (!pem ||
+	    json_set(manifest, "signed_by", json_text(title, strlen(title))) < 0 ||
+	    json_set(manifest, "certificate", json_text(pem, strlen(pem))) < 0)
 		return error_set_errno(err, ENOMEM, "packing");
 	return 0;
 }
@@ -54,6 +62,8 @@ int job_pack(const struct json *request, struct json **ret_result, struct error 
 					sizeof(archive.files[i].name), name))
 			return error_set(err, ERROR_INTERNAL, "a module has no name");
 	}
+	if (module_archive_check_signed(&archive, err) < 0)
+		return error_recode(err, ERROR_SECURE_BOOT);
 	if (module_archive_write(&archive, (int)json_get_int(request, "output", -1),
 				 err) < 0)
 		return -1;
