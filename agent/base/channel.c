@@ -266,7 +266,7 @@ static int take_error(const struct json *error, struct error *err)
 	if (hint)
 		(void)error_hint(err, "%s", hint);
 	err->errnum = (int)json_get_int(error, "errnum", 0);
-	return -1;
+	return error_passing(err, json_get_bool(error, "passing", err->passing));
 }
 
 /* After its answer a good worker ends with 0 at once; a crash then is a defect, not a
@@ -463,9 +463,10 @@ int channel_send_error(int fd, const struct error *error, struct error *err)
 {
 	return channel_send(
 		fd, "error",
-		json_build("{s:s, s:o, s:o, s:i}", "name", error_code_name(error->code),
-			   "message", json_text(error->text, strlen(error->text)), "hint",
+		json_build("{s:s, s:o, s:o, s:i, s:b}", "name",
+			   error_code_name(error->code), "message",
+			   json_text(error->text, strlen(error->text)), "hint",
 			   json_text(error->hint, strlen(error->hint)), "errnum",
-			   error->errnum),
+			   error->errnum, "passing", error->passing),
 		err);
 }

@@ -13,33 +13,66 @@
 #undef error_prefix
 #undef error_hint
 #undef error_recode
+#undef error_passing
 
-static const char *const code_names[] = {
-	[ERROR_NONE] = "ok",
-	[ERROR_INTERNAL] = "internal",
-	[ERROR_USAGE] = "usage",
-	[ERROR_NO_GPU] = "no_gpu",
-	[ERROR_NO_MATCH] = "no_match",
-	[ERROR_NETWORK] = "network",
-	[ERROR_INTEGRITY] = "integrity",
-	[ERROR_PREREQUISITES] = "prerequisites",
-	[ERROR_BUILD] = "build",
-	[ERROR_INSTALL] = "install",
-	[ERROR_SECURE_BOOT] = "secure_boot",
-	[ERROR_TOKEN] = "token",
-	[ERROR_UNLICENSED] = "unlicensed",
-	[ERROR_DRIVER] = "driver",
-	[ERROR_REBOOT] = "reboot",
-	[ERROR_BUSY] = "busy",
-	[ERROR_PERMISSION] = "permission",
+/*
+ * What comes from outside may come later: a server, a package, a token, a license, room.
+ * What stands in this guest, or was found wrong in what came whole, stays.
+ */
+static const struct {
+	const char *name;
+	bool passing;
+} codes[] = {
+	[ERROR_NONE] = { "ok", false },
+	[ERROR_INTERNAL] = { "internal", true },
+	[ERROR_USAGE] = { "usage", false },
+	[ERROR_NO_GPU] = { "no_gpu", false },
+	[ERROR_NO_MATCH] = { "no_match", false },
+	[ERROR_NETWORK] = { "network", true },
+	[ERROR_INTEGRITY] = { "integrity", false },
+	[ERROR_PREREQUISITES] = { "prerequisites", true },
+	[ERROR_BUILD] = { "build", false },
+	[ERROR_INSTALL] = { "install", false },
+	[ERROR_SECURE_BOOT] = { "secure_boot", false },
+	[ERROR_TOKEN] = { "token", true },
+	[ERROR_UNLICENSED] = { "unlicensed", true },
+	[ERROR_DRIVER] = { "driver", true },
+	[ERROR_REBOOT] = { "reboot", false },
+	[ERROR_BUSY] = { "busy", true },
+	[ERROR_PERMISSION] = { "permission", false },
 };
-_Static_assert(ARRAY_SIZE(code_names) == ERROR_CODE_COUNT_, "every code has a name");
+_Static_assert(ARRAY_SIZE(codes) == ERROR_CODE_COUNT_, "every code has a name");
+
+/* What the machine lacks at the moment, whatever it was lacking for. */
+static bool is_shortage(int errnum)
+{
+	switch (errnum) {
+	case EAGAIN:
+	case EBUSY:
+	case EDQUOT:
+	case EIO:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOSPC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void set_code(struct error *err, enum error_code code)
+{
+	err->code = code;
+	err->passing = codes[code].passing || is_shortage(err->errnum);
+}
 
 int error_set(struct error *err, enum error_code code, const char *fmt, ...)
 {
 	va_list args;
 
-	*err = (struct error){ .code = code };
+	*err = ERROR_INIT;
+	set_code(err, code);
 
 	va_start(args, fmt);
 	(void)vsnprintf(err->text, sizeof(err->text), fmt, args);
@@ -54,6 +87,9 @@ static enum error_code code_of_errno(int errnum)
 	switch (errnum) {
 	case EACCES:
 	case EPERM:
+	case EROFS:
+	case EBUSY:
+	case EISDIR:
 		return ERROR_PERMISSION;
 	case ENOSPC:
 	case EDQUOT:
@@ -69,7 +105,8 @@ int error_set_errno(struct error *err, int errnum, const char *fmt, ...)
 	va_list args;
 	size_t used;
 
-	*err = (struct error){ .code = code_of_errno(errnum), .errnum = errnum };
+	*err = (struct error){ .errnum = errnum };
+	set_code(err, code_of_errno(errnum));
 
 	va_start(args, fmt);
 	(void)vsnprintf(err->text, sizeof(err->text), fmt, args);
@@ -123,19 +160,25 @@ int error_hint(struct error *err, const char *fmt, ...)
 
 int error_recode(struct error *err, enum error_code code)
 {
-	err->code = code;
+	set_code(err, code);
+	return -1;
+}
+
+int error_passing(struct error *err, bool passing)
+{
+	err->passing = passing;
 	return -1;
 }
 
 const char *error_code_name(enum error_code code)
 {
-	return code < ERROR_CODE_COUNT_ ? code_names[code] : "unknown";
+	return code < ERROR_CODE_COUNT_ ? codes[code].name : "unknown";
 }
 
 enum error_code error_code_from_name(const char *name)
 {
-	for (size_t i = 1; i < ARRAY_SIZE(code_names); i++) {
-		if (strcmp(code_names[i], name) == 0)
+	for (size_t i = 1; i < ARRAY_SIZE(codes); i++) {
+		if (strcmp(codes[i].name, name) == 0)
 			return (enum error_code)i;
 	}
 

@@ -42,6 +42,7 @@ struct error {
 	enum error_code code;
 	int errnum;       /* errno where a system call failed, else 0 */
 	bool interrupted; /* SIGINT or SIGTERM ended the work */
+	bool passing;     /* the same, later, may work though nobody changes this guest */
 	char text[512];
 	char hint[384]; /* what to do next, or "" */
 };
@@ -50,8 +51,9 @@ struct error {
 
 /*
  * Each returns -1, so that `return error_set(...)` can never report success, and
- * drops an earlier hint. error_set_errno() chooses the code: PERMISSION for
- * EACCES and EPERM, PREREQUISITES for ENOSPC, EDQUOT and EFBIG, else INTERNAL.
+ * drops an earlier hint. error_set_errno() chooses the code: PERMISSION for EACCES,
+ * EPERM, EROFS, EBUSY and EISDIR, PREREQUISITES for ENOSPC, EDQUOT and EFBIG, else
+ * INTERNAL. Passing follows from the code, and from an errno that tells of a shortage.
  */
 int error_set(struct error *err, enum error_code code, const char *fmt, ...)
 	printf_like(3, 4);
@@ -67,8 +69,11 @@ int error_prefix(struct error *err, const char *fmt, ...) printf_like(2, 3);
 /* Says what to do next. */
 int error_hint(struct error *err, const char *fmt, ...) printf_like(2, 3);
 
-/* Another meaning for the same text, where the caller knows better. */
+/* Another meaning for the same text, where the caller knows better: passing follows. */
 int error_recode(struct error *err, enum error_code code);
+
+/* Says whether waiting can help, where the caller knows better than the code. */
+int error_passing(struct error *err, bool passing);
 
 /* The name in the contract: "no_match". */
 const char *error_code_name(enum error_code code);
@@ -86,3 +91,4 @@ enum error_code error_code_from_name(const char *name);
 #define error_prefix(...) (error_prefix(__VA_ARGS__), -1)
 #define error_hint(...) (error_hint(__VA_ARGS__), -1)
 #define error_recode(...) (error_recode(__VA_ARGS__), -1)
+#define error_passing(...) (error_passing(__VA_ARGS__), -1)

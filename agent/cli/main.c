@@ -59,12 +59,13 @@ static void die_of_signal(int fd)
 
 static struct json *error_json(const struct error *error, const char *step)
 {
-	return json_build("{s:s, s:i, s:s, s:o, s:o}", "name",
+	return json_build("{s:s, s:i, s:s, s:o, s:o, s:b}", "name",
 			  error_code_name(error->code), "status", (int)error->code,
 			  "step", step, "message",
 			  json_text(error->text, strlen(error->text)), "hint",
 			  error->hint[0] ? json_text(error->hint, strlen(error->hint))
-					 : json_build("n"));
+					 : json_build("n"),
+			  "passing", error->passing);
 }
 
 static void print_json(struct json *report, const struct error *error, const char *step)
@@ -80,7 +81,7 @@ static void print_json(struct json *report, const struct error *error, const cha
 	(void)puts(text ? text
 			: "{\"schema\":1,\"error\":{\"name\":\"internal\",\"status\""
 			  ":1,\"step\":\"report\",\"message\":\"out of memory\","
-			  "\"hint\":null}}");
+			  "\"hint\":null,\"passing\":true}}");
 }
 
 static void print_error(const struct error *error, const char *step)

@@ -44,7 +44,7 @@ CAUSES = ("no_gpu driver_missing driver_other_kernel module_not_loaded nouveau_b
           "other_packages read_only gpu_reset gridd_masked unknown").split()
 
 HOST = {"version": str, "branch": (str, None)}
-ERROR = {"name": set(NAMES), "status": int, "step": str, "message": str, "hint": (str, None)}
+ERROR = {"name": set(NAMES), "status": int, "step": str, "message": str, "hint": (str, None), "passing": bool}
 
 SHAPES = {
     "detect": {

@@ -470,7 +470,7 @@ class CutOff(Jobs):
             outcome = self.program.call("uninstall", "--root", root)
         finally:
             subprocess.run(["umount", root + STATE], check=True)
-        self.assertEqual(outcome.status, 1, outcome)
+        self.assertEqual(outcome.status, 16, outcome)
         self.assertEqual(read(root + "/var/lib/vgpu-guest-agent/backup/gridd.conf"), b"FeatureType=0\n")
         self.text("uninstall", "--root", root)
         self.assertEqual(read(root + "/etc/nvidia/gridd.conf"), b"FeatureType=0\n")

@@ -149,6 +149,7 @@ static void the_workers_error_is_ours(void **state)
 	assert_int_equal(talk.err.errnum, 2);
 	assert_string_equal(talk.err.text, "no?way");
 	assert_string_equal(talk.err.hint, "turn back");
+	assert_true(talk.err.passing);
 	assert_null(talk.result);
 	talk_end(&talk);
 }
@@ -408,6 +409,7 @@ static void an_error_of_any_bytes_is_one_line_of_json(void **state)
 	assert_int_equal(json_parse(text, (size_t)n, &line, &err), 0);
 	assert_string_equal(json_get_string(json_get(line, "error"), "message"),
 			    "a?\"?\?(\\");
+	assert_true(json_get_bool(json_get(line, "error"), "passing", false));
 	(void)close(pair[0]);
 	(void)close(pair[1]);
 }

@@ -68,11 +68,80 @@ static void a_text_that_is_cut_stays_utf8(void **state)
 	}
 }
 
+/* Which status a failed call has, and whether trying again later can help. */
+static const struct {
+	int errnum;
+	enum error_code code;
+	bool passing;
+} calls[] = {
+	{ EACCES, ERROR_PERMISSION, false },   { EPERM, ERROR_PERMISSION, false },
+	{ EROFS, ERROR_PERMISSION, false },    { EISDIR, ERROR_PERMISSION, false },
+	{ EBUSY, ERROR_PERMISSION, true },     { ENOSPC, ERROR_PREREQUISITES, true },
+	{ EDQUOT, ERROR_PREREQUISITES, true }, { EIO, ERROR_INTERNAL, true },
+	{ ENOMEM, ERROR_INTERNAL, true },      { EMFILE, ERROR_INTERNAL, true },
+};
+
+static void a_failed_call_says_whether_waiting_can_help(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		struct error err = ERROR_INIT;
+
+		(void)error_set_errno(&err, calls[i].errnum, "writing x");
+		assert_int_equal(err.code, calls[i].code);
+		assert_int_equal(err.passing, calls[i].passing);
+	}
+}
+
+/* What only a person changes, and what comes from outside. */
+static const struct {
+	enum error_code code;
+	bool passing;
+} kinds[] = {
+	{ ERROR_USAGE, false },     { ERROR_NO_MATCH, false },
+	{ ERROR_NETWORK, true },    { ERROR_INTEGRITY, false },
+	{ ERROR_BUILD, false },     { ERROR_INSTALL, false },
+	{ ERROR_TOKEN, true },      { ERROR_SECURE_BOOT, false },
+	{ ERROR_UNLICENSED, true }, { ERROR_REBOOT, false },
+	{ ERROR_BUSY, true },       { ERROR_PERMISSION, false },
+};
+
+static void each_status_says_whether_waiting_can_help(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct error err = ERROR_INIT;
+
+		(void)error_set(&err, kinds[i].code, "x");
+		assert_int_equal(err.passing, kinds[i].passing);
+		(void)error_passing(&err, !kinds[i].passing);
+		assert_int_equal(err.passing, !kinds[i].passing);
+	}
+}
+
+/* Another meaning is another answer, but a shortage stays one. */
+static void a_shortage_is_one_whatever_it_means(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	(void)error_set_errno(&err, EIO, "reading agent.conf");
+	(void)error_recode(&err, ERROR_USAGE);
+	assert_true(err.passing);
+
+	(void)error_set_errno(&err, ENOENT, "reading agent.conf");
+	(void)error_recode(&err, ERROR_USAGE);
+	assert_false(err.passing);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_strangers_name_commands_no_terminal),
 		cmocka_unit_test(a_text_that_is_cut_stays_utf8),
+		cmocka_unit_test(a_failed_call_says_whether_waiting_can_help),
+		cmocka_unit_test(each_status_says_whether_waiting_can_help),
+		cmocka_unit_test(a_shortage_is_one_whatever_it_means),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

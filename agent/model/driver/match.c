@@ -209,7 +209,7 @@ static int refuse_unknown_host(const struct match_input *input, struct error *er
 	return error_hint(err, "set driver.version or driver.url");
 }
 
-/* Says why no rule took anything. */
+/* Says why no rule took anything. What the repository lacks may be published. */
 static int refuse_no_match(const struct match_input *input, const struct match_work *work,
 			   struct error *err)
 {
@@ -228,6 +228,7 @@ static int refuse_no_match(const struct match_input *input, const struct match_w
 	if (work->count == 0) {
 		(void)error_set(err, ERROR_NO_MATCH,
 				"the repository holds no Linux guest driver");
+		(void)error_passing(err, true);
 		return error_hint(err, "upload NVIDIA's bundle or its -grid.run under "
 				       "its own name");
 	}
@@ -235,6 +236,7 @@ static int refuse_no_match(const struct match_input *input, const struct match_w
 		(void)error_set(err, ERROR_NO_MATCH,
 				"the repository has no usable driver of version %s",
 				input->version);
+		(void)error_passing(err, true);
 		return error_hint(err, "`vgpu-guest-agent plan` lists what it has");
 	}
 	if (!host->version[0])
@@ -242,6 +244,7 @@ static int refuse_no_match(const struct match_input *input, const struct match_w
 
 	(void)error_set(err, ERROR_NO_MATCH,
 			"no driver in the repository fits the host's %s", host->version);
+	(void)error_passing(err, true);
 	return error_hint(err,
 			  "upload the bundle whose first version is %s; "
 			  "`vgpu-guest-agent plan` says why each file was passed over",
