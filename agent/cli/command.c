@@ -13,7 +13,7 @@ const struct command command_table[] = {
 	  "show everything run would do and why; change nothing" },
 	{ "run", command_run, print_steps, "", 0,
 	  ARGS_KERNEL | ARGS_LOCK_WAIT | ARGS_TOKEN_ONLY,
-	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
+	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS | COMMAND_BY_TIMER,
 	  "do the whole job, from a bare guest to a licensed one" },
 	{ "fetch", command_fetch, print_path, "", 0, ARGS_OUTPUT, 0,
 	  "find and download the driver, verified; print its path" },

@@ -14,6 +14,7 @@
 enum command_flags {
 	COMMAND_NEEDS_ROOT = 1 << 0, /* ERROR_PERMISSION without uid 0 */
 	COMMAND_LOCKS = 1 << 1,      /* one instance at a time */
+	COMMAND_BY_TIMER = 1 << 2,   /* tried again by itself while it fails */
 };
 
 struct command {

@@ -172,6 +172,7 @@ static void execute(const struct command *command, struct request *request, int 
 		.run = command->run,
 		.needs_root = command->flags & COMMAND_NEEDS_ROOT,
 		.locks = command->flags & COMMAND_LOCKS,
+		.by_timer = command->flags & COMMAND_BY_TIMER,
 		.cancel_fd = cancel_fd,
 	};
 

@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "base/text.h"
 #include "core/config.h"
+#include "core/last_run.h"
 #include "model/paths.h"
 
 static bool is_program(const struct root *caller, const char *path)
@@ -165,6 +166,8 @@ int agent_execute(const struct agent_call *call, const struct request *request,
 	agent.tools.step = call->name;
 	result = execute(&agent, call, request, ret_report, err);
 	*ret_step = agent.tools.step;
+	if (result < 0 && call->by_timer && !agent.context.offline)
+		last_run_say_final(&agent.context.caller, err);
 	agent_close(&agent);
 	return result;
 }

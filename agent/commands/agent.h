@@ -33,6 +33,7 @@ struct agent_call {
 		   struct json **ret_report, struct error *err);
 	bool needs_root; /* ERROR_PERMISSION without uid 0 */
 	bool locks;      /* one instance at a time */
+	bool by_timer;   /* tried again by itself: see last_run_say_final() */
 	int cancel_fd; /* once it can be read (-1: never), whatever is waited for ends */
 };
 

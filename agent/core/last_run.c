@@ -2,11 +2,13 @@
 #include "core/last_run.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "model/paths.h"
 #include "model/url.h"
 
@@ -62,6 +64,23 @@ void last_run_write(const struct context *ctx, const struct guest *guest,
 		return;
 	if (write_file(ctx, guest, token_expires, result < 0 ? error : NULL, &err) < 0)
 		log_line(LOG_LEVEL_WARNING, "warning: telling of the run: %s", err.text);
+}
+
+void last_run_say_final(const struct root *root, const struct error *error)
+{
+	const char *start = getenv("INVOCATION_ID"); /* of systemd, for each start */
+	cleanup_free char *line = NULL;
+	struct error err = ERROR_INIT;
+
+	/* Without a GPU all is well, and the service stays active. */
+	if (!start || error->passing || error->code == ERROR_NO_GPU)
+		return;
+	line = text_print("%s\n", start);
+	if (!line)
+		(void)error_set_errno(&err, ENOMEM, "writing %s", PATHS_FINAL);
+	if (!line ||
+	    file_write_atomic(root, PATHS_FINAL, line, strlen(line), 0644, &err) < 0)
+		log_line(LOG_LEVEL_WARNING, "warning: telling the timer: %s", err.text);
 }
 
 struct json *last_run_read(const struct root *root)

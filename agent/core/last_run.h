@@ -17,6 +17,13 @@
 void last_run_write(const struct context *ctx, const struct guest *guest,
 		    int64_t token_expires, int result, const struct error *error);
 
+/*
+ * A service whose run ended with what no waiting mends is not to be started again by its
+ * timer: PATHS_FINAL then names this start of it, by which vgpu-guest-agent.service knows
+ * that its own run is meant. Nothing where no service runs us.
+ */
+void last_run_say_final(const struct root *root, const struct error *error);
+
 /* What last_run_write() left; NULL where no run has ended since the boot. */
 struct json *last_run_read(const struct root *root);
 

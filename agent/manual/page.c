@@ -46,6 +46,9 @@ static const struct {
 	  "where the authorities are that are trusted; http.ca_file stands above them" },
 	{ "NO_COLOR", "no colour, also on a terminal" },
 	{ "TERM", "dumb: no colour and no live bar" },
+	{ "INVOCATION_ID",
+	  "of systemd: the start of a service that its timer does not repeat where "
+	  "waiting cannot help" },
 	{ "TMPDIR", "where build-modules works that is not called by root" },
 	{ "SOURCE_DATE_EPOCH", "the time of an index, in seconds since 1970" },
 	{ "JOURNAL_STREAM, NOTIFY_SOCKET, WATCHDOG_USEC",

@@ -45,6 +45,7 @@
 #define PATHS_CHANGING "/run/" PATHS_CHANGING_NAME
 #define PATHS_LAST_RUN_NAME "vgpu-guest-agent-run.json" /* see core/last_run.h */
 #define PATHS_LAST_RUN "/run/" PATHS_LAST_RUN_NAME
+#define PATHS_FINAL "/run/vgpu-guest-agent-final" /* for the unit: core/last_run.h */
 
 /* Which config drive was there at the first look of this boot, or "none". In a folder of
  * root's. */

@@ -15,6 +15,7 @@ from lab.check import need  # noqa: E402
 check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip")
 
 UNIT, TIMER, TARGET = "vgpu-guest-agent.service", "vgpu-guest-agent.timer", "vgpu-licensed.target"
+HOURLY = "vgpu-guest-agent-hourly.timer"
 WORKLOAD = """[Unit]
 After=vgpu-licensed.target
 BindsTo=vgpu-licensed.target
@@ -272,13 +273,36 @@ def claim_what_the_cloud_may_mend_is_tried_again(guest):
     wait_for_license(guest)
 
 
-def claim_what_nobody_but_the_operator_mends_is_not(guest):
+def fail(guest, status):
+    """One start of the unit, which fails so."""
     guest.exec(["systemctl", "stop", TIMER, UNIT])
-    scene.write(guest, "/etc/vgpu-guest-agent/conf.d/typo.conf", "driver: { repositry = \"\"; };\n")
+    guest.exec(["systemctl", "reset-failed", UNIT])  # so many starts at once are too many for systemd
     guest.exec(["systemctl", "start", UNIT])
     wait_for(guest, "failure", lambda: show(guest, UNIT, "ActiveState") == ["failed"])
-    wait_for(guest, "end of the timer", lambda: show(guest, TIMER, "ActiveState") == ["inactive"])
-    wait_for(guest, "word on the console", lambda: "typo.conf" in console(guest))
+    need(show(guest, UNIT, "ExecMainStatus") == [str(status)], guest.journal("-u", UNIT)[-3000:])
+
+
+# What the unit ends with, by which settings, and whether waiting can help: the status alone does not say.
+FAILURES = (
+    (5, 'driver: { repository = "http://127.0.0.1:9/"; }; http: { retries = 0; };', True),
+    (4, f'driver: {{ repository = "{servers.REPOSITORY_URL}"; version = "535.1"; }};', True),  # it may be published yet
+    (4, "", False),  # no repository is named: there is nothing to wait for
+    (2, 'driver: { repositry = ""; };', False),
+)
+
+
+def claim_what_waiting_can_mend_is_tried_again_and_nothing_else(guest):
+    guest.exec(["systemctl", "stop", TIMER, UNIT])
+    need(scene.agent(guest, "uninstall").returncode == 0, "uninstall")
+    for status, settings, goes_on in FAILURES:
+        scene.write(guest, "/etc/vgpu-guest-agent/conf.d/zz.conf", f"metadata: {{ enabled = false; }};\n{settings}\n")
+        fail(guest, status)
+        wanted = "waiting" if goes_on else "dead"
+        for timer in (TIMER, HOURLY):
+            wait_for(guest, f"{timer} {wanted} after {settings}", lambda: show(guest, timer, "SubState") == [wanted])
+        guest.exec(["systemctl", "stop", TIMER, UNIT])
+    wait_for(guest, "word on the console", lambda: "zz.conf" in console(guest))
+    need(b"RandomizedDelayUSec=20min" in guest.exec(["systemctl", "show", HOURLY]).stdout, "all guests at once")
 
 
 with scene.bare() as guest:

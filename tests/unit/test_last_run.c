@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/last_run.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "model/paths.h"
 #include "support/cmocka.h"
 #include "support/sysroot.h"
@@ -97,6 +99,47 @@ static void the_status_gets_no_time_from_it(void **state)
 	assert_null(json_get(run, "timestamp"));
 }
 
+/* Which failures keep a service's timer from starting it again. */
+static const struct {
+	enum error_code code;
+	bool passing;
+	const char *start;
+	bool said;
+} ends[] = {
+	{ ERROR_USAGE, false, "5f1c", true },
+	{ ERROR_INTEGRITY, false, "5f1c", true },
+	{ ERROR_INTEGRITY, true, "5f1c", false },
+	{ ERROR_NETWORK, true, "5f1c", false },
+	{ ERROR_NO_GPU, false, "5f1c", false }, /* nothing is wrong */
+	{ ERROR_USAGE, false, NULL, false },    /* by hand */
+};
+
+static void the_timer_is_told_of_what_no_waiting_mends(void **state)
+{
+	const struct sysroot *sysroot = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct error err = ERROR_INIT, ignored = ERROR_INIT;
+		cleanup_free char *text = NULL;
+		size_t size;
+
+		sysroot_empty(sysroot);
+		sysroot_mkdir(sysroot, "/run");
+		(void)error_set(&err, ends[i].code, "no");
+		(void)error_passing(&err, ends[i].passing);
+		assert_int_equal(ends[i].start ? setenv("INVOCATION_ID", ends[i].start, 1)
+					       : unsetenv("INVOCATION_ID"),
+				 0);
+
+		last_run_say_final(&sysroot->root, &err);
+
+		if (file_read(&sysroot->root, PATHS_FINAL, 64, &text, &size, &ignored) ==
+		    0)
+			assert_string_equal(text, "5f1c\n");
+		assert_int_equal(text != NULL, ends[i].said);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +151,9 @@ int main(void)
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(the_status_gets_no_time_from_it,
 						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_timer_is_told_of_what_no_waiting_mends, sysroot_setup,
+			sysroot_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
