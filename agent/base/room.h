@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * Whether a file system has room, asked before work that would fill it.
+ * Whether a file system has room, asked before work that would fill it, and after a
+ * program that has failed.
  */
 
 #include <stdint.h>
@@ -16,3 +17,10 @@
  */
 must_check int room_check(const struct root *root, const char *path, uint64_t bytes,
 			  struct error *err);
+
+/*
+ * For a program that has failed with `err`: where the file system of one of `folders`
+ * (NULL ends them) is full now, this is why, whatever the program says, and in which
+ * language: ERROR_PREREQUISITES with the hint. -1, so that it can be returned.
+ */
+int room_explain(const struct root *root, const char *const *folders, struct error *err);

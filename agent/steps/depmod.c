@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/room.h"
 #include "base/span.h"
 #include "base/text.h"
 #include "model/paths.h"
@@ -140,15 +141,21 @@ static int write_indexes(struct runner *runner, const struct root *root,
 	const char *argv[] = { program, release, NULL };
 	struct run run = { .argv = argv, .timeout_s = DEPMOD_S };
 	struct index before[ARRAY_SIZE(indexes)] = { 0 };
+	const char *const folders[] = { dir, NULL };
 
 	if (!run_find(root, "depmod", program, sizeof(program)))
 		return error_set(err, ERROR_PREREQUISITES, "depmod is not installed");
 	if (remove_left_over(root, dir, err) < 0 ||
 	    look_at_indexes(root, dir, before, err) < 0)
 		return -1;
-	if (run_checked(runner, root, &run, err) < 0)
-		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
-	return check_written(root, dir, before, err);
+	if (run_checked(runner, root, &run, err) < 0) {
+		if (!err->interrupted)
+			(void)error_recode(err, ERROR_INSTALL);
+		return room_explain(root, folders, err);
+	}
+	return check_written(root, dir, before, err) < 0
+		       ? room_explain(root, folders, err)
+		       : 0;
 }
 
 int depmod_run(struct runner *runner, const struct root *root, const char *release,

@@ -29,7 +29,7 @@ static void the_telling_lines_are_found(void **state)
 		  BUILD_LOG_KILLED },
 		{ "/tmp/x.s: fatal error: error writing to a: No space left on device\n",
 		  "x.s: fatal error: error writing to a: No space left on device",
-		  BUILD_LOG_NO_SPACE },
+		  BUILD_LOG_SOURCE },
 		{ "first\nthe last\033 one\n\n  \n", "the last? one", BUILD_LOG_SOURCE },
 		/* A warning, or an error that a warning is about, is none. */
 		{ "x.c:1: warning: error-prone\nmake: *** stop\n", "make: *** stop",

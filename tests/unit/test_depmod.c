@@ -1,3 +1,4 @@
+/* wrap: fstatvfs fstatvfs64 */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "steps/depmod.h"
 
@@ -7,6 +8,7 @@
 
 #include "model/paths.h"
 #include "support/cmocka.h"
+#include "support/full.h"
 #include "support/script.h"
 #include "support/sysroot.h"
 
@@ -201,6 +203,25 @@ static void what_a_killed_depmod_left_goes(void **state)
 	}
 }
 
+static void a_full_disk_is_why_it_failed(void **state)
+{
+	static const struct script_answer fails[] = { { .match = "depmod", .status = 1 },
+						      { 0 } };
+	const struct sysroot *sysroot = *state;
+
+	for (int full = 0; full < 2; full++) {
+		struct error err = ERROR_INIT;
+		struct script script;
+
+		script_init(&script, fails, NULL);
+		full_now = full;
+		assert_int_equal(depmod_run(&script.runner, &sysroot->root, KERNEL, &err),
+				 -1);
+		full_now = false;
+		assert_int_equal(err.code, full ? ERROR_PREREQUISITES : ERROR_INSTALL);
+	}
+}
+
 static void a_kernel_that_is_gone_owes_nothing(void **state)
 {
 	static const struct script_answer none[] = { { 0 } };
@@ -229,6 +250,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_that_writes_in_place_counts_too,
 						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(what_a_killed_depmod_left_goes, setup,
+						sysroot_teardown),
+		cmocka_unit_test_setup_teardown(a_full_disk_is_why_it_failed, setup,
 						sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_kernel_that_is_gone_owes_nothing, setup,
 						sysroot_teardown),

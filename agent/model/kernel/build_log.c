@@ -56,10 +56,7 @@ enum build_log_cause build_log_read(struct span output, char *ret_text, size_t s
 	while (span_next_line(&rest, &line)) {
 		if (span_trim(line).len > 0)
 			last = line;
-		if (contains(line, "No space left on device"))
-			cause = BUILD_LOG_NO_SPACE;
-		else if (cause == BUILD_LOG_SOURCE &&
-			 contains(line, "Killed signal terminated program"))
+		if (contains(line, "Killed signal terminated program"))
 			cause = BUILD_LOG_KILLED;
 		if (is_error(line) && errors < LINES) {
 			add_line(line, ret_text, size);

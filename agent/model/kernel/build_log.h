@@ -8,9 +8,8 @@
 #include "base/span.h"
 
 enum build_log_cause {
-	BUILD_LOG_SOURCE,   /* the compiler, the linker or make do not like something */
-	BUILD_LOG_NO_SPACE, /* a file system is full */
-	BUILD_LOG_KILLED,   /* a signal ended the compiler: mostly for want of memory */
+	BUILD_LOG_SOURCE, /* the compiler, the linker or make do not like something */
+	BUILD_LOG_KILLED, /* a signal ended the compiler: mostly for want of memory */
 };
 
 /*

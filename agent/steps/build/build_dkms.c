@@ -169,7 +169,8 @@ static int explain(const struct root *root, const struct build_input *input,
 		    file_write_all(input->log_fd, text, size, &ignored) < 0)
 			ignored = ERROR_INIT;
 	}
-	(void)build_make_explain(&told, run, "building the kernel modules by DKMS", err);
+	(void)build_make_explain(root, &told, run, "building the kernel modules by DKMS",
+				 err);
 	if (!result->signal &&
 	    (result->status == DKMS_NO_DEPENDENCY || result->status == DKMS_NO_HEADERS))
 		return error_recode(err, ERROR_PREREQUISITES);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/room.h"
 #include "base/text.h"
 #include "model/kernel/build_log.h"
 #include "model/paths.h"
@@ -13,29 +14,25 @@
 #define JOBS_MAX 32
 #define JOB_BYTES (384u << 20) /* one compiler at its greediest, with room */
 
-int build_make_explain(const struct run_result *result, const struct run *run,
-		       const char *what, struct error *err)
+int build_make_explain(const struct root *root, const struct run_result *result,
+		       const struct run *run, const char *what, struct error *err)
 {
+	static const char *const folders[] = { PATHS_BUILD,         PATHS_SOURCES,
+					       PATHS_DKMS_REGISTRY, "/tmp",
+					       "/var/tmp",          NULL };
 	struct span output = { .at = result->output, .len = result->size };
 	char how[64], words[420];
-	enum build_log_cause cause = build_log_read(output, words, sizeof(words));
+	bool killed = build_log_read(output, words, sizeof(words)) == BUILD_LOG_KILLED;
 
 	(void)run_describe(result, run, how, sizeof(how));
 	(void)error_set(err, ERROR_BUILD, "%s: %s%s%s", what, how, words[0] ? ": " : "",
 			words);
-	switch (cause) {
-	case BUILD_LOG_NO_SPACE:
-		(void)error_recode(err, ERROR_PREREQUISITES);
-		return error_hint(err, "make room in %s, or where the message says",
-				  PATHS_BUILD);
-	case BUILD_LOG_KILLED:
-		return error_hint(err,
-				  "a signal ended the compiler, most likely for want "
-				  "of memory: see the kernel's log");
-	case BUILD_LOG_SOURCE:
-		break;
+	if (killed) {
+		(void)error_passing(err, true);
+		(void)error_hint(err, "a signal ended the compiler, most likely for want "
+				      "of memory: see the kernel's log");
 	}
-	return -1;
+	return room_explain(root, folders, err);
 }
 
 int build_make_tool(struct runner *runner, const struct root *root, const struct run *run,
@@ -46,7 +43,7 @@ int build_make_tool(struct runner *runner, const struct root *root, const struct
 	if (run_command(runner, root, run, &result, err) < 0)
 		return -1;
 	if (result.status != 0 || result.signal || result.timed_out)
-		return build_make_explain(&result, run, what, err);
+		return build_make_explain(root, &result, run, what, err);
 	return 0;
 }
 

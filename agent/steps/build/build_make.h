@@ -21,9 +21,12 @@ must_check int build_make_tool(struct runner *runner, const struct root *root,
 			       const struct run *run, const char *what,
 			       struct error *err);
 
-/* A command that failed: how it ended and the lines of its output that say why. */
-int build_make_explain(const struct run_result *result, const struct run *run,
-		       const char *what, struct error *err);
+/*
+ * A command that failed: how it ended and the lines of its output that say why, or which
+ * file system is full.
+ */
+int build_make_explain(const struct root *root, const struct run_result *result,
+		       const struct run *run, const char *what, struct error *err);
 
 /*
  * A module must be the asked driver's, for the asked kernel: insmod would be the first to

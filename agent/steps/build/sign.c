@@ -5,8 +5,10 @@
 #include <fcntl.h>
 
 #include "base/json.h"
+#include "base/room.h"
 #include "base/text.h"
 #include "base/trust.h"
+#include "model/paths.h"
 
 #define SIGN_TIMEOUT_S 60
 
@@ -88,6 +90,7 @@ int sign_modules(struct runner *runner, const struct root *root,
 		 const struct sign_key *key, const struct kernel *kernel,
 		 const struct build_result *build, struct error *err)
 {
+	static const char *const folders[] = { PATHS_BUILD, NULL };
 	char tool[256];
 
 	if (find_tool(root, kernel, tool, sizeof(tool), err) < 0)
@@ -105,10 +108,11 @@ int sign_modules(struct runner *runner, const struct root *root,
 					   key->key);
 			(void)error_recode(err, err->interrupted ? err->code
 								 : ERROR_SECURE_BOOT);
-			return error_hint(
+			(void)error_hint(
 				err,
 				"sign-file of this kernel cannot use signing.key; every "
 				"kernel's can use an RSA key");
+			return room_explain(root, folders, err);
 		}
 	}
 	return 0;

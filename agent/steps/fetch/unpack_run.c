@@ -56,9 +56,11 @@ static int check_exec(struct runner *runner, const struct root *root,
  * The last line of the script's output as the reason. A full disk is told apart: the
  * package is not damaged then.
  */
-static int explain(const char *path, const struct run_result *result,
-		   const struct run *run, struct error *err)
+static int explain(const struct root *root, const char *path,
+		   const struct run_result *result, const struct run *run,
+		   struct error *err)
 {
+	const char *const folders[] = { run->dir, NULL };
 	struct span output = { .at = result->output, .len = result->size };
 	struct span line, last = { "", 0 };
 	char how[64], words[300];
@@ -73,11 +75,8 @@ static int explain(const char *path, const struct run_result *result,
 	(void)error_set(err, ERROR_INTEGRITY, "extracting %s: %s%s%s", path, how,
 			words[0] ? ": " : "", words);
 	if (result->timed_out || result->signal)
-		return error_recode(err, ERROR_INTERNAL);
-	if (!strstr(result->output, "No space left on device"))
-		return -1;
-	(void)error_recode(err, ERROR_PREREQUISITES);
-	return error_hint(err, "make room on the file system of %s", run->dir);
+		(void)error_recode(err, ERROR_INTERNAL);
+	return room_explain(root, folders, err);
 }
 
 /* Unpacks into a new folder beside the old tree and renames it last. */
@@ -106,7 +105,7 @@ static int extract(const char *path, const struct root *root, struct runner *run
 	if (run_command(runner, root, &run, &result, err) < 0)
 		return -1;
 	if (result.status != 0 || result.signal || result.timed_out)
-		return explain(path, &result, &run, err);
+		return explain(root, path, &result, &run, err);
 	if (root_exists(root, installer, &there, err) < 0)
 		return -1;
 	if (!there)

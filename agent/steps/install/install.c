@@ -87,6 +87,8 @@ int install_package(struct runner *runner, const struct root *root,
 		    enum package_kind kind, const char *path, int log_fd,
 		    struct error *err)
 {
+	static const char *const folders[] = { "/usr",         "/var/lib", "/var/cache",
+					       "/lib/modules", "/tmp",     NULL };
 	const char *const packages[] = { path, NULL };
 	struct manager manager = {
 		.kind = MANAGER_APT,
@@ -106,7 +108,7 @@ int install_package(struct runner *runner, const struct root *root,
 		return 0;
 	if (!err->interrupted && !err->hint[0] && err->errnum == 0)
 		(void)error_recode(err, ERROR_INSTALL);
-	return -1;
+	return room_explain(root, folders, err);
 }
 
 int install_check_room(const struct root *root, uint64_t bytes, struct error *err)

@@ -15,7 +15,8 @@
 /*
  * The package's own nvidia-installer without modules, with the options that it names
  * itself. Its log goes to `log_fd`; `log_path` is that file's name, for the hint.
- * ERROR_INSTALL with the ERROR lines of its log. Death by SIGBUS means a full disk.
+ * ERROR_INSTALL with the ERROR lines of its log. Death by SIGBUS, and a disk that is full
+ * then, are ERROR_PREREQUISITES.
  */
 must_check int install_userspace(struct runner *runner, const struct root *root,
 				 const char *tree, const char *log_path, int log_fd,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/room.h"
 #include "base/text.h"
 #include "model/kernel/dkms.h"
 #include "model/paths.h"
@@ -72,6 +73,8 @@ static int run_install(struct runner *runner, const struct root *root,
 		place->program, "install", "-m",           "nvidia",  "-v",
 		place->version, "-k",      place->release, "--force", NULL
 	};
+	static const char *const folders[] = { "/lib/modules", PATHS_DKMS_REGISTRY,
+					       "/tmp", NULL };
 	struct run run = {
 		.argv = argv,
 		.timeout_s = INSTALL_S,
@@ -80,8 +83,11 @@ static int run_install(struct runner *runner, const struct root *root,
 	};
 	bool installed = false;
 
-	if (run_checked(runner, root, &run, err) < 0)
-		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
+	if (run_checked(runner, root, &run, err) < 0) {
+		if (!err->interrupted)
+			(void)error_recode(err, ERROR_INSTALL);
+		return room_explain(root, folders, err);
+	}
 	if (ask_status(runner, root, place, &installed, err) < 0)
 		return -1;
 	if (!installed)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/room.h"
 #include "base/text.h"
 #include "model/kernel/initramfs.h"
 
@@ -120,6 +121,7 @@ static const char *find_fault(const struct work *work, const struct image *image
 static int make_anew(struct work *work, const struct image *image, const char *fault,
 		     struct error *err)
 {
+	const char *const folders[] = { image->path, "/tmp", "/var/tmp", NULL };
 	const struct initramfs_tool *tool;
 	const char *argv[INITRAMFS_ARGV_MAX];
 	char program[128];
@@ -133,7 +135,8 @@ static int make_anew(struct work *work, const struct image *image, const char *f
 	if (run_checked(work->runner, work->root, &run, err) < 0) {
 		if (!err->interrupted)
 			(void)error_recode(err, ERROR_INSTALL);
-		return error_prefix(err, "taking %s out of %s", fault, image->path);
+		(void)error_prefix(err, "taking %s out of %s", fault, image->path);
+		return room_explain(work->root, folders, err);
 	}
 	work->result.changed = true;
 	return 0;

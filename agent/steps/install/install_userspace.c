@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/room.h"
 #include "base/text.h"
 #include "model/driver/installer_log.h"
 #include "model/paths.h"
@@ -124,23 +125,32 @@ static void read_log(const struct root *root, int log_fd, char *ret_errors, size
 		return;
 }
 
-static int explain(const struct run_result *result, const struct run *run,
-		   const char *errors, const char *log_path, struct error *err)
+/* Its files are written through a mapping: no room, or a disk that fails, is a signal. */
+static bool is_write_failed(const struct run_result *result)
 {
+	return result->signal == SIGBUS || result->status == 128 + SIGBUS;
+}
+
+static int explain(const struct root *root, const struct run_result *result,
+		   const struct run *run, const char *errors, const char *log_path,
+		   struct error *err)
+{
+	static const char *const folders[] = { "/usr", "/etc", PATHS_CACHE, "/tmp",
+					       NULL };
 	char how[64];
 
-	/* Its files are written through a mapping: a full disk is a signal there. */
-	if (result->signal == SIGBUS || result->status == 128 + SIGBUS) {
-		(void)error_set(err, ERROR_INSTALL,
-				"the disk was full while nvidia-installer copied files");
-		return error_hint(err, "make room below /usr, then run again: the driver "
-				       "is incomplete until then");
-	}
 	(void)run_describe(result, run, how, sizeof(how));
 	(void)error_set(err, ERROR_INSTALL, "nvidia-installer: %s%s%s", how,
 			errors[0] ? ": " : "", errors);
-	return log_path ? error_hint(err, "the installer's whole log is in %s", log_path)
-			: -1;
+	if (is_write_failed(result)) {
+		(void)error_recode(err, ERROR_PREREQUISITES);
+		return error_hint(err, "a file could not be written: make room below "
+				       "/usr, then run again: the driver is incomplete "
+				       "until then");
+	}
+	if (log_path)
+		(void)error_hint(err, "the installer's whole log is in %s", log_path);
+	return room_explain(root, folders, err);
 }
 
 /* It syncs nothing: a power cut now would leave files full of zeros. */
@@ -198,7 +208,7 @@ static int install(struct runner *runner, const struct root *root, const char *t
 		return -1;
 	read_log(root, log_fd, errors, sizeof(errors));
 	if (result.status != 0 || result.signal || result.timed_out)
-		return explain(&result, &described, errors, log_path, err);
+		return explain(root, &result, &described, errors, log_path, err);
 
 	if (!run_find(root, "nvidia-smi", program, sizeof(program)))
 		return error_set(

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/manager.h"
+#include "base/room.h"
 #include "base/span.h"
 #include "base/text.h"
 #include "model/paths.h"
@@ -41,6 +42,7 @@ static int ask_owner(struct runner *runner, const struct root *root,
 static int run_remover(struct runner *runner, const struct root *root,
 		       const char *const *argv, int log_fd, struct error *err)
 {
+	static const char *const folders[] = { "/usr", "/var/lib", "/tmp", NULL };
 	struct run run = {
 		.argv = argv,
 		.env = env,
@@ -51,7 +53,9 @@ static int run_remover(struct runner *runner, const struct root *root,
 
 	if (run_checked(runner, root, &run, err) == 0)
 		return 0;
-	return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
+	if (!err->interrupted)
+		(void)error_recode(err, ERROR_INSTALL);
+	return room_explain(root, folders, err);
 }
 
 static int remove_deb(struct runner *runner, const struct root *root, int log_fd,
