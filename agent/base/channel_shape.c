@@ -27,7 +27,7 @@ static const struct shape {
 		      "service:s warnings:a silent:b service_object:O "
 		      "service_token_sha256:S" },
 	{ "probe", "servers:a" },
-	{ "certificate", "key_id:s name:s kind:s" },
+	{ "certificate", "key_id:s name:s kind:s signs:b" },
 	{ "layers", "user:i landlock:i filter:b own_network:b own_mounts:b" },
 };
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "driver/choose.h"
+#include "driver/in_place.h"
 #include "driver/modules_prebuilt.h"
 #include "driver/signing.h"
 #include "driver/toolchain_ahead.h"
@@ -103,9 +104,26 @@ static int compile_for(const struct context *ctx, struct work *work,
 
 /* Of all targets, for the step's one line. */
 struct tally {
-	size_t compiled, taken;
+	size_t compiled, taken, signed_anew;
 	char why[200]; /* prebuilt modules were not used */
 };
+
+/* Without the tool for it another way is left. */
+static int sign_those_in_place(const struct context *ctx, const struct work *work,
+			       struct target *target, bool *ret_signed, struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	if (!target->refused || !ctx->settings.signing.key[0] || work_by_dkms(work))
+		return 0;
+	if (signing_check(ctx, work, err) < 0)
+		return -1;
+	*ret_signed = in_place_sign(ctx, &target->kernel, &target->built, &why) == 0;
+	if (*ret_signed || why.code == ERROR_PREREQUISITES)
+		return 0;
+	*err = why;
+	return -1;
+}
 
 /* Prebuilt modules, if there are any that fit: before a compiler is looked for. */
 static int build_for(const struct context *ctx, const struct repository *repository,
@@ -113,7 +131,14 @@ static int build_for(const struct context *ctx, const struct repository *reposit
 		     struct error *err)
 {
 	struct modules_prebuilt prebuilt = { .taken = false };
+	bool is_signed = false;
 
+	if (sign_those_in_place(ctx, work, target, &is_signed, err) < 0)
+		return -1;
+	if (is_signed) {
+		tally->signed_anew++;
+		return 0;
+	}
 	memcpy(prebuilt.why, tally->why, sizeof(prebuilt.why));
 	if (modules_prebuilt_take(ctx, repository, work, target, &prebuilt, err) < 0)
 		return -1;
@@ -135,14 +160,17 @@ static void describe_build(const struct work *work, const struct tally *tally,
 
 	while (first + 1 < work->target_count && work->targets[first].done)
 		first++;
-	(void)text_format(outcome->detail, sizeof(outcome->detail),
-			  "%s%s modules for %s%s%s%s%s",
-			  tally->compiled == 0 ? "prebuilt " : "",
-			  work->driver.open ? "open" : "proprietary",
-			  work->targets[first].kernel.release,
-			  tally->compiled + tally->taken > 1 ? " and others" : "",
-			  work_by_dkms(work) ? ", by DKMS" : "",
-			  tally->why[0] ? ", compiled: " : "", tally->why);
+	(void)text_format(
+		outcome->detail, sizeof(outcome->detail), "%s%s modules for %s%s%s%s%s",
+		tally->compiled > 0 ? ""
+		: tally->taken > 0  ? "prebuilt "
+				    : "signed in place: ",
+		work->driver.open ? "open" : "proprietary",
+		work->targets[first].kernel.release,
+		tally->compiled + tally->taken + tally->signed_anew > 1 ? " and others"
+									: "",
+		work_by_dkms(work) ? ", by DKMS" : "",
+		tally->why[0] ? ", compiled: " : "", tally->why);
 }
 
 /* Packages compile in their own scripts: they need the same tools, found the same way. */

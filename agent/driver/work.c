@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "driver/in_place.h"
 #include "model/paths.h"
 #include "steps/build/build.h"
 #include "steps/build/build_tree.h"
@@ -86,6 +87,13 @@ int work_look_at_targets(const struct context *ctx, const struct detect_driver *
 		target->done =
 			version[0] && strcmp(there.version, version) == 0 &&
 			is_at_its_place(ctx, work, target->kernel.release, version);
+		/* What is loaded was taken. */
+		if (target->done &&
+		    !(target->kernel.running && strcmp(there.loaded, version) == 0) &&
+		    in_place_refused(ctx, target->kernel.release, &target->refused, err) <
+			    0)
+			return -1;
+		target->done &= !target->refused;
 	}
 	return 0;
 }

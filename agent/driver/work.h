@@ -16,7 +16,8 @@
 
 struct target {
 	struct kernel kernel;
-	bool done;                 /* it has the driver's modules already */
+	bool done;    /* it has the driver's modules already */
+	bool refused; /* it has, and would not take them: driver/in_place.h */
 	struct build_result built; /* the modules made for it; count 0: none */
 };
 

@@ -45,6 +45,7 @@ def signed():
     subprocess.run(["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8", "-subj", "/O=Wolke/CN=Schlüssel der Flotte",
                     "-addext", f"subjectKeyIdentifier={':'.join(['AB'] * 20)}",
                     "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"], check=True, stderr=subprocess.DEVNULL)
+    signed.key, signed.cert = f"{folder}/key.pem", f"{folder}/cert.pem"
     members = said(made(), signed_by=f"Schl??ssel der Flotte: {KEY_ID}", certificate=read(f"{folder}/cert.pem").decode())
     for name in [each for each in members if each.endswith(".ko")]:
         path = write(f"{folder}/module.ko", members[name])
@@ -355,6 +356,46 @@ class SecureBoot(Prebuilt):
         plan = self.json("plan", "--kernel", KERNEL, sysfs=vgpu(), sets=self.sets())
         self.assertIs({each["name"]: each["ok"] for each in plan["checks"]}["secure_boot"], True)
         self.assertEqual(self.built(self.sets(), 9)["detail"], f"prebuilt proprietary modules for {KERNEL}")
+
+
+    def test_modules_in_place_that_are_not_signed(self):
+        """They are there and do not count: the hint's signing.key mends them without a compile, a signed archive without a key."""
+        place, plain = f"{FOLDER}/updates/vgpu-guest-agent", made()["modules/nvidia.ko"]
+        self.offer()
+        self.json("install", "--offline", "--kernel", KERNEL, sets=self.sets(prebuilt="only"))
+        self.assertEqual(read(f"{place}/nvidia.ko"), plain)
+        self.keys(f"x: {KEY_ID}")
+        self.assertIn("no key to sign", self.built(self.sets(), 10)["detail"])
+        self.assertEqual(self.json("plan", "--kernel", KERNEL, sysfs=vgpu(), sets=self.sets())["would_fail"], 10)
+
+        os.rename(f"{FOLDER}/build.away", f"{FOLDER}/build")
+        self.addCleanup(lambda: os.path.lexists(f"{FOLDER}/build") and os.rename(f"{FOLDER}/build", f"{FOLDER}/build.away"))
+        key = {**self.sets(), "signing.key": signed.key, "signing.cert": signed.cert}
+        self.assertEqual(self.built(key, 9)["detail"], f"signed in place: proprietary modules for {KERNEL}")
+        for name in ("nvidia", "nvidia-uvm"):
+            self.assertEqual(read(f"{place}/{name}.ko"), signed()[f"modules/{name}.ko"])
+        self.assertEqual(self.built(key, 9)["detail"], f"the modules of {GUEST} are there")
+
+        write(f"{place}/nvidia.ko", plain)
+        self.offer(signed())
+        self.assertEqual(self.built(self.sets(), 9)["detail"], f"prebuilt proprietary modules for {KERNEL}")
+        self.assertEqual(read(f"{place}/nvidia.ko"), signed()["modules/nvidia.ko"])
+
+    def test_modules_in_place_that_another_key_has_signed(self):
+        subprocess.run(["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Another", "-keyout", self.path("key.pem"),
+                        "-out", self.path("cert.pem"), "-addext", "subjectKeyIdentifier=CD:01"], check=True, stderr=subprocess.DEVNULL)
+        self.offer(signed())
+        self.json("install", "--offline", "--kernel", KERNEL, sets=self.sets(prebuilt="only"))
+        os.rename(f"{FOLDER}/build.away", f"{FOLDER}/build")
+        self.addCleanup(os.rename, f"{FOLDER}/build", f"{FOLDER}/build.away")
+        another = {**self.sets(), "signing.key": self.path("key.pem"), "signing.cert": self.path("cert.pem")}
+        self.keys(f"x: {KEY_ID}")
+        self.assertEqual(self.built(another, 9)["detail"], f"the modules of {GUEST} are there")  # that key would not mend them
+        self.keys("x: cd01")
+        self.assertEqual(self.built(another, 9)["detail"], f"signed in place: proprietary modules for {KERNEL}")
+        whole = read(f"{FOLDER}/updates/vgpu-guest-agent/nvidia.ko")
+        self.assertTrue(whole.startswith(signed()["modules/nvidia.ko"]))
+        self.assertEqual(whole.count(b"~Module signature appended~"), 2)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@
 #define LISTED                                                                             \
 	"0035c522 I------     1 perm 1f030000     0     0 asymmetri Acme: ab01: X509.rsa " \
 	"ab01 []\n"
-#define CERTIFICATE(id, kind) \
-	"{\"result\":{\"key_id\":\"" id "\",\"name\":\"Acme\",\"kind\":\"" kind "\"}}"
+#define CERTIFICATE(id, kind)                                                   \
+	"{\"result\":{\"key_id\":\"" id "\",\"name\":\"Acme\",\"kind\":\"" kind \
+	"\",\"signs\":false}}"
 
 /* A guest whose kernel enforces, or not, and what the worker says of certificates. */
 struct scene {

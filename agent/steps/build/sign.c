@@ -63,27 +63,54 @@ static int read_answer(const struct json *answer, struct sign_cert *ret_cert,
 	return 0;
 }
 
+/* What the worker says of the pair, and of who signed the module (-1: none is meant). */
+static int ask_worker(const struct channel *channel, const struct root *root,
+		      const struct sign_key *key, int module, struct json **ret_answer,
+		      struct error *err)
+{
+	cleanup_json struct json *request = json_build("{s:s, s:i}", "job", "certificate",
+						       "cert", CHANNEL_FIRST_FILE);
+	cleanup_fd int secret = -1, cert = -1;
+	int fds[2] = { -1, module };
+	const char *more = module >= 0 ? "module" : NULL;
+
+	if (!more && key->key[0]) {
+		if (open_trusted(root, key->key, TRUST_SECRET, "signing.key", &secret,
+				 err) < 0)
+			return -1;
+		fds[1] = secret;
+		more = "key";
+	}
+	if (open_trusted(root, key->cert, TRUST_PUBLIC, "signing.cert", &cert, err) < 0)
+		return -1;
+	fds[0] = cert;
+	if (!request || (more && json_set(request, more,
+					  json_build("i", CHANNEL_FIRST_FILE + 1)) < 0))
+		return error_set_errno(err, ENOMEM, "asking for the certificate");
+	return channel_call(channel, request, fds, more ? 2 : 1, ret_answer, err);
+}
+
 int sign_judge(const struct channel *channel, const struct root *root,
 	       const struct sign_key *key, struct sign_cert *ret_cert, struct error *err)
 {
-	cleanup_fd int secret = -1, cert = -1;
-	cleanup_json struct json *request = NULL, *answer = NULL;
+	cleanup_json struct json *answer = NULL;
 
-	if (key->key[0] &&
-	    open_trusted(root, key->key, TRUST_SECRET, "signing.key", &secret, err) < 0)
-		return -1;
-	if (open_trusted(root, key->cert, TRUST_PUBLIC, "signing.cert", &cert, err) < 0)
-		return -1;
-	request = json_build("{s:s, s:i}", "job", "certificate", "cert",
-			     CHANNEL_FIRST_FILE);
-	if (!request ||
-	    (secret >= 0 &&
-	     json_set(request, "key", json_build("i", CHANNEL_FIRST_FILE + 1)) < 0))
-		return error_set_errno(err, ENOMEM, "judging the key");
-	if (channel_call(channel, request, (const int[]){ cert, secret },
-			 secret >= 0 ? 2 : 1, &answer, err) < 0)
+	if (ask_worker(channel, root, key, -1, &answer, err) < 0)
 		return -1;
 	return read_answer(answer, ret_cert, err);
+}
+
+int sign_is_by(const struct channel *channel, const struct root *root,
+	       const struct sign_key *key, const char *module, bool *ret_is_signer,
+	       struct error *err)
+{
+	cleanup_json struct json *answer = NULL;
+	cleanup_fd int fd = root_open_at(root, module, O_RDONLY | O_NONBLOCK, 0, err);
+
+	if (fd < 0 || ask_worker(channel, root, key, fd, &answer, err) < 0)
+		return -1;
+	*ret_is_signer = json_get_bool(answer, "signs", false);
+	return 0;
 }
 
 int sign_modules(struct runner *runner, const struct root *root,

@@ -34,6 +34,11 @@ must_check int sign_judge(const struct channel *channel, const struct root *root
 			  const struct sign_key *key, struct sign_cert *ret_cert,
 			  struct error *err);
 
+/* Whether the last signature of the module is of the certificate's key. */
+must_check int sign_is_by(const struct channel *channel, const struct root *root,
+			  const struct sign_key *key, const char *module,
+			  bool *ret_is_signer, struct error *err);
+
 /*
  * By the kernel's own scripts/sign-file, in place, before the modules are installed, with
  * a key that sign_judge() has found good. ERROR_PREREQUISITES where the kernel's headers

@@ -76,9 +76,10 @@
  *             "offset":i|null}]}
  *         tls: with "date", and no TLS came about; offset: our clock less the server's
  *         Date, seconds
- * certificate {"job","cert":fd,"key":fd?}
- *         of the key that signs modules; with "key" an error where the two are no pair
- *         -> {"key_id":s,"name":s,"kind":s}   (worker/certificate.h)
+ * certificate {"job","cert":fd,"key":fd?,"module":fd?}
+ *         of the key that signs modules; with "key" an error where the two are no pair;
+ *         signs: its key has signed "module"
+ *         -> {"key_id":s,"name":s,"kind":s,"signs":b}   (worker/certificate.h)
  * layers  {"job"}
  *         what holds this process (worker/sandbox.h)
  *         -> {"user":i,"landlock":i,"filter":b,"own_network":b,"own_mounts":b}
