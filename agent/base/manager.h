@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * The system's package manager, whichever it is: unattended, waiting for its locks.
+ * The system's package manager, whichever it is: unattended, and never waiting for its
+ * locks. Whoever holds them may wait for ours: kernel packages call a hook of the agent.
  */
 
 #include "base/root.h"
@@ -39,8 +40,26 @@ struct manager {
 /*
  * Installs packages: names of the repositories, or absolute paths. Where the first try
  * fails, the package lists are brought up to date and an interrupted dpkg is repaired.
- * Another's lock is waited for, up to ten minutes. ERROR_PREREQUISITES with the package
- * manager's own words.
+ * ERROR_PREREQUISITES with the package manager's own words.
  */
 must_check int manager_install(const struct manager *manager, const char *const *packages,
 			       struct error *err);
+
+/* Removes one installed package, with the same error. */
+must_check int manager_remove(const struct manager *manager, const char *package,
+			      struct error *err);
+
+enum manager_lock {
+	MANAGER_LOCK_UNKNOWN, /* there is none to ask */
+	MANAGER_LOCK_FREE,
+	MANAGER_LOCK_HELD,
+};
+
+/* Whether one is at work, which takes nothing; `ret_pid` is who, where it is held. */
+enum manager_lock manager_look(const struct root *root, long *ret_pid);
+
+/*
+ * Whether a function above failed because another one is at work. The caller lets go of
+ * its own lock before it waits, and begins anew.
+ */
+bool manager_was_locked(const struct error *err);

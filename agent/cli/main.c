@@ -16,6 +16,7 @@
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/print.h"
+#include "commands/execute.h"
 #include "core/journal.h"
 #include "model/paths.h"
 
@@ -167,7 +168,7 @@ static bool answer_at_once(struct args *args, const struct command **command,
 static void execute(const struct command *command, struct request *request, int cancel_fd,
 		    struct json **ret_report, const char **ret_step, struct error *err)
 {
-	const struct agent_call call = {
+	const struct command_call call = {
 		.name = command->name,
 		.run = command->run,
 		.needs_root = command->flags & COMMAND_NEEDS_ROOT,
@@ -177,7 +178,7 @@ static void execute(const struct command *command, struct request *request, int 
 	};
 
 	request->each_look = print_status_look;
-	if (agent_execute(&call, request, ret_report, ret_step, err) == 0)
+	if (command_execute(&call, request, ret_report, ret_step, err) == 0)
 		*err = ERROR_INIT;
 	if (request->watch)
 		print_status_end();

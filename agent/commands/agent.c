@@ -4,13 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
-#include "base/lock.h"
 #include "base/text.h"
 #include "core/config.h"
-#include "core/last_run.h"
 #include "model/paths.h"
 
 static bool is_program(const struct root *caller, const char *path)
@@ -126,48 +123,4 @@ void agent_close(struct agent *agent)
 	root_close(&agent->context.sysfs);
 	root_close(&agent->context.root);
 	root_close(&agent->context.caller);
-}
-
-static int execute(struct agent *agent, const struct agent_call *call,
-		   const struct request *request, struct json **ret_report,
-		   struct error *err)
-{
-	const struct root *root = &agent->context.root;
-	cleanup_fd int lock = -1, former = -1;
-
-	if (call->needs_root && geteuid() != 0) {
-		(void)error_set(err, ERROR_PERMISSION, "needs root");
-		return error_hint(err, "sudo vgpu-guest-agent %s", call->name);
-	}
-	if (agent_open(agent, err) < 0)
-		return -1;
-	/* A token may pass through our memory: no core and no debugger shall see it. */
-	(void)prctl(PR_SET_DUMPABLE, 0);
-	if (call->locks &&
-	    (root_mkdir(root, PATHS_LOCK_DIR, 0755, err) < 0 ||
-	     lock_take(root, PATHS_LOCK, request->lock_wait_s, call->cancel_fd, &lock,
-		       err) < 0 ||
-	     lock_take_former(root, PATHS_LOCK_FORMER, request->lock_wait_s,
-			      call->cancel_fd, &former, err) < 0))
-		return -1;
-	if ((call->locks ? state_open(root, &agent->state, err)
-			 : state_load(root, &agent->state, err)) < 0)
-		return -1;
-	return call->run(agent, request, ret_report, err);
-}
-
-int agent_execute(const struct agent_call *call, const struct request *request,
-		  struct json **ret_report, const char **ret_step, struct error *err)
-{
-	static struct agent agent; /* too large for the stack */
-	int result;
-
-	agent_init(&agent, &request->options, call->cancel_fd);
-	agent.tools.step = call->name;
-	result = execute(&agent, call, request, ret_report, err);
-	*ret_step = agent.tools.step;
-	if (result < 0 && call->by_timer && !agent.context.offline)
-		last_run_say_final(&agent.context.caller, err);
-	agent_close(&agent);
-	return result;
 }

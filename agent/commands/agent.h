@@ -26,25 +26,6 @@ struct agent {
 	struct state state;
 };
 
-/* One call of a command. */
-struct agent_call {
-	const char *name; /* of the command: what errors before its steps are called */
-	int (*run)(struct agent *agent, const struct request *request,
-		   struct json **ret_report, struct error *err);
-	bool needs_root; /* ERROR_PERMISSION without uid 0 */
-	bool locks;      /* one instance at a time */
-	bool by_timer;   /* tried again by itself: see last_run_say_final() */
-	int cancel_fd; /* once it can be read (-1: never), whatever is waited for ends */
-};
-
-/*
- * Opens an agent, runs the command with it and closes it. The report, which is the
- * caller's to free, may be set on failure, too. `ret_step` is what failed, static.
- */
-must_check int agent_execute(const struct agent_call *call, const struct request *request,
-			     struct json **ret_report, const char **ret_step,
-			     struct error *err);
-
 /* An agent with nothing open: agent_close() is fine from here on. It may not be moved. */
 void agent_init(struct agent *ret_agent, const struct options *options, int cancel_fd);
 

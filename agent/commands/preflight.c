@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
+#include "base/manager.h"
 #include "base/text.h"
 #include "driver/choose.h"
 #include "driver/modules_prebuilt.h"
@@ -273,34 +274,20 @@ static void check_nouveau(struct checks *checks)
 	add_check(checks, "nouveau", VERDICT_YES, ERROR_NONE, "not bound");
 }
 
-/* dpkg and dnf lock with fcntl(2): asking takes nothing. */
 static void check_package_lock(struct checks *checks)
 {
-	static const char *const locks[] = { "/var/lib/dpkg/lock-frontend",
-					     "/var/lib/rpm/.rpm.lock" };
+	long pid = 0;
+	enum manager_lock lock = manager_look(&checks->of->ctx->root, &pid);
+	char detail[96] = "could not be asked";
 
-	for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
-		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-		struct error ignored = ERROR_INIT;
-		cleanup_fd int fd = root_open_at(&checks->of->ctx->root, locks[i],
-						 O_RDONLY, 0, &ignored);
-		char detail[96];
-
-		if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0)
-			continue;
-		if (lock.l_type == F_UNLCK) {
-			add_check(checks, "package_lock", VERDICT_YES, ERROR_NONE,
-				  "free");
-			return;
-		}
+	if (lock == MANAGER_LOCK_FREE)
+		(void)text_copy(detail, sizeof(detail), "free");
+	else if (lock == MANAGER_LOCK_HELD)
 		(void)text_format(detail, sizeof(detail),
-				  "held by process %ld; run waits for it",
-				  (long)lock.l_pid);
-		add_check(checks, "package_lock", VERDICT_UNKNOWN, ERROR_NONE, detail);
-		return;
-	}
-	add_check(checks, "package_lock", VERDICT_UNKNOWN, ERROR_NONE,
-		  "could not be asked");
+				  "held by process %ld; run waits for it", pid);
+	add_check(checks, "package_lock",
+		  lock == MANAGER_LOCK_FREE ? VERDICT_YES : VERDICT_UNKNOWN, ERROR_NONE,
+		  detail);
 }
 
 static void check_clock(struct checks *checks)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/manager.h"
 #include "base/text.h"
 #include "driver/modules.h"
 #include "model/paths.h"
@@ -352,7 +353,8 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	struct work back;
 	bool kept;
 
-	if (err->interrupted)
+	/* The package manager that is at work is waited for, and this begins anew. */
+	if (err->interrupted || manager_was_locked(err))
 		return -1;
 	if (err->code == ERROR_REBOOT) {
 		/* It is whole; what is missing is the load that a reboot brings. */

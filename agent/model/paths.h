@@ -31,6 +31,7 @@
 #define PATHS_LOGS "/var/log/vgpu-guest-agent"
 #define PATHS_LOCK_DIR "/run"
 #define PATHS_LOCK PATHS_LOCK_DIR "/vgpu-guest-agent.lock"
+#define PATHS_NOTED "/run/vgpu-guest-agent-kernels"         /* see commands/noted.h */
 #define PATHS_LOCK_FORMER "/run/lock/vgpu-guest-agent.lock" /* where it was before */
 
 /* What other programs may read (contract, section 6). */

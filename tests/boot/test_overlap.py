@@ -1,7 +1,10 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """What does not depend on each other is done at the same time: the package manager brings headers and compiler while the driver is
-fetched. A signal ends both, and which error is told does not depend on which came first."""
+fetched. A signal ends both, and which error is told does not depend on which came first. And who works at the same time as others waits
+for none of them with a lock in hand."""
+import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -90,6 +93,71 @@ def claim_the_state_keeps_the_times(guest):
     with open(f"{guest.root}/var/lib/vgpu-guest-agent/state.json") as file:
         state = json.load(file)
     need(state["steps"]["install"]["began"] > state["steps"]["build"]["began"] > state["steps"]["fetch"]["began"] >= 0, state)
+
+
+def modules(guest, kernel):
+    return f"{guest.root}/usr/lib/modules/{kernel}/updates/vgpu-guest-agent"
+
+
+def without_modules(guest):
+    for kernel in guest.kernels:
+        guest.exec(["run-parts", f"--arg={kernel}", "/etc/kernel/postrm.d"])
+        need(not os.path.exists(modules(guest, kernel)), f"{kernel} has modules")
+
+
+def has_modules(guest, kernel):
+    return os.path.exists(f"{modules(guest, kernel)}/nvidia.ko")
+
+
+def hook(guest, kernel):
+    return guest.exec(["/etc/kernel/header_postinst.d/vgpu-guest-agent", kernel], merge=True)
+
+
+def lock_is_free(guest):
+    return guest.exec(["flock", "--nonblock", "/run/vgpu-guest-agent.lock", "true"]).returncode == 0
+
+
+@contextlib.contextmanager
+def dpkg_at_work(guest):
+    """What unattended-upgrades holds while it installs a kernel: POSIX locks, which the guest sees as its own."""
+    with open(f"{guest.root}/var/lib/dpkg/lock-frontend", "w") as outer, open(f"{guest.root}/var/lib/dpkg/lock", "w") as inner:
+        fcntl.lockf(outer, fcntl.LOCK_EX)
+        fcntl.lockf(inner, fcntl.LOCK_EX)
+        yield
+
+
+def claim_a_package_manager_is_waited_for_without_a_lock_of_ours(guest):
+    running, other = guest.kernels
+    # apt-get's "-" behind a name: that one goes, and with the other one the compiler stays.
+    done = guest.exec(["apt-get", "-y", "install", f"linux-headers-{other}", f"linux-headers-{running}-"], merge=True)
+    need(done.returncode == 0, done.stdout.decode())
+    without_modules(guest)
+    with dpkg_at_work(guest):
+        run = guest.spawn(["vgpu-guest-agent", "install", "--kernel", running], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        said = []
+        for line in run.stdout:
+            said.append(line)
+            if b"waiting" in line:
+                break
+        need(run.poll() is None and lock_is_free(guest), b"".join(said).decode())
+        # Its package manager calls the hook meanwhile.
+        done = hook(guest, other)
+        need(done.returncode == 0 and has_modules(guest, other), scene.words(done))
+        need(run.poll() is None, b"".join(said + [run.stdout.read()]).decode())
+    rest = run.communicate(timeout=300)[0]
+    need(run.returncode == 0 and has_modules(guest, running), (b"".join(said) + rest).decode())
+
+
+def claim_who_is_at_work_builds_for_the_kernel_that_comes_meanwhile(guest):
+    running, other = guest.kernels
+    without_modules(guest)
+    run = guest.spawn(["vgpu-guest-agent", "install", "--kernel", running], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wait_for(lambda: not lock_is_free(guest), 60, "no lock")
+    done = hook(guest, other)
+    need(done.returncode == 0 and b"too" in done.stdout and run.poll() is None, scene.words(done))
+    said = run.communicate(timeout=300)[0].decode(errors="replace")
+    need(run.returncode == 0 and has_modules(guest, running) and has_modules(guest, other), said)
+    need(not guest.exec(["ls", "-A", "/run/vgpu-guest-agent-kernels"]).stdout, "a note is left")
 
 
 with scene.bare() as guest:

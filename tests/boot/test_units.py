@@ -216,14 +216,22 @@ def claim_a_kernel_without_headers_is_complained_about_and_not_hindered(guest):
     os.rmdir(bare)
 
 
-def claim_the_hook_waits_for_a_run_that_is_at_work(guest):
-    lock = "/run/vgpu-guest-agent.lock"
-    holder = guest.spawn(["flock", lock, "sleep", "3"])
-    began = time.monotonic()
+def claim_the_hook_leaves_a_note_while_one_is_at_work_and_the_next_of_us_does_it(guest):
+    other, noted = guest.kernels[0], f"{guest.root}/run/vgpu-guest-agent-kernels"
+    folder = f"{guest.root}/usr/lib/modules/{other}/updates/vgpu-guest-agent"
+    guest.exec(["run-parts", f"--arg={other}", "/etc/kernel/postrm.d"])
+    need(not os.path.exists(folder), "the modules are still there")
+    holder = guest.spawn(["flock", "/run/vgpu-guest-agent.lock", "sleep", "infinity"])
     wait_for(guest, "holder of the lock", lambda: scene.agent(guest, "configure").returncode == 15)
-    done = guest.exec(["/etc/kernel/header_postinst.d/vgpu-guest-agent", guest.kernels[0]], merge=True)
-    need(done.returncode == 0 and b"***" not in done.stdout and time.monotonic() - began > 2.5, scene.words(done))
+    # It could wait for ever.
+    done = guest.exec(["/etc/kernel/header_postinst.d/vgpu-guest-agent", other], merge=True, timeout=60)
+    need(done.returncode == 0 and b"***" not in done.stdout, scene.words(done))
+    need(guest.exec(["ls", "/run/vgpu-guest-agent-kernels"]).stdout.decode().split() == [other], noted)
+    guest.exec(["pkill", "-x", "flock"])
     holder.wait()
+    done = scene.agent(guest, "configure")
+    need(done.returncode == 0 and os.path.exists(f"{folder}/nvidia.ko"), scene.words(done))
+    need(not guest.exec(["ls", "-A", "/run/vgpu-guest-agent-kernels"]).stdout, "the note is still there")
 
 
 def claim_a_license_that_goes_takes_the_target_and_the_workload_with_it(guest):

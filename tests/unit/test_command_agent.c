@@ -11,6 +11,7 @@
 
 #include "base/lock.h"
 #include "base/text.h"
+#include "commands/execute.h"
 #include "support/cmocka.h"
 #include "support/sysroot.h"
 
@@ -68,10 +69,10 @@ static int look_around(struct agent *agent, const struct request *of,
 	return seen.result < 0 ? error_set(err, ERROR_NO_MATCH, "no match") : 0;
 }
 
-static const struct agent_call looks = { .name = "look",
-					 .run = look_around,
-					 .cancel_fd = -1 };
-static const struct agent_call changes = {
+static const struct command_call looks = { .name = "look",
+					   .run = look_around,
+					   .cancel_fd = -1 };
+static const struct command_call changes = {
 	.name = "change", .run = look_around, .locks = true, .cancel_fd = -1
 };
 
@@ -95,10 +96,10 @@ static void begin(const struct sysroot *sysroot)
 	sysroot_write(sysroot, PATHS_CONFIG, "license: { wait = 77; };\n");
 }
 
-static int execute(const struct agent_call *call, const char **step, struct error *err)
+static int execute(const struct command_call *call, const char **step, struct error *err)
 {
 	struct json *report = NULL;
-	int result = agent_execute(call, &request, &report, step, err);
+	int result = command_execute(call, &request, &report, step, err);
 
 	assert_int_equal(report != NULL, seen.calls > 0);
 	json_free(report);
@@ -257,7 +258,7 @@ static void only_one_command_changes_the_system(void **state)
 
 static void a_state_of_a_later_agent_is_not_gone_by(void **state)
 {
-	const struct agent_call *const calls[] = { &looks, &changes };
+	const struct command_call *const calls[] = { &looks, &changes };
 
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
 		struct error err = ERROR_INIT;
@@ -273,7 +274,7 @@ static void a_state_of_a_later_agent_is_not_gone_by(void **state)
 
 static void who_is_not_root_is_told_how_to_be(void **state)
 {
-	static const struct agent_call roots = {
+	static const struct command_call roots = {
 		.name = "seal", .run = look_around, .needs_root = true, .cancel_fd = -1
 	};
 	bool is_root = geteuid() == 0;

@@ -95,7 +95,7 @@ static void packages_go_through_their_manager(void **state)
 		{ PACKAGE_DEB, "/var/cache/x.deb",
 		  " install --allow-downgrades --reinstall /var/cache/x.deb\n" },
 		{ PACKAGE_RPM, "/var/cache/x.rpm",
-		  "/usr/bin/dnf -y --setopt=install_weak_deps=False install "
+		  "/usr/bin/dnf -y --setopt=exit_on_lock=True --setopt=install_weak_deps=False install "
 		  "/var/cache/x.rpm\n" },
 	};
 

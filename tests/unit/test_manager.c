@@ -1,29 +1,15 @@
-/* wrap: clock_sleep clock_monotonic */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/manager.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "base/clock.h"
 #include "support/cmocka.h"
 #include "support/script.h"
-
-static double now;
-
-int __wrap_clock_sleep(double seconds, int cancel_fd, struct error *err);
-int __wrap_clock_sleep(double seconds, int cancel_fd, struct error *err)
-{
-	(void)cancel_fd;
-	(void)err;
-	now += seconds;
-	return 0;
-}
-
-double __wrap_clock_monotonic(void);
-double __wrap_clock_monotonic(void)
-{
-	return now;
-}
+#include "support/sysroot.h"
 
 static const char *const headers[] = { "linux-headers-6.1.0-37-cloud-amd64", NULL };
 
@@ -36,7 +22,6 @@ static int install(struct script *script, enum manager_kind kind, struct error *
 		.root = &root,
 	};
 
-	now = 0;
 	*err = ERROR_INIT;
 	return manager_install(&manager, headers, err);
 }
@@ -56,7 +41,7 @@ static void apt_is_asked_once_when_it_knows_the_package(void **state)
 		script.log,
 		"DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 "
 		"VGPU_GUEST_AGENT=1 /usr/bin/apt-get -y "
-		"--no-install-recommends -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "
+		"--no-install-recommends -o DPkg::Lock::Timeout=0 -o Acquire::Retries=3 "
 		"-o DPkg::Options::=--force-confold install "
 		"linux-headers-6.1.0-37-cloud-amd64\n");
 }
@@ -121,31 +106,127 @@ static void what_is_not_to_be_had_is_said_in_the_managers_words(void **state)
 	}
 }
 
-static void a_lock_is_waited_for_up_to_a_deadline(void **state)
+/* What each says that does not wait for another, whose lock it is. */
+static const struct {
+	enum manager_kind kind;
+	const char *output, *option;
+} locked[] = {
+	{ MANAGER_APT, "E: Could not get lock /var/lib/apt/lists/lock\n",
+	  "DPkg::Lock::Timeout=0" },
+	{ MANAGER_APT,
+	  "dpkg: error: dpkg frontend lock was locked by another process with pid 7\n",
+	  "DPkg::Lock::Timeout=0" },
+	{ MANAGER_DNF, "Error: metadata already locked by 7\n", "exit_on_lock=True" },
+	{ MANAGER_YUM,
+	  "Another app is currently holding the yum lock; exiting as configured\n",
+	  "exit_on_lock=True" },
+	{ MANAGER_ZYPPER, "System management is locked by the application with pid 7\n",
+	  "--non-interactive" },
+};
+
+static void a_lock_is_told_and_not_waited_for(void **state)
 {
-	static const char locked[] = "E: Could not get lock /var/lib/apt/lists/lock\n";
-	static const struct script_answer passing[] = {
-		{ .match = " install ", .status = 100, .output = locked, .times = 3 },
-		{ .match = " install " },
-		{ 0 },
-	};
-	static const struct script_answer lasting[] = {
-		{ .match = " install ", .status = 100, .output = locked },
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(locked); i++) {
+		const struct script_answer answers[] = {
+			{ .match = " install ",
+			  .status = 100,
+			  .output = locked[i].output },
+			{ 0 },
+		};
+		struct script script;
+		struct error err;
+
+		script_init(&script, answers, NULL);
+		assert_int_equal(install(&script, locked[i].kind, &err), -1);
+		assert_int_equal(script_count(&script, " install "), 1);
+		assert_int_equal(script_count(&script, locked[i].option), 1);
+		assert_true(manager_was_locked(&err));
+		assert_true(err.passing);
+		assert_non_null(strstr(err.hint, "another package manager"));
+	}
+}
+
+static void other_failures_are_no_locks(void **state)
+{
+	static const struct script_answer answers[] = {
+		{ .match = "",
+		  .status = 100,
+		  .output = "E: Unable to locate package x\n" },
 		{ 0 },
 	};
 	struct script script;
 	struct error err;
 
 	(void)state;
-	script_init(&script, passing, NULL);
-	assert_int_equal(install(&script, MANAGER_APT, &err), 0);
-	assert_true(now > 10 && now < 30);
-
-	script_init(&script, lasting, NULL);
+	script_init(&script, answers, NULL);
 	assert_int_equal(install(&script, MANAGER_APT, &err), -1);
-	assert_true(now >= 600 && now < 660);
-	assert_int_equal(err.code, ERROR_PREREQUISITES);
-	assert_non_null(strstr(err.hint, "another package manager"));
+	assert_false(manager_was_locked(&err));
+}
+
+/* Another process that holds this lock until the pipe is closed. */
+static pid_t hold(const struct sysroot *sysroot, const char *path, int ret_pipe[2])
+{
+	char ready;
+	pid_t pid;
+
+	sysroot_write(sysroot, path, "");
+	assert_int_equal(pipe(ret_pipe), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+		int fd = openat(sysroot->root.fd, path + 1, O_RDWR);
+
+		_exit(fcntl(fd, F_SETLK, &lock) < 0 || write(ret_pipe[1], "x", 1) != 1 ||
+		      close(ret_pipe[1]) < 0 || pause());
+	}
+	assert_int_equal(read(ret_pipe[0], &ready, 1), 1);
+	return pid;
+}
+
+/* rpm would wait for it, whatever the manager above it was told. */
+static void no_manager_is_started_while_another_is_at_work(void **state)
+{
+	static const char *const locks[] = { "/var/lib/dpkg/lock-frontend",
+					     "/var/lib/dpkg/lock",
+					     "/var/lib/rpm/.rpm.lock" };
+	static const struct script_answer answers[] = { { .match = "" }, { 0 } };
+	const struct sysroot *sysroot = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
+		struct manager manager = { .kind = MANAGER_APT, .root = &sysroot->root };
+		struct error err = ERROR_INIT;
+		struct script script;
+		long holder = 0;
+		int pipes[2];
+		pid_t pid;
+
+		sysroot_empty(sysroot);
+		sysroot_mkdir(sysroot, "/var/lib/dpkg");
+		sysroot_mkdir(sysroot, "/var/lib/rpm");
+		script_init(&script, answers, NULL);
+		manager.runner = &script.runner;
+		assert_int_equal(manager_look(&sysroot->root, &holder),
+				 MANAGER_LOCK_UNKNOWN);
+		pid = hold(sysroot, locks[i], pipes);
+
+		assert_int_equal(manager_look(&sysroot->root, &holder),
+				 MANAGER_LOCK_HELD);
+		assert_int_equal(holder, pid);
+		assert_int_equal(manager_install(&manager, headers, &err), -1);
+		assert_true(manager_was_locked(&err));
+		assert_int_equal(manager_remove(&manager, "x", &err), -1);
+		assert_true(manager_was_locked(&err));
+		assert_string_equal(script.log, "");
+
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		(void)close(pipes[0]);
+		(void)close(pipes[1]);
+		assert_int_equal(manager_look(&sysroot->root, &holder),
+				 MANAGER_LOCK_FREE);
+		assert_int_equal(manager_install(&manager, headers, &err), 0);
+	}
 }
 
 static void an_interrupted_dpkg_is_repaired(void **state)
@@ -195,7 +276,11 @@ int main(void)
 		cmocka_unit_test(apt_is_asked_once_when_it_knows_the_package),
 		cmocka_unit_test(stale_lists_are_refreshed_before_giving_up),
 		cmocka_unit_test(what_is_not_to_be_had_is_said_in_the_managers_words),
-		cmocka_unit_test(a_lock_is_waited_for_up_to_a_deadline),
+		cmocka_unit_test(a_lock_is_told_and_not_waited_for),
+		cmocka_unit_test(other_failures_are_no_locks),
+		cmocka_unit_test_setup_teardown(
+			no_manager_is_started_while_another_is_at_work, sysroot_setup,
+			sysroot_teardown),
 		cmocka_unit_test(an_interrupted_dpkg_is_repaired),
 		cmocka_unit_test(a_hanging_manager_is_not_tried_again),
 	};

@@ -232,7 +232,8 @@ static void a_driver_goes_the_way_it_came(void **state)
 	} cases[] = {
 		{ PACKAGE_RUN, "/usr/bin/nvidia-uninstall --silent" },
 		{ PACKAGE_DEB, "remove nvidia-linux-grid-550\n" },
-		{ PACKAGE_RPM, "/usr/bin/dnf -y remove nvidia-linux-grid-550\n" },
+		{ PACKAGE_RPM, "/usr/bin/dnf -y --setopt=exit_on_lock=True remove "
+			       "nvidia-linux-grid-550\n" },
 	};
 	const struct sysroot *sysroot = *state;
 

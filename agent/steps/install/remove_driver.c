@@ -16,9 +16,6 @@
 #define ASK_S 60
 #define PACKAGE_NAME_SIZE 128
 
-static const char *const env[] = { "DEBIAN_FRONTEND=noninteractive",
-				   "NEEDRESTART_SUSPEND=1", "VGPU_GUEST_AGENT=1", NULL };
-
 /* The package that a file belongs to; the first word of `argv`'s answer up to `end`. */
 static int ask_owner(struct runner *runner, const struct root *root,
 		     const char *const *argv, char end, char *ret_name, struct error *err)
@@ -39,23 +36,24 @@ static int ask_owner(struct runner *runner, const struct root *root,
 	return 0;
 }
 
-static int run_remover(struct runner *runner, const struct root *root,
-		       const char *const *argv, int log_fd, struct error *err)
+static int explain(const struct root *root, struct error *err)
 {
 	static const char *const folders[] = { "/usr", "/var/lib", "/tmp", NULL };
-	struct run run = {
-		.argv = argv,
-		.env = env,
-		.timeout_s = UNINSTALL_S,
-		.log_fd = log_fd,
-		.output_limit = 16384,
-	};
 
-	if (run_checked(runner, root, &run, err) == 0)
-		return 0;
-	if (!err->interrupted)
+	if (!err->interrupted && !manager_was_locked(err))
 		(void)error_recode(err, ERROR_INSTALL);
 	return room_explain(root, folders, err);
+}
+
+static int remove_package(struct runner *runner, const struct root *root,
+			  enum manager_kind kind, const char *name, int log_fd,
+			  struct error *err)
+{
+	const struct manager manager = {
+		.kind = kind, .runner = runner, .root = root, .log_fd = log_fd
+	};
+
+	return manager_remove(&manager, name, err) < 0 ? explain(root, err) : 0;
 }
 
 static int remove_deb(struct runner *runner, const struct root *root, int log_fd,
@@ -63,12 +61,10 @@ static int remove_deb(struct runner *runner, const struct root *root, int log_fd
 {
 	static const char *const ask[] = { "/usr/bin/dpkg-query", "-S", PATHS_SMI, NULL };
 	char name[PACKAGE_NAME_SIZE];
-	const char *argv[] = { "/usr/bin/apt-get", "-y", "-o", "DPkg::Lock::Timeout=600",
-			       "remove",           name, NULL };
 
 	if (ask_owner(runner, root, ask, ':', name, err) < 0)
 		return -1;
-	return run_remover(runner, root, argv, log_fd, err);
+	return remove_package(runner, root, MANAGER_APT, name, log_fd, err);
 }
 
 static int remove_rpm(struct runner *runner, const struct root *root, int log_fd,
@@ -79,16 +75,12 @@ static int remove_rpm(struct runner *runner, const struct root *root, int log_fd
 		"--whatprovides", PATHS_SMI, NULL
 	};
 	enum manager_kind kind = MANAGER_DNF;
-	char name[PACKAGE_NAME_SIZE], program[64];
-	const char *argv[] = { program, "-y", "remove", name, NULL };
+	char name[PACKAGE_NAME_SIZE];
 
 	if (ask_owner(runner, root, ask, ' ', name, err) < 0)
 		return -1;
 	(void)manager_find(root, "dnf", &kind);
-	text_path(program, sizeof(program), "/usr/bin/%s", manager_name(kind));
-	if (kind == MANAGER_ZYPPER)
-		argv[1] = "--non-interactive";
-	return run_remover(runner, root, argv, log_fd, err);
+	return remove_package(runner, root, kind, name, log_fd, err);
 }
 
 static int remove_run(struct runner *runner, const struct root *root, int log_fd,
@@ -96,13 +88,19 @@ static int remove_run(struct runner *runner, const struct root *root, int log_fd
 {
 	char program[128];
 	const char *argv[] = { program, "--silent", NULL };
+	struct run run = {
+		.argv = argv,
+		.timeout_s = UNINSTALL_S,
+		.log_fd = log_fd,
+		.output_limit = 16384,
+	};
 
 	if (!run_find(root, "nvidia-uninstall", program, sizeof(program))) {
 		(void)error_set(err, ERROR_INSTALL,
 				"the driver's own nvidia-uninstall is not there");
 		return error_hint(err, "install the driver again, then uninstall");
 	}
-	return run_remover(runner, root, argv, log_fd, err);
+	return run_checked(runner, root, &run, err) < 0 ? explain(root, err) : 0;
 }
 
 int remove_driver(struct runner *runner, const struct root *root, enum package_kind kind,

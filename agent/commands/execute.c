@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands/execute.h"
+
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/manager.h"
+#include "commands/agent.h"
+#include "commands/noted.h"
+#include "core/last_run.h"
+#include "model/paths.h"
+
+/* Another package manager's work is waited for so long, and looked at so often. */
+#define MANAGER_WAIT_S 600
+#define MANAGER_LOOK_S 5
+
+/* The locks of one try; they go with the process, whatever happens to it. */
+struct locks {
+	int lock, former;
+};
+
+static void locks_release(struct locks *locks)
+{
+	if (locks->former >= 0)
+		(void)close(locks->former);
+	if (locks->lock >= 0)
+		(void)close(locks->lock);
+	*locks = (struct locks){ -1, -1 };
+}
+
+static int locks_take(const struct root *root, unsigned wait_s, int cancel_fd,
+		      struct locks *locks, struct error *err)
+{
+	if (root_mkdir(root, PATHS_LOCK_DIR, 0755, err) < 0 ||
+	    lock_take(root, PATHS_LOCK, wait_s, cancel_fd, &locks->lock, err) < 0)
+		return -1;
+	return lock_take_former(root, PATHS_LOCK_FORMER, wait_s, cancel_fd,
+				&locks->former, err);
+}
+
+static int execute(struct agent *agent, const struct command_call *call,
+		   const struct request *request, unsigned wait_s, struct locks *locks,
+		   struct json **ret_report, struct error *err)
+{
+	const struct root *root = &agent->context.root;
+
+	if (call->needs_root && geteuid() != 0) {
+		(void)error_set(err, ERROR_PERMISSION, "needs root");
+		return error_hint(err, "sudo vgpu-guest-agent %s", call->name);
+	}
+	if (agent_open(agent, err) < 0)
+		return -1;
+	/* A token may pass through our memory: no core and no debugger shall see it. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	if (!call->locks)
+		return state_load(root, &agent->state, err) < 0
+			       ? -1
+			       : call->run(agent, request, ret_report, err);
+	if (locks_take(root, wait_s, call->cancel_fd, locks, err) < 0 ||
+	    state_open(root, &agent->state, err) < 0)
+		return -1;
+	command_noted_forget(root, &request->options);
+	return call->run(agent, request, ret_report, err);
+}
+
+/* What a kernel is built for after seal or uninstall would be undoing their work. */
+static bool builds_noted(const struct agent *agent, const struct error *err)
+{
+	return !(agent->context.job & (JOB_SEAL | JOB_UNINSTALL)) && !err->interrupted;
+}
+
+/*
+ * Before the lock is let go, and once more after: who noted a kernel in between has still
+ * found us at work. Whoever has the lock by then looks, too.
+ */
+static void serve_noted(const struct agent *agent, const struct command_call *call,
+			const struct request *request, struct locks *locks)
+{
+	struct error busy = ERROR_INIT;
+	size_t count = 1;
+
+	(void)command_noted_build(agent, request, call->cancel_fd);
+	while (count > 0) {
+		locks_release(locks);
+		if (!command_noted_waits(&agent->context.root) ||
+		    locks_take(&agent->context.root, 0, call->cancel_fd, locks, &busy) <
+			    0)
+			return;
+		count = command_noted_build(agent, request, call->cancel_fd);
+	}
+}
+
+/* One try: an agent of its own, with the lock from beginning to end. */
+static int attempt(const struct command_call *call, const struct request *request,
+		   unsigned wait_s, struct json **ret_report, const char **ret_step,
+		   struct error *err)
+{
+	static struct agent agent; /* too large for the stack */
+	cleanup(locks_release) struct locks locks = { -1, -1 };
+	int result;
+
+	agent_init(&agent, &request->options, call->cancel_fd);
+	agent.tools.step = call->name;
+	result = execute(&agent, call, request, wait_s, &locks, ret_report, err);
+	*ret_step = agent.tools.step;
+	if (locks.lock >= 0 && builds_noted(&agent, err))
+		serve_noted(&agent, call, request, &locks);
+	if (result < 0 && call->by_timer && !agent.context.offline)
+		last_run_say_final(&agent.context.caller, err);
+	agent_close(&agent);
+	return result;
+}
+
+/* At least `pause_s`, and on while its lock is seen to be held, up to `end`. */
+static int wait_for_manager(const struct options *options, double pause_s, double end,
+			    int cancel_fd, struct error *err)
+{
+	cleanup(root_close) struct root root = ROOT_INIT;
+	double enough = clock_monotonic() + pause_s;
+	long pid;
+
+	if (root_open(options->root ? options->root : "/", &root, err) < 0)
+		return -1;
+	do {
+		if (clock_sleep(MANAGER_LOOK_S, cancel_fd, err) < 0)
+			return -1;
+	} while (clock_monotonic() < end &&
+		 (clock_monotonic() < enough ||
+		  manager_look(&root, &pid) == MANAGER_LOCK_HELD));
+	return 0;
+}
+
+int command_execute(const struct command_call *call, const struct request *request,
+		    struct json **ret_report, const char **ret_step, struct error *err)
+{
+	double end = clock_monotonic() + MANAGER_WAIT_S, pause = MANAGER_LOOK_S;
+	unsigned wait_s = request->lock_wait_s;
+
+	/* The lock is ours only while we work: who has the package manager's may want it.
+	 */
+	for (bool last = false;; pause *= 2) {
+		struct error failed = ERROR_INIT;
+
+		if (attempt(call, request, wait_s, ret_report, ret_step, &failed) == 0)
+			return 0;
+		*err = failed;
+		if (last || !manager_was_locked(err))
+			return -1;
+		json_free(*ret_report);
+		*ret_report = NULL;
+		log_line(LOG_LEVEL_NOTICE, "%-9s  waiting: %s", *ret_step, failed.text);
+		if (wait_for_manager(&request->options, pause, end, call->cancel_fd,
+				     err) < 0)
+			return -1;
+		last = clock_monotonic() >= end;
+		wait_s = MANAGER_WAIT_S;
+	}
+}
