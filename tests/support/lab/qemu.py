@@ -68,11 +68,11 @@ class Guest(nspawn.Guest):
         options = ["-E", "lazy_itable_init=1,root_owner=0:0"] + ([] if journal else ["-O", "^has_journal"])
         output("mkfs.ext4", "-q", "-F", *options, "-d", self.root, self.disk, f"{IMAGE_MIB}M")
 
-    def kernel(self, release):
-        """QEMU's options for this kernel of the tree's."""
+    def kernel(self, release, option=""):
+        """QEMU's options for this kernel of the tree's, with one option more on its command line."""
         ramdisk = f"{self.home}/initrd.img"
         initrd(self.root, release, ramdisk)
-        return ["-kernel", f"{self.root}/boot/vmlinuz-{release}", "-initrd", ramdisk, "-append", f"console=ttyS0 {KERNEL_OPTIONS}"]
+        return ["-kernel", f"{self.root}/boot/vmlinuz-{release}", "-initrd", ramdisk, "-append", f"console=ttyS0 {KERNEL_OPTIONS} {option}"]
 
     def start(self, script, options):
         """QEMU with the disks that options name, and behind them the script and room for its result."""
@@ -109,6 +109,6 @@ class Guest(nspawn.Guest):
             raise LabError(f"the guest brought no result: {said.decode()}\n{self.serial()[-3000:]}")
         return int(status), text.decode(errors="replace")
 
-    def boot_and_run(self, release, script, timeout, more=()):
+    def boot_and_run(self, release, script, timeout, more=(), option=""):
         """run_script() from the guest's disk by one of its kernels; `more` are QEMU's options for further disks."""
-        return self.run_script(script, timeout, [*self.kernel(release), *drive(self.disk, "disk"), *more])
+        return self.run_script(script, timeout, [*self.kernel(release, option), *drive(self.disk, "disk"), *more])
