@@ -6,8 +6,11 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "steps/build/build.h"
+#include "steps/build/sign.h"
 #include "steps/detect/diagnose.h"
-#include "steps/detect/module_enforced.h"
+#include "steps/detect/module_chosen.h"
+#include "steps/detect/module_trusted.h"
 #include "steps/detect/obstacle.h"
 #include "steps/detect/probe.h"
 #include "steps/license/gridd_log.h"
@@ -48,6 +51,48 @@ static int look_at_obstacles(const struct context *ctx, const struct guest *gues
 			       sizeof(facts->owners), err);
 }
 
+/* Whether this certificate is the signer's; then what the kernel thinks of its key. */
+static bool look_at_signer(const struct context *ctx, const char *cert,
+			   const char *module, struct doctor_facts *facts)
+{
+	const struct sign_key key = { .key = "", .cert = cert };
+	struct error ignored = ERROR_INIT;
+	enum module_answer trusted;
+	struct sign_cert signer;
+	bool is_signer = false;
+
+	if (!cert[0] ||
+	    sign_is_by(ctx->channel, &ctx->root, &key, module, &is_signer, &ignored) <
+		    0 ||
+	    !is_signer ||
+	    sign_judge(ctx->channel, &ctx->root, &key, &signer, &ignored) < 0)
+		return false;
+	(void)text_format(facts->signer, sizeof(facts->signer), "%s, key id %s",
+			  signer.name, signer.key_id);
+	trusted = module_trusted(&ctx->root, signer.key_id);
+	facts->is_trusted = trusted == MODULE_UNKNOWN ? DOCTOR_UNKNOWN
+						      : answer_of(trusted == MODULE_YES);
+	return true;
+}
+
+/* Who signs here is who has signed, mostly: signing.key, or DKMS. */
+static int look_at_signers(const struct context *ctx, struct doctor_facts *facts,
+			   struct error *err)
+{
+	char module[MODULE_CHOSEN_MAX], cert[256];
+
+	if (facts->enforced != DOCTOR_YES || facts->is_signed != DOCTOR_YES ||
+	    facts->loaded[0])
+		return 0;
+	if (module_chosen(ctx->runner, &ctx->root, facts->release, "filename", module,
+			  err) < 0)
+		return -1;
+	if (!look_at_signer(ctx, ctx->settings.signing.cert, module, facts) &&
+	    build_dkms_certificate(&ctx->root, cert, sizeof(cert)))
+		(void)look_at_signer(ctx, cert, module, facts);
+	return 0;
+}
+
 static int look_at_modules(const struct context *ctx, const struct guest *guest,
 			   struct doctor_facts *facts, struct error *err)
 {
@@ -74,6 +119,8 @@ static int look_at_modules(const struct context *ctx, const struct guest *guest,
 		return -1;
 	(void)text_copy(facts->vermagic, sizeof(facts->vermagic), module.vermagic);
 	facts->is_signed = answer_of(module.is_signed);
+	if (look_at_signers(ctx, facts, err) < 0)
+		return -1;
 
 	for (size_t i = 0; !facts->module[0] && i < guest->kernels.count; i++) {
 		const struct kernel *kernel = &guest->kernels.kernels[i];

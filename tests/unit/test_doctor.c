@@ -117,6 +117,12 @@ static void signed_module(struct doctor_facts *f)
 	unsigned_module(f);
 	f->is_signed = DOCTOR_YES;
 }
+static void signed_by_a_stranger(struct doctor_facts *f)
+{
+	signed_module(f);
+	f->is_trusted = DOCTOR_NO;
+	strcpy(f->signer, "Acme, key id ab01");
+}
 static void stale_module(struct doctor_facts *f)
 {
 	driver_broken(f);
@@ -345,6 +351,7 @@ static const struct {
 	{ nouveau_and_no_driver, "driver_missing", true, ERROR_DRIVER },
 	{ unsigned_module, "secure_boot", true, ERROR_SECURE_BOOT },
 	{ unsigned_without_secure_boot, "signature_enforced", true, ERROR_SECURE_BOOT },
+	{ signed_by_a_stranger, "secure_boot", true, ERROR_SECURE_BOOT },
 	{ signed_module, "module_not_loaded", true, ERROR_DRIVER },
 	{ stale_module, "version_mismatch", true, ERROR_DRIVER },
 	{ stale_library, "version_mismatch", true, ERROR_DRIVER },

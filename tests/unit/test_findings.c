@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "model/paths.h"
 #include "steps/license/gridd_log.h"
 #include "support/cmocka.h"
@@ -272,6 +273,70 @@ static void secure_boot_is_what_the_firmware_says(void **state)
 
 		assert_int_equal(scene.facts.enforced, cases[i].answer);
 		assert_int_equal(scene.facts.secure_boot, cases[i].answer == DOCTOR_YES);
+	}
+}
+
+/* The signer is known where it is signing.cert or DKMS; only then the kernel's list of
+ * keys decides. */
+static void who_signed_the_module_is_compared_with_the_kernels_keys(void **state)
+{
+	static const struct {
+		const char *cert, *id, *signs, *loaded, *signer;
+		enum doctor_answer trusted;
+	} cases[] = {
+		{ "/etc/cert.pem", "ab01", "true", "", "Acme, key id ab01", DOCTOR_YES },
+		{ "/etc/cert.pem", "ab02", "true", "", "Acme, key id ab02", DOCTOR_NO },
+		{ "/var/lib/dkms/mok.pub", "ab02", "true", "", "Acme, key id ab02",
+		  DOCTOR_NO },
+		{ "/etc/cert.pem", "ab02", "false", "", "", DOCTOR_UNKNOWN },
+		{ "/etc/cert.pem", "ab02", "true", "550.90.07", "", DOCTOR_UNKNOWN },
+		{ "", "ab02", "true", "", "", DOCTOR_UNKNOWN },
+	};
+	const struct sysroot *sysroot = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup(scene_done) struct scene scene = { 0 };
+		struct error err = ERROR_INIT;
+		char answer[512];
+
+		prepare(sysroot, &scene, LICENSED);
+		(void)snprintf(
+			answer, sizeof(answer),
+			"case $request in *certificate*) echo "
+			"'{\"result\":{\"key_id\":\"%s\",\"name\":\"Acme\",\"kind\":"
+			"\"RSA\",\"signs\":%s}}' >&3;; esac",
+			cases[i].id, cases[i].signs);
+		stage_set_worker(&scene.stage, sysroot, answer);
+		assert_int_equal(
+			root_mkdir(&sysroot->root, "/sys/kernel/security", 0755, &err),
+			0);
+		assert_int_equal(root_mkdir(&sysroot->root, "/var/lib/dkms", 0755, &err),
+				 0);
+		assert_int_equal(root_mkdir(&sysroot->root, "/proc", 0755, &err), 0);
+		sysroot_write(sysroot, "/sys/kernel/security/lockdown",
+			      "none [integrity] confidentiality\n");
+		sysroot_write(
+			sysroot, "/proc/keys",
+			"0035c522 I------     1 perm 1f030000     0     0 asymmetri "
+			"x: ab01: X509.rsa ab01 []\n");
+		sysroot_write(sysroot, "/nvidia.ko", "module");
+		if (cases[i].cert[0])
+			sysroot_write(sysroot, cases[i].cert, "certificate");
+		if (text_starts(cases[i].cert, "/etc/"))
+			strcpy(scene.stage.ctx.settings.signing.cert, cases[i].cert);
+		strcpy(scene.guest.installed.loaded, cases[i].loaded);
+		scene.answers[2].output = "Acme\n";
+		scene.answers[3] = (struct script_answer){ .match = "-F filename",
+							   .output = "/nvidia.ko\n" };
+		assert_int_equal(gather(&scene), 0);
+		if (cases[i].cert[0])
+			assert_int_equal(root_unlink(&sysroot->root, cases[i].cert, &err),
+					 0);
+
+		if (scene.facts.is_trusted != cases[i].trusted ||
+		    strcmp(scene.facts.signer, cases[i].signer) != 0)
+			fail_msg("case %zu: %d %s", i, scene.facts.is_trusted,
+				 scene.facts.signer);
 	}
 }
 
@@ -609,6 +674,7 @@ int main(void)
 		TEST(where_it_has_none_the_other_kernels_are_asked),
 		TEST(of_a_kernel_that_is_not_known_no_module_is_looked_for),
 		TEST(secure_boot_is_what_the_firmware_says),
+		TEST(who_signed_the_module_is_compared_with_the_kernels_keys),
 		TEST(what_the_driver_says_of_its_gpus_counts),
 		TEST(the_driver_s_word_on_what_a_gpu_is_outweighs_the_bus),
 		TEST(an_interrupted_look_ends_all_of_it),

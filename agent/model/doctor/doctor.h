@@ -49,16 +49,18 @@ struct doctor_facts {
 	char host[VERSION_MAX]; /* the host's driver version, where it could be read */
 
 	/* The driver that is installed. */
-	char release[80];             /* of the running kernel */
-	bool tools;                   /* nvidia-smi */
-	char module[VERSION_MAX];     /* version of the running kernel's module */
-	char vermagic[80];            /* the release that this module was built for */
-	enum doctor_answer is_signed; /* this module */
-	char other_kernel[80];        /* another kernel that has the module */
-	char loaded[VERSION_MAX];     /* version of the loaded module; "?": not known */
-	enum doctor_answer enforced;  /* the kernel takes only signed modules */
-	bool secure_boot;             /* and the firmware's Secure Boot is why */
-	char enforcer[96];            /* how that is known */
+	char release[80];              /* of the running kernel */
+	bool tools;                    /* nvidia-smi */
+	char module[VERSION_MAX];      /* version of the running kernel's module */
+	char vermagic[80];             /* the release that this module was built for */
+	enum doctor_answer is_signed;  /* this module */
+	char other_kernel[80];         /* another kernel that has the module */
+	char loaded[VERSION_MAX];      /* version of the loaded module; "?": not known */
+	enum doctor_answer enforced;   /* the kernel takes only signed modules */
+	bool secure_boot;              /* and the firmware's Secure Boot is why */
+	char enforcer[96];             /* how that is known */
+	enum doctor_answer is_trusted; /* the key that signed this module */
+	char signer[168];              /* "NAME, key id HEX"; "": not known */
 	char masked[256];   /* what keeps the module away: "FILE: alias nvidia off" */
 	char owners[256];   /* packages that own parts of a driver that does not work */
 	char read_only[64]; /* "/usr" or "/lib/modules", where no driver can be put */

@@ -141,8 +141,10 @@ static void check_branch(const struct doctor_facts *facts, struct doctor_causes 
 static void check_signature(const struct doctor_facts *facts,
 			    struct doctor_causes *causes)
 {
-	bool certain = facts->is_signed == DOCTOR_NO;
-	const char *wrong = certain ? "is not signed"
+	bool certain = facts->is_signed == DOCTOR_NO || facts->is_trusted == DOCTOR_NO;
+	const char *wrong = facts->is_signed == DOCTOR_NO ? "is not signed"
+			    : facts->is_trusted == DOCTOR_NO
+				    ? "is signed by a key that /proc/keys does not list: "
 				    : "is perhaps not signed by a key that it trusts";
 	struct doctor_cause *cause;
 
@@ -150,14 +152,15 @@ static void check_signature(const struct doctor_facts *facts,
 		cause = doctor_rules_add(causes, "secure_boot", certain);
 		say(cause,
 		    "Secure Boot is on: the kernel takes only signed modules, and the "
-		    "module nvidia %s",
-		    wrong);
+		    "module nvidia %s%s",
+		    wrong, certain ? facts->signer : "");
 		advise(cause, HINT_SIGN);
 		return;
 	}
 	cause = doctor_rules_add(causes, "signature_enforced", certain);
-	say(cause, "the kernel takes only signed modules (%s), and the module nvidia %s",
-	    facts->enforcer, wrong);
+	say(cause,
+	    "the kernel takes only signed modules (%s), and the module nvidia %s%s",
+	    facts->enforcer, wrong, certain ? facts->signer : "");
 	advise(cause, HINT_SIGN);
 }
 
@@ -168,7 +171,7 @@ static void check_loaded(const struct doctor_facts *facts, struct doctor_causes 
 
 	if (facts->loaded[0] || !facts->module[0] || is_other_release(facts))
 		return;
-	if (facts->enforced == DOCTOR_YES)
+	if (facts->enforced == DOCTOR_YES && facts->is_trusted != DOCTOR_YES)
 		check_signature(facts, causes);
 	cause = doctor_rules_add(causes, "module_not_loaded", true);
 	say(cause, "the module nvidia %s for kernel %s is not loaded", facts->module,
