@@ -12,9 +12,10 @@
 #include "commands/commands.h"
 
 enum command_flags {
-	COMMAND_NEEDS_ROOT = 1 << 0, /* ERROR_PERMISSION without uid 0 */
-	COMMAND_LOCKS = 1 << 1,      /* one instance at a time */
-	COMMAND_BY_TIMER = 1 << 2,   /* tried again by itself while it fails */
+	COMMAND_NEEDS_ROOT = 1 << 0,  /* ERROR_PERMISSION without uid 0 */
+	COMMAND_LOCKS = 1 << 1,       /* one instance at a time */
+	COMMAND_BY_TIMER = 1 << 2,    /* tried again by itself while it fails */
+	COMMAND_READS_AGAIN = 1 << 3, /* where the repository disagrees with itself */
 };
 
 struct command {

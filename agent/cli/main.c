@@ -174,6 +174,7 @@ static void execute(const struct command *command, struct request *request, int 
 		.needs_root = command->flags & COMMAND_NEEDS_ROOT,
 		.locks = command->flags & COMMAND_LOCKS,
 		.by_timer = command->flags & COMMAND_BY_TIMER,
+		.reads_again = command->flags & COMMAND_READS_AGAIN,
 		.cancel_fd = cancel_fd,
 	};
 

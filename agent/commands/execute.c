@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands/execute.h"
 
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -16,6 +18,11 @@
 /* Another package manager's work is waited for so long, and looked at so often. */
 #define MANAGER_WAIT_S 600
 #define MANAGER_LOOK_S 5
+
+/* A repository that disagrees with itself is read again so often, in about two minutes.
+ */
+#define READS_MAX 4
+#define READ_PAUSE_S 20 /* and up to as much again */
 
 /* The locks of one try; they go with the process, whatever happens to it. */
 struct locks {
@@ -95,8 +102,8 @@ static void serve_noted(const struct agent *agent, const struct command_call *ca
 
 /* One try: an agent of its own, with the lock from beginning to end. */
 static int attempt(const struct command_call *call, const struct request *request,
-		   unsigned wait_s, struct json **ret_report, const char **ret_step,
-		   struct error *err)
+		   unsigned wait_s, unsigned *ret_reads, struct json **ret_report,
+		   const char **ret_step, struct error *err)
 {
 	static struct agent agent; /* too large for the stack */
 	cleanup(locks_release) struct locks locks = { -1, -1 };
@@ -106,6 +113,9 @@ static int attempt(const struct command_call *call, const struct request *reques
 	agent.tools.step = call->name;
 	result = execute(&agent, call, request, wait_s, &locks, ret_report, err);
 	*ret_step = agent.tools.step;
+	*ret_reads = agent.context.settings.http.retries < READS_MAX
+			     ? (unsigned)agent.context.settings.http.retries
+			     : READS_MAX;
 	if (locks.lock >= 0 && builds_noted(&agent, err))
 		serve_noted(&agent, call, request, &locks);
 	if (result < 0 && call->by_timer && !agent.context.offline)
@@ -133,29 +143,91 @@ static int wait_for_manager(const struct options *options, double pause_s, doubl
 	return 0;
 }
 
+/* A number from 0 to 1, another for each guest. */
+static double at_random(void)
+{
+	uint32_t number = 0;
+
+	(void)getrandom(&number, sizeof(number), GRND_NONBLOCK);
+	return (double)number / UINT32_MAX;
+}
+
+/*
+ * List, index, signature and file are read one after the other, and may be of two
+ * publications: then all are read again. Only what is wrong in the same way twice is
+ * wrong; what is so each time in another way is a repository in motion.
+ */
+static bool reads_again(const struct error *before, unsigned reads, unsigned most,
+			struct error *err)
+{
+	if (err->code != ERROR_INTEGRITY || !err->passing)
+		return false;
+	if (reads > 0 && strcmp(before->text, err->text) == 0) {
+		(void)error_passing(err, false);
+		return false;
+	}
+	if (reads < most)
+		return true;
+	if (reads > 0) {
+		(void)error_recode(err, ERROR_NETWORK);
+		(void)error_hint(err, "the repository is being changed: try again later");
+	}
+	return false;
+}
+
+/* The attempts of one command, each of which begins anew. */
+struct attempts {
+	unsigned wait_s; /* for our lock */
+	double manager_end, manager_pause;
+	unsigned reads;
+	struct error before;
+};
+
+/* Whether there is to be another attempt after `err`, which may become another's. */
+static bool goes_on(const struct command_call *call, const struct request *request,
+		    unsigned most_reads, struct attempts *attempts, const char *step,
+		    struct error *err)
+{
+	double pause = READ_PAUSE_S * (1 + at_random());
+	bool late = clock_monotonic() >= attempts->manager_end;
+
+	attempts->wait_s = MANAGER_WAIT_S;
+	if (manager_was_locked(err) && !late) {
+		log_line(LOG_LEVEL_NOTICE, "%-9s  waiting: %s", step, err->text);
+		pause = attempts->manager_pause;
+		attempts->manager_pause *= 2;
+		return wait_for_manager(&request->options, pause, attempts->manager_end,
+					call->cancel_fd, err) == 0;
+	}
+	if (!call->reads_again ||
+	    !reads_again(&attempts->before, attempts->reads, most_reads, err))
+		return false;
+	attempts->reads++;
+	attempts->before = *err;
+	log_line(LOG_LEVEL_NOTICE, "%-9s  reading all again in %.0f s: %s", step, pause,
+		 err->text);
+	return clock_sleep(pause, call->cancel_fd, err) == 0;
+}
+
 int command_execute(const struct command_call *call, const struct request *request,
 		    struct json **ret_report, const char **ret_step, struct error *err)
 {
-	double end = clock_monotonic() + MANAGER_WAIT_S, pause = MANAGER_LOOK_S;
-	unsigned wait_s = request->lock_wait_s;
+	struct attempts attempts = { .wait_s = request->lock_wait_s,
+				     .manager_end = clock_monotonic() + MANAGER_WAIT_S,
+				     .manager_pause = MANAGER_LOOK_S,
+				     .before = ERROR_INIT };
+	unsigned most_reads = 0;
 
-	/* The lock is ours only while we work: who has the package manager's may want it.
-	 */
-	for (bool last = false;; pause *= 2) {
+	for (;;) {
 		struct error failed = ERROR_INIT;
 
-		if (attempt(call, request, wait_s, ret_report, ret_step, &failed) == 0)
+		if (attempt(call, request, attempts.wait_s, &most_reads, ret_report,
+			    ret_step, &failed) == 0)
 			return 0;
 		*err = failed;
-		if (last || !manager_was_locked(err))
+		if (!goes_on(call, request, most_reads, &attempts, *ret_step, err))
 			return -1;
 		json_free(*ret_report);
 		*ret_report = NULL;
-		log_line(LOG_LEVEL_NOTICE, "%-9s  waiting: %s", *ret_step, failed.text);
-		if (wait_for_manager(&request->options, pause, end, call->cancel_fd,
-				     err) < 0)
-			return -1;
-		last = clock_monotonic() >= end;
-		wait_s = MANAGER_WAIT_S;
 	}
 }

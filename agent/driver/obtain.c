@@ -190,6 +190,7 @@ static int contradicts(const struct work *work, const char *what, struct error *
 {
 	(void)error_set(err, ERROR_INTEGRITY, "%s contradicts " INDEX_FILE ": %s",
 			work->match.package.name, what);
+	(void)error_passing(err, true); /* the index may have been an older one */
 	return error_hint(err, "make the index anew (vgpu-guest-agent index) and publish "
 			       "it with the files that it was made of");
 }

@@ -101,18 +101,31 @@ static int meet(struct agent *agent, const struct request *request,
 	return -1;
 }
 
-static int execute(struct error *err)
+static const char *retries; /* a setting, or NULL */
+
+static int execute_with(int (*run)(struct agent *agent, const struct request *request,
+				   struct json **ret_report, struct error *err),
+			struct error *err)
 {
-	static const struct command_call call = {
-		.name = "meet", .run = meet, .locks = true, .cancel_fd = -1
-	};
-	const struct request request = { .options = { .root = image->dir } };
+	const struct command_call call = { .name = "meet",
+					   .run = run,
+					   .locks = true,
+					   .reads_again = true,
+					   .cancel_fd = -1 };
+	const struct request request = { .options = { .root = image->dir,
+						      .sets = { retries },
+						      .set_count = retries != NULL } };
 	struct json *report = NULL;
 	const char *step;
 	int result = command_execute(&call, &request, &report, &step, err);
 
 	json_free(report);
 	return result;
+}
+
+static int execute(struct error *err)
+{
+	return execute_with(meet, err);
 }
 
 static void begin(const struct sysroot *sysroot)
@@ -128,6 +141,7 @@ static void begin(const struct sysroot *sysroot)
 	memset(&meeting, 0, sizeof(meeting));
 	meeting.job = JOB_INSTALL;
 	free_while_waiting = true;
+	retries = NULL;
 	now = 0;
 }
 
@@ -206,6 +220,61 @@ static void nothing_is_built_after_these(void **state)
 	}
 }
 
+/* A repository that is read while it is changed: what each reading finds wrong. */
+static const struct readings {
+	const char *wrong[6]; /* NULL: nothing */
+	bool final;           /* a pin, which no other reading changes */
+	const char *retries;
+	enum error_code code;
+	bool passing;
+	int calls;
+} readings[] = {
+	{ { NULL }, false, NULL, ERROR_NONE, false, 1 },
+	{ { "a", NULL }, false, NULL, ERROR_NONE, false, 2 },
+	{ { "a", "b", "a", NULL }, false, NULL, ERROR_NONE, false, 4 },
+	{ { "a", "a" }, false, NULL, ERROR_INTEGRITY, false, 2 },
+	{ { "a", "b", "b" }, false, NULL, ERROR_INTEGRITY, false, 3 },
+	{ { "a", "b", "c", "d", "e" }, false, NULL, ERROR_NETWORK, true, 5 },
+	{ { "a" }, true, NULL, ERROR_INTEGRITY, false, 1 },
+	{ { "a" }, false, "http.retries=0", ERROR_INTEGRITY, true, 1 },
+};
+static const struct readings *reading;
+
+static int read_repository(struct agent *agent, const struct request *request,
+			   struct json **ret_report, struct error *err)
+{
+	const char *wrong = reading->wrong[meeting.calls++];
+
+	(void)agent;
+	(void)request;
+	*ret_report = json_build("{}");
+	if (!wrong)
+		return 0;
+	(void)error_set(err, ERROR_INTEGRITY, "%s", wrong);
+	return error_passing(err, !reading->final);
+}
+
+static void only_what_is_wrong_twice_in_the_same_way_is_wrong(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(readings); i++) {
+		struct error err = ERROR_INIT;
+
+		begin(*state);
+		reading = &readings[i];
+		retries = reading->retries;
+		assert_int_equal(execute_with(read_repository, &err),
+				 reading->code ? -1 : 0);
+
+		if (reading->code) {
+			assert_int_equal(err.code, reading->code);
+			assert_int_equal(err.passing, reading->passing);
+		}
+		assert_int_equal(meeting.calls, reading->calls);
+		assert_true(now >= 20 * (meeting.calls - 1) &&
+			    now <= 40 * (meeting.calls - 1));
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sysroot_setup, sysroot_teardown)
 
 int main(void)
@@ -215,6 +284,7 @@ int main(void)
 		TEST(a_package_manager_that_does_not_end_is_told),
 		TEST(it_is_looked_once_more_after_the_lock_is_let_go),
 		TEST(nothing_is_built_after_these),
+		TEST(only_what_is_wrong_twice_in_the_same_way_is_wrong),
 	};
 
 	return cmocka_run_group_tests_name("command_execute", tests, NULL, NULL);

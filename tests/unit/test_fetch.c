@@ -305,9 +305,13 @@ static void a_workers_word_for_other_bytes_is_not_taken(void **state)
 		assert_true(text_copy(package.sha256, sizeof(package.sha256), HASH));
 		package.size = 3;
 
+		scene.input.pinned = i > 0;
+
 		assert_int_equal(scene_fetch(&scene), -1);
 
 		assert_int_equal(scene.err.code, ERROR_INTEGRITY);
+		/* The list may have been another publication's, a pin is nobody's. */
+		assert_int_equal(scene.err.passing, i == 0);
 		sysroot_assert_entries(scene.sysroot, PATHS_CACHE, 0);
 		scene_end(&scene);
 	}
@@ -354,6 +358,7 @@ static void nobody_is_asked_for_what_would_be_refused(void **state)
 	assert_int_equal(scene_fetch(&scene), -1);
 
 	assert_int_equal(scene.err.code, ERROR_INTEGRITY);
+	assert_false(scene.err.passing);
 	assert_false(exists(&scene, "/jobs"));
 	scene_end(&scene);
 }

@@ -277,6 +277,11 @@ int fetch_file(const struct fetch_input *input, const struct transport *transpor
 		       : take_remote(input, transport, root, channel, &result, err);
 	if (done < 0) {
 		fetch_result_done(&result);
+		/* What the list promised may have been another publication's; what the
+		 * operator pinned was not. */
+		if (err->code == ERROR_INTEGRITY && !fetch_is_local(input) &&
+		    !input->pinned)
+			(void)error_passing(err, true);
 		if (err->errnum == ENOSPC || err->errnum == EDQUOT) {
 			(void)error_prefix(err, PATHS_CACHE);
 			(void)error_hint(err, "make room on that file system");

@@ -74,7 +74,11 @@ int match_list(const struct settings_driver *settings, const struct transport *t
 				 "driver.repository must be an http:// or https:// URL");
 
 	if (ask_for_listing(settings, transport, root, channel, &answer, err) < 0 ||
-	    repository_from_json(answer, ret_repository, err) < 0)
+	    repository_from_json(answer, ret_repository, err) < 0) {
+		/* List, index and signature may be those of two publications. */
+		if (err->code == ERROR_INTEGRITY)
+			(void)error_passing(err, true);
 		return error_prefix(err, "listing %.200s", shown);
+	}
 	return 0;
 }
