@@ -333,6 +333,42 @@ static void every_fault_leaves_whole_sources_or_none(void **state)
 	assert_true(nth > 2);
 }
 
+/* Debian's own, Ubuntu's, and what framework.conf says of it, whose last file counts. */
+static void the_key_that_dkms_signs_with_is_found(void **state)
+{
+	static const struct {
+		const char *path, *text, *found;
+	} steps[] = {
+		{ "/etc/none", "", NULL },
+		{ "/var/lib/shim-signed/mok/MOK.der", "",
+		  "/var/lib/shim-signed/mok/MOK.der" },
+		{ "/var/lib/dkms/mok.pub", "", "/var/lib/dkms/mok.pub" },
+		{ "/etc/dkms/framework.conf", "mok_certificate=/a.der\n", "/a.der" },
+		{ "/etc/dkms/framework.conf.d/a.txt", "mok_certificate=/b.der\n",
+		  "/a.der" },
+		{ "/etc/dkms/framework.conf.d/a.conf", "# nothing\n", "/a.der" },
+		{ "/etc/dkms/framework.conf.d/b.conf", "mok_certificate=/b.der\n",
+		  "/b.der" },
+	};
+	const struct sysroot *sysroot = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		struct error err = ERROR_INIT;
+		char folder[128], path[64] = "";
+
+		(void)snprintf(folder, sizeof(folder), "%.*s",
+			       (int)(strrchr(steps[i].path, '/') - steps[i].path),
+			       steps[i].path);
+		assert_int_equal(root_mkdir(&sysroot->root, folder, 0755, &err), 0);
+		sysroot_write(sysroot, steps[i].path, steps[i].text);
+		assert_int_equal(
+			build_dkms_certificate(&sysroot->root, path, sizeof(path)),
+			steps[i].found != NULL);
+		if (steps[i].found)
+			assert_string_equal(path, steps[i].found);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
@@ -347,6 +383,7 @@ int main(void)
 		TEST(a_module_for_another_kernel_is_not_accepted),
 		TEST(without_proc_or_dev_nothing_is_begun),
 		TEST(dkms_is_told_the_key_and_forgets_it),
+		TEST(the_key_that_dkms_signs_with_is_found),
 		TEST(every_fault_leaves_whole_sources_or_none),
 	};
 

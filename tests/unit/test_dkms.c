@@ -84,6 +84,35 @@ static void a_key_is_quoted_or_refused(void **state)
 	assert_false(dkms_signing("/x", "/y", conf, 20));
 }
 
+static void the_certificate_is_the_last_that_a_conf_names(void **state)
+{
+	static const struct {
+		const char *conf, *path; /* NULL: none */
+	} rows[] = {
+		{ "mok_certificate=/etc/keys/a.der\n", "/etc/keys/a.der" },
+		{ "  mok_certificate='/etc/a b.der'\n", "/etc/a b.der" },
+		{ "mok_certificate=\"/etc/a.der\"", "/etc/a.der" },
+		{ "mok_certificate=/a\nmok_certificate=/b\n", "/b" },
+		{ "mok_signing_key=/a\n", NULL },
+		{ "# mok_certificate=/a\n", NULL },
+		{ "mok_certificate=$keys/a\n", NULL },
+		{ "mok_certificate=/a/very/long/path\n", NULL },
+		{ "mok_certificate='\n", NULL },
+		{ "mok_certificate=\n", NULL },
+		{ "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char path[16] = "";
+		bool found = dkms_certificate(span_of(rows[i].conf), path, sizeof(path));
+
+		if (found != (rows[i].path != NULL) ||
+		    (found && strcmp(path, rows[i].path) != 0))
+			fail_msg("%s: %s", rows[i].conf, path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -91,6 +120,7 @@ int main(void)
 		cmocka_unit_test(a_conf_of_others_is_not_ours),
 		cmocka_unit_test(the_status_of_every_release_of_dkms_is_understood),
 		cmocka_unit_test(a_key_is_quoted_or_refused),
+		cmocka_unit_test(the_certificate_is_the_last_that_a_conf_names),
 	};
 
 	return cmocka_run_group_tests_name("dkms", tests, NULL, NULL);

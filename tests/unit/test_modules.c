@@ -280,10 +280,52 @@ static void what_was_unpacked_and_built_can_be_discarded(void **state)
 	end();
 }
 
+/* The same guest, and nothing of the driver is here yet. */
+static void who_cannot_sign_is_told_before_anything_is_fetched(void **state)
+{
+	static const struct {
+		const char *what, *enforce, *prebuilt;
+		bool installed, fetched, offline, foreseen;
+		enum job job;
+	} rows[] = {
+		{ "no key", "Y\n", "auto", false, false, false, true, JOB_RUN },
+		{ "nothing enforces", "N\n", "auto", false, false, false, false,
+		  JOB_RUN },
+		{ "an image", "Y\n", "auto", false, false, true, false, JOB_INSTALL },
+		{ "a driver stays", "Y\n", "auto", true, false, false, false, JOB_RUN },
+		{ "its package is here", "Y\n", "auto", false, true, false, false,
+		  JOB_RUN },
+		{ "it is only fetched", "Y\n", "auto", false, false, false, false,
+		  JOB_FETCH },
+		{ "modules that are not listed may come", "Y\n", "only", false, false,
+		  false, false, JOB_RUN },
+	};
+
+	sysroot_mkdir(*state, "/sys/module/module/parameters");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		begin(*state);
+		sysroot_write(*state, "/sys/module/module/parameters/sig_enforce",
+			      rows[i].enforce);
+		(void)strcpy(scene.stage.ctx.settings.driver.prebuilt, rows[i].prebuilt);
+		scene.stage.ctx.job = rows[i].job;
+		scene.stage.ctx.offline = rows[i].offline;
+		scene.work.match.rule = rows[i].installed ? MATCH_INSTALLED : MATCH_URL;
+		if (!rows[i].fetched)
+			scene.work.driver.path[0] = '\0';
+		if (modules_foresee(&scene.stage.ctx, &scene.repository, &scene.work,
+				    &scene.err) != (rows[i].foreseen ? -1 : 0))
+			fail_msg("%s: %s", rows[i].what, scene.err.text);
+		if (rows[i].foreseen)
+			assert_int_equal(scene.err.code, ERROR_SECURE_BOOT);
+		end();
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(who_cannot_sign_is_told_before_anything_is_fetched),
 		TEST(a_package_is_unpacked_and_compiled_for_its_target),
 		TEST(the_flavour_is_what_is_set_but_on_the_way_back_what_worked),
 		TEST(what_has_its_modules_is_not_compiled),

@@ -92,6 +92,15 @@ bool dkms_signing(const char *key, const char *cert, char *ret_conf, size_t size
 			   key, cert);
 }
 
+/* 'WORD', "WORD" or WORD, as a shell reads an assignment. */
+static struct span unquote(struct span word)
+{
+	bool is_quoted = word.len >= 2 && (word.at[0] == '\'' || word.at[0] == '"') &&
+			 word.at[word.len - 1] == word.at[0];
+
+	return is_quoted ? (struct span){ word.at + 1, word.len - 2 } : word;
+}
+
 bool dkms_certificate(struct span conf, char *ret_path, size_t size)
 {
 	bool found = false;
@@ -101,9 +110,7 @@ bool dkms_certificate(struct span conf, char *ret_path, size_t size)
 		line = span_trim(line);
 		if (!span_skip(&line, "mok_certificate="))
 			continue;
-		if (line.len >= 2 && strchr("'\"", line.at[0]) &&
-		    line.at[line.len - 1] == line.at[0])
-			line = (struct span){ line.at + 1, line.len - 2 };
+		line = unquote(line);
 		found = span_starts(line, "/") && span_copy(line, ret_path, size);
 	}
 	return found;

@@ -35,7 +35,7 @@ bool dkms_conf_is_ours(struct span conf);
 /* Whether "dkms status" says that the modules are installed for this kernel. */
 bool dkms_is_installed(struct span status, const char *version, const char *release);
 
-/* The certificate that a framework.conf of DKMS's names by an absolute path. */
+/* The certificate that a framework.conf of DKMS's names last, by an absolute path. */
 bool dkms_certificate(struct span conf, char *ret_path, size_t size);
 
 /*
