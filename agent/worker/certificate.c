@@ -2,6 +2,7 @@
 #include "worker/certificate.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bio.h>
@@ -182,13 +183,17 @@ char *certificate_pem(struct span text)
 {
 	cleanup(certificate_cleanup) X509 *found = read_certificate(text);
 	cleanup(bio_cleanup) BIO *bio = BIO_new(BIO_s_mem());
-	char *data = NULL;
+	char *data = NULL, *pem = NULL;
 	long size;
 
 	if (!found || !bio || PEM_write_bio_X509(bio, found) != 1)
 		return NULL;
-	size = BIO_get_mem_data(bio, &data);
-	return size > 0 ? strndup(data, (size_t)size) : NULL;
+	size = BIO_get_mem_data(bio, &data); /* it has no NUL at its end */
+	if (size > 0)
+		pem = calloc((size_t)size + 1, 1);
+	if (pem)
+		memcpy(pem, data, (size_t)size);
+	return pem;
 }
 
 void certificate_title(const struct certificate *certificate,
