@@ -221,13 +221,13 @@ def claim_the_hook_leaves_a_note_while_one_is_at_work_and_the_next_of_us_does_it
     folder = f"{guest.root}/usr/lib/modules/{other}/updates/vgpu-guest-agent"
     guest.exec(["run-parts", f"--arg={other}", "/etc/kernel/postrm.d"])
     need(not os.path.exists(folder), "the modules are still there")
-    holder = guest.spawn(["flock", "/run/vgpu-guest-agent.lock", "sleep", "infinity"])
+    holder = guest.spawn(["flock", "--no-fork", "/run/vgpu-guest-agent.lock", "tail", "-f", "/dev/null"])
     wait_for(guest, "holder of the lock", lambda: scene.agent(guest, "configure").returncode == 15)
     # It could wait for ever.
     done = guest.exec(["/etc/kernel/header_postinst.d/vgpu-guest-agent", other], merge=True, timeout=60)
     need(done.returncode == 0 and b"***" not in done.stdout, scene.words(done))
     need(guest.exec(["ls", "/run/vgpu-guest-agent-kernels"]).stdout.decode().split() == [other], noted)
-    guest.exec(["pkill", "-x", "flock"])
+    guest.exec(["pkill", "-x", "tail"])
     holder.wait()
     done = scene.agent(guest, "configure")
     need(done.returncode == 0 and os.path.exists(f"{folder}/nvidia.ko"), scene.words(done))
