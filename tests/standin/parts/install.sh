@@ -3,7 +3,8 @@
 #
 # What the stand-in's nvidia-installer does to the system; read by it, never run alone.
 
-record=$root/var/lib/nvidia/log
+kept=$root/var/lib/nvidia
+record=$kept/log
 
 modules_wanted() { ! is_set no-kernel-module && ! is_set no-kernel-modules; }
 modules_only() { is_set kernel-module-only || is_set kernel-modules-only; }
@@ -174,43 +175,69 @@ load_modules() {
 
 # --- files -----------------------------------------------------------------------------
 
-# A full disk kills the real installer while it copies through a mapping: no text at all.
+record_version() { sed -n '1s/.*(\(.*\))$/\1/p' "$record" 2>/dev/null; }
+
+# What others have there goes to a number in its own folder, before anything is installed, and comes back.
+back_up() {
+    [ -e "$root$1" ] || return 0
+    number=$((${number:-99} + 1))
+    sum=$(cksum <"$root$1" | cut -d' ' -f1)
+    mode=$(stat -c '%a %u %g' "$root$1")
+    mv "$root$1" "$kept/$number" && printf '%s: %s\n%s 0%s\n' $number "$1" "$sum" "$mode" >>"$record"
+}
+
+# A full disk kills the real installer while it copies through a mapping: no text at all. The record comes after the file.
 install_file() {
     mode=$1 from=$2 to=$root$3
-    write_log "-> Installing '$3'."
-    mkdir -p "${to%/*}" 2>/dev/null && rm -f "$to" && cp "$from" "$to" 2>/dev/null ||
-        kill -BUS $$
+    back_up "$3"
+    mkdir -p "${to%/*}" 2>/dev/null && cp "$from" "$to" 2>/dev/null || kill -BUS $$
     chmod "$mode" "$to"
     printf '1: %s\n%s\n' "$3" "$(cksum <"$to" | cut -d' ' -f1)" >>"$record"
 }
 
 install_link() {
     mkdir -p "$root${2%/*}" && ln -sf "$1" "$root$2"
-    printf '2: %s\n%s\n' "$2" "$1" >>"$record"
+    printf '0: %s\n%s\n' "$2" "$1" >>"$record"
 }
 
-# Also with --no-kernel-module: the modules it installed itself are gone then.
+# Goes by its record, which goes last. What was altered since stays. Also with --no-kernel-module: the modules it
+# installed itself are gone then.
 remove_driver() {
     [ -f "$record" ] || return 0
-    message "Uninstalling the previous installation of $label ($(sed -n 1p "$record"))."
-    sed -n 's/^[12]: //p' "$record" | while read -r file; do
-        rm -f "$root$file"
+    message "Uninstalling the previous installation of $label ($(record_version))."
+    sed -n '3,$p' "$record" | while read -r number file && read -r sum mode owner group; do
+        case $number in
+            0:) [ "$(readlink "$root$file")" != "$sum" ] || rm -f "$root$file" ;;
+            1:) [ "$(cksum 2>/dev/null <"$root$file" | cut -d' ' -f1)" != "$sum" ] || rm -f "$root$file" ;;
+            *)
+                [ -e "$kept/${number%:}" ] || continue
+                chown "$owner:$group" "$kept/${number%:}" && chmod "$mode" "$kept/${number%:}"
+                mv "$kept/${number%:}" "$root$file"
+                ;;
+        esac
     done
     rm -f "$record"
 }
 
+library_folder() {
+    libraries=/usr/lib64
+    for folder in /usr/lib/x86_64-linux-gnu /usr/lib/aarch64-linux-gnu; do
+        [ ! -d "$folder" ] || libraries=$folder
+    done
+}
+
 install_userspace() {
-    mkdir -p "$root/var/lib/nvidia" "$root/etc/nvidia/ClientConfigToken"
-    (umask 077 && printf '%s\n%s\n' "$version" "$label" >"$record")
+    mkdir -p "$kept" "$root/etc/nvidia/ClientConfigToken" || give_up
+    (umask 077 && printf '1.0-%s (%s)\n%s\n' "$(printf %s "$version" | tr -d .)" "$version" "$label" >"$record") || give_up
+    library_folder
     fault no-smi || install_file 755 nvidia-smi /usr/bin/nvidia-smi
     ! fault installer-dies || kill -BUS $$
     fault no-gridd || install_file 755 nvidia-gridd /usr/bin/nvidia-gridd
+    install_file 755 "libnvidia-cfg.so.$version" "$libraries/libnvidia-cfg.so.$version"
+    install_file 644 firmware/gsp_tu10x.bin "/lib/firmware/nvidia/$version/gsp_tu10x.bin"
     install_file 644 gridd.conf.template /etc/nvidia/gridd.conf.template
-    for file in nvidia-installer install.sh help.txt advanced.txt; do
-        install_file 755 $file /usr/lib/nvidia/installer/$file
-    done
-    install_link /usr/lib/nvidia/installer/nvidia-installer /usr/bin/nvidia-installer
-    install_file 755 nvidia-uninstall /usr/bin/nvidia-uninstall
+    install_file 755 nvidia-installer /usr/bin/nvidia-installer
+    install_link nvidia-installer /usr/bin/nvidia-uninstall
     if ! is_set no-kernel-module-source; then
         for file in $(cd kernel && find . -type f ! -name '*.o' ! -name '*.ko' ! -name '.*' | sort); do
             install_file 644 "kernel/$file" "/usr/src/nvidia-$version/${file#./}"
@@ -235,7 +262,7 @@ install_modules() {
 install_driver() {
     cd "$here" || exit 1
     kernel=$(option kernel-name "$(uname -r)")
-    if modules_only && [ "$(sed -n 1p "$record" 2>/dev/null)" != "$version" ]; then
+    if modules_only && [ "$(record_version)" != "$version" ]; then
         error "The '--kernel-module-only' option requires that the same version of the driver ($version) is already installed."
         give_up
     fi
