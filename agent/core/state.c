@@ -252,6 +252,18 @@ static int put_aside(const struct root *root, struct state *state, struct error 
 	return 0;
 }
 
+/* A run that was cut off between the two has left the copy of before. */
+static int renew_copy(const struct root *root, const struct state *state,
+		      struct error *err)
+{
+	bool there, same;
+
+	if (root_exists(root, PATHS_STATE_FILE, &there, err) < 0 ||
+	    file_compare(root, PATHS_STATE_FILE, STATE_COPY, &same, err) < 0)
+		return -1;
+	return there && !same ? state_save(root, state, err) : 0;
+}
+
 int state_open(const struct root *root, struct state *ret_state, struct error *err)
 {
 	struct state state = { 0 };
@@ -263,7 +275,8 @@ int state_open(const struct root *root, struct state *ret_state, struct error *e
 	if (intent_recover(root, err) < 0 || load(root, &state, &damaged, err) < 0)
 		return -1;
 	if (root_look(root, STATE_BAD, &bad, &st, err) < 0 ||
-	    (damaged && put_aside(root, &state, err) < 0)) {
+	    (damaged ? put_aside(root, &state, err) : renew_copy(root, &state, err)) <
+		    0) {
 		state_done(&state);
 		return -1;
 	}

@@ -114,6 +114,34 @@ static void whichever_bit_flips_the_copy_counts(void **state)
 	}
 }
 
+/* Cut off between the two: else a state that is damaged later would be that of before. */
+static void a_copy_of_before_is_renewed(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	struct state saved;
+	bool same;
+
+	assert_int_equal(state_open(&sysroot->root, &saved, &err), 0);
+	assert_int_equal(state_save(&sysroot->root, &saved, &err), 0);
+	assert_int_equal(
+		file_copy(&sysroot->root, STATE_COPY, PATHS_STATE "/before", &err), 0);
+	saved.driver = driver_of("525.105.17");
+	assert_int_equal(state_save(&sysroot->root, &saved, &err), 0);
+	state_done(&saved);
+	assert_int_equal(
+		root_rename(&sysroot->root, PATHS_STATE "/before", STATE_COPY, &err), 0);
+
+	assert_int_equal(state_open(&sysroot->root, &saved, &err), 0);
+
+	assert_string_equal(saved.driver.version, "525.105.17");
+	state_done(&saved);
+	assert_int_equal(
+		file_compare(&sysroot->root, PATHS_STATE_FILE, STATE_COPY, &same, &err),
+		0);
+	assert_true(same);
+}
+
 static void a_later_agents_state_is_left_alone(void **state)
 {
 	static const char later[] = "{\"schema\":2,\"drivers\":[]}";
@@ -205,6 +233,8 @@ int main(void)
 			a_damaged_file_is_lost_and_kept_never_taken_for_empty,
 			sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(whichever_bit_flips_the_copy_counts,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(a_copy_of_before_is_renewed,
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_later_agents_state_is_left_alone,
 						sysroot_setup, sysroot_teardown),
