@@ -97,6 +97,8 @@ static void extract(struct machine *machine, const struct run *run)
 	}
 	(void)snprintf(path, sizeof(path), "%s/nvidia-installer", dir);
 	write_program(machine->sysroot, path, machine->unpacked);
+	(void)snprintf(path, sizeof(path), "%s/.manifest", dir);
+	sysroot_write(machine->sysroot, path, "");
 }
 
 /* cp -R ... FROM/. TO, which is there */

@@ -77,7 +77,7 @@ static void uninstall(struct script *of, const struct run *run)
 
 static const struct script_answer goes[] = {
 	{ .match = "rmmod nvidia", .act = unload },
-	{ .match = "nvidia-uninstall", .act = uninstall },
+	{ .match = "--uninstall", .act = uninstall },
 	{ .match = "depmod" },
 	{ .match = NULL },
 };
@@ -291,13 +291,13 @@ static void a_module_in_use_is_tried_again_once_the_monitor_knows(void **state)
 	static const struct script_answer at_once_not[] = {
 		{ .match = "rmmod nvidia", .status = 1, .times = 1 },
 		{ .match = "rmmod nvidia", .act = unload },
-		{ .match = "nvidia-uninstall", .act = uninstall },
+		{ .match = "--uninstall", .act = uninstall },
 		{ .match = "depmod" },
 		{ .match = NULL },
 	};
 	static const struct script_answer never[] = {
 		{ .match = "rmmod nvidia", .status = 1 },
-		{ .match = "nvidia-uninstall", .act = uninstall },
+		{ .match = "--uninstall", .act = uninstall },
 		{ .match = "depmod" },
 		{ .match = NULL },
 	};
@@ -330,7 +330,7 @@ static void a_failure_ends_it_and_leaves_the_state(void **state)
 {
 	static const struct script_answer fails[] = {
 		{ .match = "rmmod nvidia", .act = unload },
-		{ .match = "nvidia-uninstall", .status = 1 },
+		{ .match = "--uninstall", .status = 1 },
 		{ .match = NULL },
 	};
 	static const struct {

@@ -35,6 +35,8 @@ static int setup(void **state)
 	(void)sysroot_setup(state);
 	sysroot_mkdir(*state, "/usr/bin");
 	sysroot_mkdir(*state, TREE);
+	sysroot_write(*state, TREE "/nvidia-installer", "#!/bin/sh\n");
+	sysroot_write(*state, TREE "/.manifest", "");
 	return 0;
 }
 

@@ -230,7 +230,7 @@ static void a_driver_goes_the_way_it_came(void **state)
 		enum package_kind kind;
 		const char *command;
 	} cases[] = {
-		{ PACKAGE_RUN, "/usr/bin/nvidia-uninstall --silent" },
+		{ PACKAGE_RUN, "/nvidia-installer --uninstall --silent" },
 		{ PACKAGE_DEB, "remove nvidia-linux-grid-550\n" },
 		{ PACKAGE_RPM, "/usr/bin/dnf -y --setopt=exit_on_lock=True remove "
 			       "nvidia-linux-grid-550\n" },

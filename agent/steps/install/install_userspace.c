@@ -9,14 +9,11 @@
 #include <signal.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/room.h"
 #include "base/text.h"
 #include "model/driver/installer_log.h"
-#include "model/paths.h"
+#include "steps/driver_files.h"
 
-#define LOG PATHS_INSTALLER "/nvidia-installer.log"
-#define LOG_MAX (4u << 20)
 #define HELP_MAX (1u << 20)
 #define ASK_S 60
 #define INSTALL_S 1800
@@ -103,26 +100,9 @@ static int choose_options(struct runner *runner, const struct root *root,
 		if (installer_log_has_option(help, wanted[i]))
 			options_add(options, wanted[i]);
 	}
-	options_add(options, "--log-file-name=" LOG);
+	options_add(options, "--log-file-name=" DRIVER_FILES_LOG);
 	options_add(options, "--tmpdir=" PATHS_INSTALLER);
 	return 0;
-}
-
-/* The installer's log: appended to the run's, and its errors taken out. */
-static void read_log(const struct root *root, int log_fd, char *ret_errors, size_t size)
-{
-	struct error ignored = ERROR_INIT;
-	cleanup_free char *text = NULL;
-	size_t length;
-
-	ret_errors[0] = '\0';
-	if (file_read(root, LOG, LOG_MAX, &text, &length, &ignored) < 0)
-		return;
-	installer_log_errors((struct span){ .at = text, .len = length }, ret_errors,
-			     size);
-	/* A log that cannot be written changes nothing about the outcome. */
-	if (log_fd > 0 && file_write_all(log_fd, text, length, &ignored) < 0)
-		return;
 }
 
 /* Its files are written through a mapping: no room, or a disk that fails, is a signal. */
@@ -204,9 +184,11 @@ static int install(struct runner *runner, const struct root *root, const char *t
 	if (!text_format(program, sizeof(program), "%s/nvidia-installer", tree))
 		return error_set(err, ERROR_INTERNAL, "%s is too long", tree);
 	if (choose_options(runner, root, program, tree, &options, err) < 0 ||
+	    driver_files_begin(runner, root, tree, log_fd, err) < 0 ||
+	    driver_files_open_workshop(root, err) < 0 ||
 	    run_installer(runner, root, &options, tree, &result, err) < 0)
 		return -1;
-	read_log(root, log_fd, errors, sizeof(errors));
+	driver_files_read_log(root, log_fd, errors, sizeof(errors));
 	if (result.status != 0 || result.signal || result.timed_out)
 		return explain(root, &result, &described, errors, log_path, err);
 
@@ -214,7 +196,7 @@ static int install(struct runner *runner, const struct root *root, const char *t
 		return error_set(
 			err, ERROR_INSTALL,
 			"nvidia-installer has ended well and left no nvidia-smi");
-	return sync_folders(root, err);
+	return sync_folders(root, err) < 0 ? -1 : driver_files_end(root, err);
 }
 
 int install_userspace(struct runner *runner, const struct root *root, const char *tree,
@@ -223,8 +205,7 @@ int install_userspace(struct runner *runner, const struct root *root, const char
 	struct error later = ERROR_INIT;
 	int result;
 
-	if (root_remove_tree(root, PATHS_INSTALLER, err) < 0 ||
-	    root_mkdir(root, PATHS_INSTALLER, 0700, err) < 0)
+	if (driver_files_open_workshop(root, err) < 0)
 		return -1;
 	result = install(runner, root, tree, log_path, log_fd, err);
 	if (root_remove_tree(root, PATHS_INSTALLER, &later) < 0 && result == 0) {

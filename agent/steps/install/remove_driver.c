@@ -11,8 +11,8 @@
 #include "base/span.h"
 #include "base/text.h"
 #include "model/paths.h"
+#include "steps/driver_files.h"
 
-#define UNINSTALL_S 1800
 #define ASK_S 60
 #define PACKAGE_NAME_SIZE 128
 
@@ -83,50 +83,28 @@ static int remove_rpm(struct runner *runner, const struct root *root, int log_fd
 	return remove_package(runner, root, kind, name, log_fd, err);
 }
 
-static int remove_run(struct runner *runner, const struct root *root, int log_fd,
-		      struct error *err)
-{
-	char program[128];
-	const char *argv[] = { program, "--silent", NULL };
-	struct run run = {
-		.argv = argv,
-		.timeout_s = UNINSTALL_S,
-		.log_fd = log_fd,
-		.output_limit = 16384,
-	};
-
-	if (!run_find(root, "nvidia-uninstall", program, sizeof(program))) {
-		(void)error_set(err, ERROR_INSTALL,
-				"the driver's own nvidia-uninstall is not there");
-		return error_hint(err, "install the driver again, then uninstall");
-	}
-	return run_checked(runner, root, &run, err) < 0 ? explain(root, err) : 0;
-}
-
 int remove_driver(struct runner *runner, const struct root *root, enum package_kind kind,
 		  int log_fd, bool *ret_changed, struct error *err)
 {
+	bool smi, changed = true;
 	char program[128];
-	int result;
+	int result = 0;
 
-	if (!run_find(root, "nvidia-smi", program, sizeof(program)) &&
-	    !run_find(root, "nvidia-uninstall", program, sizeof(program))) {
-		*ret_changed = false;
-		return 0;
-	}
-
-	if (kind == PACKAGE_DEB)
+	smi = run_find(root, "nvidia-smi", program, sizeof(program)) != NULL;
+	if (kind == PACKAGE_RUN)
+		result = driver_files_remove(runner, root, log_fd, &changed, err);
+	else if (!smi)
+		changed = false;
+	else if (kind == PACKAGE_DEB)
 		result = remove_deb(runner, root, log_fd, err);
-	else if (kind == PACKAGE_RPM)
-		result = remove_rpm(runner, root, log_fd, err);
 	else
-		result = remove_run(runner, root, log_fd, err);
+		result = remove_rpm(runner, root, log_fd, err);
 	if (result < 0)
 		return -1;
 	if (run_find(root, "nvidia-smi", program, sizeof(program)))
 		return error_set(err, ERROR_INSTALL,
 				 "the driver was removed, but %s is still there",
 				 program);
-	*ret_changed = true;
+	*ret_changed = changed;
 	return 0;
 }
