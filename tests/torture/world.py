@@ -22,7 +22,9 @@ STATE = "/var/lib/vgpu-guest-agent/state.json"
 COPY = "/var/lib/vgpu-guest-agent/backup/state.json"
 # Names or bytes that differ between two good runs, or that anybody may delete at any time.
 PASSING = ("/torture", "/var/log/vgpu-guest-agent/", "/var/log/nvidia-", "/etc/ld.so.cache", "/var/cache/ldconfig", "/run/lock", "/run/vgpu-guest-agent.lock",
-           "/var/cache/vgpu-guest-agent/.lock")
+           "/var/cache/vgpu-guest-agent/.lock", "/var/lib/vgpu-guest-agent/backup/driver/installed")
+# Of nvidia-installer, which goes on past a line that it could not write: whether that matters is seen when it is undone.
+RECORD = "/var/lib/nvidia/log"
 APART = ("/run", "/tmp", "/var/tmp")  # file systems of their own
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -74,6 +76,8 @@ def value_of(top, path):
         return f"special {at.st_mode:o}"
     with open(top + path, "rb") as file:
         data = file.read()
+    if path.endswith(RECORD):
+        return f"record {at.st_mode:o} {at.st_uid}"
     if path.endswith((STATE, COPY)):
         return filtered_state(data)
     if path.endswith("/run/vgpu-guest-agent/status.json"):  # the time is in it; torn it must never be
