@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -25,6 +26,7 @@
 
 /* An installed driver is about three times its compressed package; and room to move. */
 #define ROOM_FACTOR 4
+#define NAMES_MAX 1000
 
 static void warn(const struct error *err)
 {
@@ -285,6 +287,22 @@ static int change(const struct replace *replace, struct work *work, struct error
 	return load_and_prove(replace, work, &changed, err);
 }
 
+/*
+ * What the failed one occupies goes first: the way back may need that room. Its package
+ * is not tried again by itself.
+ */
+static int make_room(const struct context *ctx, const struct work *failed,
+		     const struct driver *old, struct error *err)
+{
+	if (root_remove_tree(&ctx->root, PATHS_TREE, err) < 0 ||
+	    root_remove_tree(&ctx->root, PATHS_BUILD, err) < 0)
+		return -1;
+	if (strcmp(failed->driver.path, old->path) == 0 ||
+	    !text_starts(failed->driver.path, PATHS_BACKUP "/"))
+		return 0;
+	return root_unlink(&ctx->root, failed->driver.path, err);
+}
+
 /* The driver before again, from its own package, with its own modules. */
 static int put_back(const struct replace *replace, struct work *back, struct error *err)
 {
@@ -347,7 +365,8 @@ void replace_abandon(const struct replace *replace, const struct work *work,
  * now. */
 static int give_up(const struct replace *replace, struct work *work, struct error *err)
 {
-	const struct root *root = &replace->ctx->root;
+	const struct context *ctx = replace->ctx;
+	const struct root *root = &ctx->root;
 	struct state *state = replace->state;
 	struct error second = ERROR_INIT;
 	struct work back;
@@ -375,7 +394,11 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	work_back(work, &state->driver, &back);
 	log_line(LOG_LEVEL_WARNING, "warning: install: %s; putting driver %s back",
 		 err->text, back.driver.version);
-	if (put_back(replace, &back, &second) < 0)
+	/* The modules are often there still; of one version they may be either's. */
+	if (make_room(ctx, work, &back.driver, &second) < 0 ||
+	    (strcmp(work->driver.version, back.driver.version) != 0 &&
+	     work_look_at_targets(ctx, NULL, back.driver.version, &back, &second) < 0) ||
+	    put_back(replace, &back, &second) < 0)
 		return error_hint(err,
 				  "driver %s could not be put back either (%s); run "
 				  "again to try once more",
@@ -393,19 +416,36 @@ static int refuse_lost(const struct replace *replace, struct error *err)
 	return state_refuse_lost(replace->state, err);
 }
 
+/*
+ * For the way there and for the way back, before the first change. What the failed one
+ * occupies goes before the way back: so the greater of both is enough.
+ */
+static int check_room(const struct context *ctx, const struct driver *new,
+		      const struct driver *old, struct error *err)
+{
+	const struct driver *const drivers[] = { new, old };
+	off_t most = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+		struct stat st = { .st_size = 0 };
+		bool there = false;
+
+		if (drivers[i]->path[0] &&
+		    root_look(&ctx->root, drivers[i]->path, &there, &st, err) < 0)
+			return -1;
+		if (there && st.st_size > most)
+			most = st.st_size;
+	}
+	return install_check_room(&ctx->root, ROOM_FACTOR * (uint64_t)most, err);
+}
+
 static int replace_whole(const struct replace *replace, struct work *work,
 			 struct outcome *outcome, struct error *err)
 {
 	const struct context *ctx = replace->ctx;
-	struct stat st;
-	bool there;
 
-	if (refuse_lost(replace, err) < 0)
-		return -1;
-	if (root_look(&ctx->root, work->driver.path, &there, &st, err) < 0)
-		return -1;
-	if (there &&
-	    install_check_room(&ctx->root, ROOM_FACTOR * (uint64_t)st.st_size, err) < 0)
+	if (refuse_lost(replace, err) < 0 ||
+	    check_room(ctx, &work->driver, &replace->state->driver, err) < 0)
 		return -1;
 	if (context_log(ctx, err) < 0)
 		return -1;
@@ -418,6 +458,29 @@ static int replace_whole(const struct replace *replace, struct work *work,
 	(void)text_format(outcome->detail, sizeof(outcome->detail), "driver %s%s",
 			  work->driver.version,
 			  ctx->offline ? "" : " is loaded and answers");
+	return 0;
+}
+
+/* A package that a run left which was cut off once the state no longer named it. */
+static int sweep_packages(const struct context *ctx, const struct state *state,
+			  struct error *err)
+{
+	cleanup_strv char **names = NULL;
+
+	if (state->installing.version[0])
+		return 0;
+	if (root_list(&ctx->root, PATHS_BACKUP, NAMES_MAX, &names, err) < 0)
+		return -1;
+	for (char **name = names; *name; name++) {
+		char path[sizeof(state->driver.path)];
+
+		if (!text_starts(*name, "driver-") ||
+		    !text_format(path, sizeof(path), PATHS_BACKUP "/%s", *name) ||
+		    strcmp(path, state->driver.path) == 0)
+			continue;
+		if (root_unlink(&ctx->root, path, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -435,7 +498,8 @@ static int complete_installed(const struct replace *replace, const struct work *
 		return -1;
 	replace->lease->units_changed = unit;
 	if (load_and_prove(replace, work, &loaded, err) < 0 ||
-	    tidy_sources(ctx, work, &modules, err) < 0)
+	    tidy_sources(ctx, work, &modules, err) < 0 ||
+	    sweep_packages(ctx, replace->state, err) < 0)
 		return -1;
 
 	/* What was compiled is in place now. */

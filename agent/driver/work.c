@@ -8,6 +8,7 @@
 #include "model/paths.h"
 #include "steps/build/build.h"
 #include "steps/build/build_tree.h"
+#include "steps/depmod.h"
 #include "steps/install/install.h"
 
 void work_begin(const struct context *ctx, const struct guest *guest,
@@ -78,14 +79,19 @@ int work_look_at_targets(const struct context *ctx, const struct detect_driver *
 	for (size_t i = 0; i < work->target_count; i++) {
 		struct target *target = &work->targets[i];
 		struct detect_driver there = { .grid = false };
+		bool mixed = false;
 
 		if (i == 0 && installed)
 			there = *installed;
 		else if (detect_driver(ctx->runner, &ctx->root, target->kernel.release,
 				       &there, err) < 0)
 			return -1;
+		/* On the way back: the other driver's modules were being copied here. */
+		if (work->way_back &&
+		    depmod_is_owed(&ctx->root, target->kernel.release, &mixed, err) < 0)
+			return -1;
 		target->done =
-			version[0] && strcmp(there.version, version) == 0 &&
+			!mixed && version[0] && strcmp(there.version, version) == 0 &&
 			is_at_its_place(ctx, work, target->kernel.release, version);
 		/* What is loaded was taken. */
 		if (target->done &&

@@ -137,6 +137,15 @@ static bool is_whole(const char *version)
 	       !scene.state.installing.version[0];
 }
 
+static bool is_there(const struct sysroot *sysroot, const char *path)
+{
+	struct error err = ERROR_INIT;
+	bool there;
+
+	assert_int_equal(root_exists(&sysroot->root, path, &there, &err), 0);
+	return there;
+}
+
 static void empty(const struct sysroot *sysroot)
 {
 	struct error err = ERROR_INIT;
@@ -276,6 +285,96 @@ static void the_way_back_has_the_flavour_that_worked(void **state)
 	end();
 }
 
+/* Looks on while the machine works, and makes the new driver's installer fail. */
+struct witness {
+	struct runner runner;
+	const struct sysroot *sysroot;
+	bool fails;      /* before its modules are put in place */
+	unsigned failed; /* so often */
+	unsigned compiled;
+	bool package, tree; /* of the failed one are there when the old one is unpacked */
+};
+
+static int look_on(struct runner *runner, const struct root *root, const struct run *run,
+		   struct run_result *ret_result, struct error *err)
+{
+	struct witness *witness = (struct witness *)runner;
+	const char *program = strrchr(run->argv[0], '/') + 1;
+
+	if (strcmp(program, "sh") == 0 && witness->failed) {
+		witness->package = is_there(witness->sysroot,
+					    PATHS_BACKUP "/driver-" MACHINE_NEW ".run");
+		witness->tree = is_there(witness->sysroot, PATHS_TREE);
+	}
+	if (strcmp(program, "make") == 0 && strcmp(run->argv[1], "-C") == 0)
+		witness->compiled += witness->failed;
+	if (strcmp(program, "nvidia-installer") == 0 &&
+	    strcmp(run->argv[1], "--silent") == 0 && witness->failed == 0) {
+		witness->failed++;
+		if (witness->fails) {
+			*ret_result =
+				(struct run_result){ .status = 1, .output = strdup("") };
+			return 0;
+		}
+	}
+	return scene.machine.runner.start(&scene.machine.runner, root, run, ret_result,
+					  err);
+}
+
+/* The failed one is 330 MiB, and its tree a GiB: the way back may need that room. */
+static void the_way_back_comes_once_the_failed_one_has_gone(void **state)
+{
+	static const struct {
+		bool fails;        /* its installer; else the driver answers nothing */
+		unsigned compiled; /* the old modules, which are still there or not */
+	} rows[] = { { true, 0 }, { false, 1 } };
+	const struct driver new = driver_of(MACHINE_NEW, PACKAGE_RUN);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct witness witness = { .runner = { .start = look_on,
+						       .cancel_fd = -1 },
+					   .sysroot = *state,
+					   .fails = rows[i].fails };
+		struct error err = ERROR_INIT;
+
+		empty(*state);
+		make_guest(*state, PACKAGE_RUN, true);
+		scene.machine.broken = 1;
+		scene.stage.ctx.runner = &witness.runner;
+
+		assert_int_equal(bring(&new, false, &err), -1);
+
+		assert_non_null(strstr(err.hint, MACHINE_OLD " was put back and works"));
+		assert_true(is_whole(MACHINE_OLD));
+		assert_int_equal(witness.failed, 1);
+		assert_false(witness.package || witness.tree);
+		assert_int_equal(witness.compiled > 0, rows[i].compiled > 0);
+		end();
+	}
+}
+
+/* Cut off once the state names it no longer: what is left the next run takes away. */
+static void a_package_that_nobody_names_goes(void **state)
+{
+	const struct replace replace = replace_of();
+	struct outcome outcome = { .step = "install" };
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+
+	make_guest(sysroot, PACKAGE_RUN, true);
+	machine_add_package(&scene.machine, PATHS_BACKUP "/driver-1.2.run", "1.2");
+	work_begin(&scene.stage.ctx, &scene.guest, &scene.work);
+	scene.work.match.rule = MATCH_INSTALLED;
+	(void)strcpy(scene.work.driver.version, MACHINE_OLD);
+	scene.work.targets[0].done = true;
+
+	assert_int_equal(replace_driver(&replace, &scene.work, &outcome, &err), 0);
+
+	assert_false(is_there(sysroot, PATHS_BACKUP "/driver-1.2.run"));
+	assert_true(is_there(sysroot, PATHS_BACKUP "/driver-" MACHINE_OLD ".run"));
+	end();
+}
+
 static void a_driver_that_stays_gets_only_what_is_missing(void **state)
 {
 	const struct replace replace = replace_of();
@@ -323,6 +422,11 @@ int main(void)
 			whatever_fails_the_driver_is_the_old_or_the_new_one,
 			sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(the_way_back_has_the_flavour_that_worked,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_way_back_comes_once_the_failed_one_has_gone, sysroot_setup,
+			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(a_package_that_nobody_names_goes,
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_driver_that_stays_gets_only_what_is_missing, sysroot_setup,
