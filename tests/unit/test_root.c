@@ -1,8 +1,9 @@
-/* wrap: syscall unlinkat */
+/* wrap: syscall unlinkat fdopendir */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/root.h"
 #include "base/text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -138,6 +139,36 @@ static void a_tree_is_removed_without_following_links(void **state)
 	assert_int_equal(root_remove_tree(&sysroot->root, "/a", &err), 0);
 }
 
+static int unlistable; /* errno of fdopendir() */
+
+DIR *__wrap_fdopendir(int fd);
+DIR *__real_fdopendir(int fd);
+DIR *__wrap_fdopendir(int fd)
+{
+	errno = unlistable;
+	return unlistable ? NULL : __real_fdopendir(fd);
+}
+
+/* Else a backup would be taken for empty, and go with what is in it. */
+static void a_folder_that_cannot_be_listed_is_not_empty(void **state)
+{
+	static const int errnums[] = { ENOMEM, EMFILE, EIO };
+	const struct sysroot *sysroot = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(errnums); i++) {
+		struct error err = ERROR_INIT;
+		char **names = NULL;
+
+		unlistable = errnums[i];
+		assert_int_equal(
+			root_list(&sysroot->root, "/etc/nvidia", 8, &names, &err), -1);
+		unlistable = 0;
+		assert_int_equal(err.errnum, errnums[i]);
+		assert_non_null(strstr(err.text, "/etc/nvidia"));
+		assert_null(names);
+	}
+}
+
 static int still_written;
 
 int __wrap_unlinkat(int dir, const char *name, int flags);
@@ -255,6 +286,9 @@ int main(void)
 						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_tree_is_removed_without_following_links,
 						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_folder_that_cannot_be_listed_is_not_empty, setup,
+			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_tree_that_is_still_written_to_goes_too,
 						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(no_path_is_no_file, setup,

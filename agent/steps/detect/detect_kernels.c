@@ -16,36 +16,44 @@
 #define NAMES_MAX 1024
 #define CONFIG_MAX (4u << 20)
 
-static bool read_config(const struct root *root, const char *path, struct kernel *kernel)
+/* One that is not there, or that this user may not read, says nothing; else -1. */
+static int read_config(const struct root *root, const char *path, struct kernel *kernel,
+		       struct error *err)
 {
-	struct error ignored = ERROR_INIT;
+	struct error why = ERROR_INIT;
 	cleanup_free char *text = NULL;
 	size_t size;
 
-	return file_read(root, path, CONFIG_MAX, &text, &size, &ignored) == 0 &&
-	       kernel_read_config((struct span){ text, size }, kernel);
-}
-
-static void read_compiler(const struct root *root, struct kernel *kernel)
-{
-	char path[256];
-
-	if (kernel->headers) {
-		text_path(path, sizeof(path), "%s/.config", kernel->build);
-		if (read_config(root, path, kernel))
-			return;
-		text_path(path, sizeof(path), "%s/include/config/auto.conf",
-			  kernel->build);
-		if (read_config(root, path, kernel))
-			return;
+	if (file_read(root, path, CONFIG_MAX, &text, &size, &why) == 0) {
+		(void)kernel_read_config((struct span){ text, size }, kernel);
+		return 0;
 	}
-
-	text_path(path, sizeof(path), "/boot/config-%s", kernel->release);
-	(void)read_config(root, path, kernel);
+	if (why.errnum != EIO && why.errnum != ENOMEM && why.errnum != EMFILE &&
+	    why.errnum != ENFILE)
+		return 0;
+	*err = why;
+	return -1;
 }
 
-static void read_kernel(const struct root *root, const char *release,
-			struct kernel *ret_kernel)
+static int read_compiler(const struct root *root, struct kernel *kernel,
+			 struct error *err)
+{
+	char paths[3][256];
+
+	text_path(paths[0], sizeof(paths[0]), "%s/.config", kernel->build);
+	text_path(paths[1], sizeof(paths[1]), "%s/include/config/auto.conf",
+		  kernel->build);
+	text_path(paths[2], sizeof(paths[2]), "/boot/config-%s", kernel->release);
+	for (size_t i = kernel->headers ? 0 : 2;
+	     i < ARRAY_SIZE(paths) && !kernel->compiler[0]; i++) {
+		if (read_config(root, paths[i], kernel, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int read_kernel(const struct root *root, const char *release,
+		       struct kernel *ret_kernel, struct error *err)
 {
 	struct kernel kernel = { .headers = false };
 	char path[128];
@@ -61,9 +69,11 @@ static void read_kernel(const struct root *root, const char *release,
 		if (headers_real(root, path, "Makefile"))
 			(void)text_copy(kernel.source, sizeof(kernel.source), path);
 	}
-	read_compiler(root, &kernel);
+	if (read_compiler(root, &kernel, err) < 0)
+		return -1;
 
 	*ret_kernel = kernel;
+	return 0;
 }
 
 /* A removed kernel often leaves its folder behind, with what others put into it. */
@@ -97,7 +107,9 @@ static int add_kernel(const struct root *root, const char *release,
 		return error_set(err, ERROR_INTERNAL, "more than %d kernels in " MODULES,
 				 KERNEL_MAX);
 
-	read_kernel(root, release, &list->kernels[list->count++]);
+	if (read_kernel(root, release, &list->kernels[list->count], err) < 0)
+		return -1;
+	list->count++;
 	return 0;
 }
 
