@@ -208,6 +208,29 @@ static void only_a_unit_of_ours_goes(void **state)
 	}
 }
 
+/* Of a run that was killed as it wrote, and that never ran again. */
+static void half_written_files_go_too(void **state)
+{
+	static const char *const rows[] = {
+		"/etc/modprobe.d/.vgpu-guest-agent.conf.vgpu-new",
+		UNIT_DIR "/.nvidia-gridd.service.vgpu-new",
+	};
+	static const struct script_answer none[] = { { 0 } };
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	struct script script;
+	bool changed;
+
+	script_init(&script, none, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		sysroot_write(sysroot, rows[i], "half");
+
+	assert_int_equal(remove_files(&script.runner, &sysroot->root, &changed, &err), 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_false(is_there(sysroot, rows[i]));
+}
+
 static void vanish(struct script *script, const struct run *run)
 {
 	const struct sysroot *sysroot = script->context;
@@ -317,6 +340,7 @@ int main(void)
 		TEST(our_token_goes_and_others_come_back),
 		TEST(modules_of_every_kernel_go),
 		TEST(only_a_unit_of_ours_goes),
+		TEST(half_written_files_go_too),
 		TEST(a_driver_goes_the_way_it_came),
 		TEST(a_driver_that_stays_is_an_error),
 		TEST(what_is_in_use_stays_loaded_and_is_told),

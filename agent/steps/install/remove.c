@@ -22,12 +22,14 @@
 static const char *const modules[] = { "nvidia_drm", "nvidia_modeset", "nvidia_peermem",
 				       "nvidia_uvm", "nvidia" };
 
+/* With what a writer that was killed has left beside it. */
 static int remove_if_there(const struct root *root, const char *path, bool *changed,
 			   struct error *err)
 {
 	struct stat st;
 	bool there;
 
+	file_discard_new(root, path);
 	if (root_look(root, path, &there, &st, err) < 0)
 		return -1;
 	if (!there)
@@ -139,6 +141,7 @@ int remove_files(struct runner *runner, const struct root *root, bool *ret_chang
 	bool changed = false, unit = false, there, elsewhere, is_ours;
 	struct stat st;
 
+	file_discard_new(root, PATHS_UNIT_FILE); /* also where the unit is none of ours */
 	if (is_our_unit(root, &is_ours, err) < 0)
 		return -1;
 	/* The link first: without the unit nobody would know that it is ours. */

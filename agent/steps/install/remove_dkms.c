@@ -107,6 +107,8 @@ int remove_dkms(struct runner *runner, const struct root *root, const char *keep
 		    remove_version(runner, root, version.at, log_fd, &changed, err) < 0)
 			return -1;
 	}
+	if (!keep[0])
+		file_discard_new(root, PATHS_DKMS_SIGNING);
 	if (root_remove_tree(root, PATHS_DKMS_NEW, err) < 0 ||
 	    (!keep[0] && root_unlink(root, PATHS_DKMS_SIGNING, err) < 0))
 		return -1;
