@@ -185,6 +185,23 @@ static int is_kept(const struct root *root, const struct driver *driver, bool *r
 	return driver->path[0] ? root_exists(root, driver->path, ret_kept, err) : 0;
 }
 
+/* Both packages are where they stay, and the state on the disk says what is coming. */
+static int note_coming(const struct replace *replace, struct work *work,
+		       struct error *err)
+{
+	const struct root *root = &replace->ctx->root;
+	struct state *state = replace->state;
+	bool kept;
+
+	if (is_kept(root, &state->driver, &kept, err) < 0 ||
+	    (kept && keep_package(root, &state->driver, err) < 0) ||
+	    keep_package(root, &work->driver, err) < 0)
+		return -1;
+	state->installing = work->driver;
+	state->installing_failed = false;
+	return state_save(root, state, err);
+}
+
 /* From here on the old driver may be gone at any moment: the state says so first. */
 static int begin_change(const struct replace *replace, struct work *work,
 			struct error *err)
@@ -192,22 +209,18 @@ static int begin_change(const struct replace *replace, struct work *work,
 	const struct root *root = &replace->ctx->root;
 	struct state *state = replace->state;
 	struct driver given_up = state->installing;
-	bool kept;
+	bool had_failed = state->installing_failed;
 
 	/* Taken up again, or on the way back: it is said already. */
 	if (work->way_back || strcmp(state->installing.path, work->driver.path) == 0)
 		return 0;
 
-	state->installing = work->driver;
-	state->installing_failed = false;
-	if (is_kept(root, &state->driver, &kept, err) < 0 ||
-	    (kept && keep_package(root, &state->driver, err) < 0))
+	if (note_coming(replace, work, err) < 0) {
+		/* Nothing was changed, and nothing was tried. */
+		state->installing = given_up;
+		state->installing_failed = had_failed;
 		return -1;
-	if (keep_package(root, &state->installing, err) < 0)
-		return -1;
-	work->driver = state->installing;
-	if (state_save(root, state, err) < 0)
-		return -1;
+	}
 	if (!given_up.path[0] || strcmp(given_up.path, state->installing.path) == 0 ||
 	    strcmp(given_up.path, state->driver.path) == 0)
 		return 0;
@@ -272,8 +285,7 @@ static int change(const struct replace *replace, struct work *work, struct error
 	const struct driver *driver = &work->driver;
 	bool changed = false;
 
-	if (begin_change(replace, work, err) < 0 ||
-	    install_blacklist(&ctx->root, &changed, err) < 0)
+	if (install_blacklist(&ctx->root, &changed, err) < 0)
 		return -1;
 	if (driver->kind == PACKAGE_RUN
 		    ? change_by_run(ctx, work, err) < 0
@@ -445,9 +457,8 @@ static int replace_whole(const struct replace *replace, struct work *work,
 	const struct context *ctx = replace->ctx;
 
 	if (refuse_lost(replace, err) < 0 ||
-	    check_room(ctx, &work->driver, &replace->state->driver, err) < 0)
-		return -1;
-	if (context_log(ctx, err) < 0)
+	    check_room(ctx, &work->driver, &replace->state->driver, err) < 0 ||
+	    context_log(ctx, err) < 0 || begin_change(replace, work, err) < 0)
 		return -1;
 	if (change(replace, work, err) < 0)
 		return give_up(replace, work, err);

@@ -353,6 +353,29 @@ static void the_way_back_comes_once_the_failed_one_has_gone(void **state)
 	}
 }
 
+/* The state could not be written: nothing was tried, so nothing has failed. */
+static void a_change_that_could_not_be_noted_is_none(void **state)
+{
+	const struct driver new = driver_of(MACHINE_NEW, PACKAGE_RUN);
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+
+	make_guest(sysroot, PACKAGE_RUN, false);
+	sysroot_write(sysroot, PATHS_BACKUP, "in the way");
+
+	assert_int_equal(bring(&new, false, &err), -1);
+
+	assert_string_equal(scene.state.installing.version, "");
+	assert_false(scene.state.installing_failed);
+	assert_string_equal(machine_user_space(&scene.machine), "");
+	root_discard(&sysroot->root, PATHS_BACKUP);
+	err = ERROR_INIT;
+	if (bring(&new, false, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_true(is_whole(MACHINE_NEW));
+	end();
+}
+
 /* Cut off once the state names it no longer: what is left the next run takes away. */
 static void a_package_that_nobody_names_goes(void **state)
 {
@@ -426,6 +449,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			the_way_back_comes_once_the_failed_one_has_gone, sysroot_setup,
 			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(a_change_that_could_not_be_noted_is_none,
+						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_package_that_nobody_names_goes,
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(

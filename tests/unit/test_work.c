@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/paths.h"
+#include "steps/depmod.h"
 #include "support/cmocka.h"
 #include "support/stage.h"
 
@@ -129,6 +130,47 @@ static void of_no_target_nothing_is_done(void **state)
 	assert_int_equal(work_need_target(&work, &err), 0);
 }
 
+/* nvidia.ko is copied last: until then its version is the one of before. */
+static void modules_that_may_be_half_anothers_are_not_done(void **state)
+{
+	static const struct script_answer answers[] = {
+		{ .match = "-k " SECOND, .output = VERSION "\n" }, { 0 }
+	};
+	static const struct {
+		bool way_back, owed, done;
+	} rows[] = {
+		{ false, false, true },
+		{ false, true, true }, /* depmod alone is made up for */
+		{ true, false, true },
+		{ true, true, false },
+	};
+	const struct sysroot *sysroot = *state;
+
+	sysroot_mkdir(sysroot, "/usr/sbin");
+	sysroot_mkdir(sysroot, "/proc");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct error err = ERROR_INIT;
+		struct script script;
+		struct stage stage;
+		struct work work;
+
+		set(&stage, sysroot);
+		script_init(&script, answers, NULL);
+		stage.ctx.runner = &script.runner;
+		work_begin(&stage.ctx, &guest, &work);
+		work.way_back = rows[i].way_back;
+		assert_int_equal((rows[i].owed ? depmod_owe : depmod_forgive)(
+					 &sysroot->root, FIRST, &err),
+				 0);
+
+		assert_int_equal(work_look_at_targets(&stage.ctx, &guest.installed,
+						      VERSION, &work, &err),
+				 0);
+
+		assert_int_equal(work.targets[0].done, rows[i].done);
+	}
+}
+
 static void modules_that_dkms_made_are_not_where_they_are_wanted_without_it(void **state)
 {
 	const struct sysroot *sysroot = *state;
@@ -163,6 +205,9 @@ int main(void)
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_target_with_the_version_is_done,
 						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			modules_that_may_be_half_anothers_are_not_done, sysroot_setup,
+			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
 			modules_that_dkms_made_are_not_where_they_are_wanted_without_it,
 			sysroot_setup, sysroot_teardown),
