@@ -196,7 +196,7 @@ install_file() {
 }
 
 install_link() {
-    mkdir -p "$root${2%/*}" && ln -sf "$1" "$root$2"
+    mkdir -p "$root${2%/*}" && ln -sf "$1" "$root$2" || give_up
     printf '0: %s\n%s\n' "$2" "$1" >>"$record"
 }
 
