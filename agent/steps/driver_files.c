@@ -279,7 +279,7 @@ static int uninstall(struct runner *runner, const struct root *root, int log_fd,
 					    "--log-file-name=" DRIVER_FILES_LOG,
 					    "--tmpdir=" PATHS_INSTALLER,
 					    NULL };
-	static const char *const folders[] = { "/usr", "/var/lib", PATHS_CACHE, NULL };
+	static const char *const filled[] = { "/usr", "/var/lib", PATHS_CACHE, NULL };
 	struct run run = { .argv = argv,
 			   .env = env,
 			   .timeout_s = UNINSTALL_S,
@@ -295,7 +295,7 @@ static int uninstall(struct runner *runner, const struct root *root, int log_fd,
 	driver_files_read_log(root, log_fd, errors, sizeof(errors));
 	if (result < 0 && !err->interrupted) {
 		(void)error_recode(err, ERROR_INSTALL);
-		(void)room_explain(root, folders, err);
+		(void)room_explain(root, filled, err);
 	}
 	if (root_remove_tree(root, PATHS_INSTALLER, &later) < 0 && result == 0) {
 		*err = later;
