@@ -342,7 +342,8 @@ int driver_files_remove(struct runner *runner, const struct root *root, int log_
 		recorded = true;
 	if (recorded &&
 	    (make_folder(root, err) < 0 || keep_program(root, err) < 0 ||
-	     note_installed(root, err) < 0 || uninstall(runner, root, log_fd, err) < 0))
+	     note_installed(root, err) < 0 || uninstall(runner, root, log_fd, err) < 0 ||
+	     root_unlink(root, RECORD, err) < 0)) /* which it may have failed to do */
 		return -1;
 	changed = recorded;
 	if (remove_installed(root, NULL, &changed, err) < 0 ||

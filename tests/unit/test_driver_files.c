@@ -162,6 +162,8 @@ static void what_was_cut_off_goes_before_the_next_one(void **state)
 
 static void what_the_uninstaller_leaves_goes_by_its_own_record(void **state)
 {
+	static const struct script_answer nothing[] = { { .match = "--uninstall" },
+							{ 0 } };
 	const struct sysroot *sysroot = *state;
 	struct script script;
 
@@ -177,6 +179,14 @@ static void what_the_uninstaller_leaves_goes_by_its_own_record(void **state)
 	assert_false(is_there(sysroot, "/usr/bin/nvidia-smi"));
 	assert_true(is_there(sysroot, "/usr/bin/nvidia-persistenced"));
 	assert_int_equal(script_count(&script, "--uninstall"), 1);
+
+	/* Nor could it remove the record itself. */
+	record(sysroot, "1: /usr/bin/nvidia-smi\n1\n");
+	sysroot_write(sysroot, "/usr/bin/nvidia-smi", "ours");
+	script_init(&script, nothing, *state);
+	assert_true(remove_all(sysroot, &script));
+	assert_false(is_there(sysroot, RECORD));
+	assert_false(is_there(sysroot, "/usr/bin/nvidia-smi"));
 }
 
 static void die(struct script *script, const struct run *run)
