@@ -26,6 +26,7 @@ static const struct shape {
 	{ "metadata", "found:b object:o token:S token_source:S token_check:O sources:a "
 		      "service:s warnings:a silent:b service_object:O "
 		      "service_token_sha256:S" },
+	{ "search", "contents:a" },
 	{ "probe", "servers:a" },
 	{ "certificate", "key_id:s name:s kind:s signs:b" },
 	{ "layers", "user:i landlock:i filter:b own_network:b own_mounts:b" },

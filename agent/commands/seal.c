@@ -2,16 +2,30 @@
 #include "commands/commands.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "commands/run.h"
 #include "model/paths.h"
 #include "steps/license/announce.h"
 #include "steps/license/gridd.h"
+#include "steps/license/token.h"
 #include "steps/seal.h"
 
 #define CLOUD "/var/lib/cloud/"
+#define SWAPS "/proc/swaps"
+#define SWAPS_MAX (64u << 10)
+
+/* What the steps of one seal share. */
+struct sealing {
+	struct agent *agent;
+	struct seal seal;
+	struct seal_found found;
+	uint64_t searched; /* bytes */
+};
 
 /* A file that the command line names is the caller's, not the image's. */
 static const char *token_file(const struct context *ctx)
@@ -21,84 +35,140 @@ static const char *token_file(const struct context *ctx)
 		       : ctx->settings.license.token_file;
 }
 
-/* cloud-init keeps its metadata for this instance; the image's guests get their own. */
-static int remove_clouds(const struct root *root, const struct seal_found *found,
-			 size_t *ret_removed, struct error *err)
+static size_t count_shown(const struct seal_found *found)
 {
-	size_t removed = 0;
+	return found->count < SEAL_FOUND_MAX ? found->count : SEAL_FOUND_MAX;
+}
 
-	for (size_t i = 0; i < found->count && i < SEAL_FOUND_MAX; i++) {
-		if (!text_starts(found->paths[i], CLOUD))
+/*
+ * cloud-init keeps its metadata for this instance; the image's guests get their own.
+ * What it has goes from the list, the other places stay there.
+ */
+static int remove_clouds(const struct root *root, struct seal_found *found,
+			 struct error *err)
+{
+	size_t shown = count_shown(found), kept = 0;
+
+	for (size_t i = 0; i < shown; i++) {
+		if (!text_starts(found->paths[i], CLOUD)) {
+			memmove(found->paths[kept++], found->paths[i], SEAL_PATH_MAX);
 			continue;
+		}
 		if (root_unlink(root, found->paths[i], err) < 0)
 			return -1;
-		removed++;
+		found->count--;
 	}
-	*ret_removed = removed;
 	return 0;
 }
 
+static size_t count_clouds(const struct seal_found *found)
+{
+	size_t clouds = 0;
+
+	for (size_t i = 0; i < count_shown(found); i++)
+		clouds += text_starts(found->paths[i], CLOUD);
+	return clouds;
+}
+
+/* As many places as an error has room for; the report names more. */
 static int refuse_copies(const struct seal_found *found, struct error *err)
 {
-	size_t i = 0;
+	char places[360] = "";
+	size_t used = 0, told = 0;
 
-	while (i < found->count && i < SEAL_FOUND_MAX - 1 &&
-	       text_starts(found->paths[i], CLOUD))
-		i++;
-	(void)error_set(err, ERROR_TOKEN,
-			"a client configuration token is also in %.300s%s; nothing was "
+	for (size_t i = 0; i < count_shown(found); i++) {
+		if (!found->paths[i][0] || text_starts(found->paths[i], CLOUD) ||
+		    !text_format(places + used, sizeof(places) - used, "%s%s",
+				 told ? ", " : "", found->paths[i]))
+			continue;
+		used += strlen(places + used);
+		told++;
+	}
+	places[used] = '\0';
+	(void)error_set(err, ERROR_PERMISSION,
+			"a client configuration token is also in %s%s; nothing was "
 			"removed",
-			found->paths[i], found->count > i + 1 ? " and elsewhere" : "");
-	return error_hint(err, "remove it there, then seal again");
+			told ? places : "places with long names",
+			told + count_clouds(found) < found->count ? " and elsewhere"
+								  : "");
+	return error_hint(err, "remove it there (of a journal: journalctl --rotate, then "
+			       "journalctl --vacuum-time=1s), then seal again");
 }
 
-static int search_copies(const struct context *ctx, struct seal_secrets *secrets,
-			 struct outcome *outcome, struct error *err)
+static int show_search(void *context, uint64_t bytes, struct error *err)
 {
-	cleanup_free struct seal_found *found = malloc(sizeof(*found));
-	size_t clouds = 0, removed = 0;
+	struct sealing *sealing = context;
+	struct pollfd cancel = { .fd = sealing->agent->context.runner->cancel_fd,
+				 .events = POLLIN };
 
-	if (!found)
-		return error_set_errno(err, ENOMEM, "looking for tokens");
-	if (seal_learn(&ctx->root, token_file(ctx), secrets, err) < 0 ||
-	    seal_search(&ctx->root, secrets, token_file(ctx), found, err) < 0)
-		return -1;
-	for (size_t i = 0; i < found->count && i < SEAL_FOUND_MAX; i++)
-		clouds += text_starts(found->paths[i], CLOUD);
-	if (found->count > clouds)
-		return refuse_copies(found, err);
-
-	if (remove_clouds(&ctx->root, found, &removed, err) < 0)
-		return -1;
-	outcome_tell(outcome, removed > 0,
-		     removed ? "cloud-init's copy of the metadata removed"
-			     : "no copy of a token anywhere else");
-	return 0;
+	sealing->searched += bytes;
+	log_progress("search", sealing->searched, 0);
+	return poll(&cancel, 1, 0) > 0 ? error_set_interrupted(err) : 0;
 }
 
 static int look_for_copies(void *subject, struct outcome *outcome, struct error *err)
 {
-	struct agent *agent = subject;
-	const struct context *ctx = &agent->context;
-	struct seal_secrets secrets = { .count = 0 };
-	int result;
+	struct sealing *sealing = subject;
+	const struct state *state = &sealing->agent->state;
+	struct seal_found *found = &sealing->found;
+	size_t clouds;
 
-	if (agent->state.installing.version[0]) {
+	if (state->installing.version[0]) {
 		(void)error_set(err, ERROR_INSTALL,
 				"the installation of driver %s was cut off",
-				agent->state.installing.version);
+				state->installing.version);
 		return error_hint(err, "\"vgpu-guest-agent run\" finishes it; then seal");
 	}
-	result = search_copies(ctx, &secrets, outcome, err);
-	seal_forget(&secrets);
-	return result;
+	if (seal_learn(&sealing->seal, err) < 0 ||
+	    seal_search(&sealing->seal, found, err) < 0)
+		return -1;
+	clouds = count_clouds(found);
+	if (found->count > clouds)
+		return refuse_copies(found, err);
+	if (found->unread)
+		(void)text_format(outcome->warning, sizeof(outcome->warning),
+				  "%zu file%s could not be searched to the end: %.200s%s",
+				  found->unread, found->unread == 1 ? "" : "s",
+				  found->first_unread,
+				  found->unread == 1 ? "" : " and others");
+	outcome_tell(outcome, clouds > 0,
+		     clouds ? "cloud-init's copy of the metadata removed"
+			    : "no copy of a token anywhere else");
+	return remove_clouds(&sealing->agent->context.root, found, err);
+}
+
+/* What was in memory may be on it, and no search tells. */
+static int look_at_swap(void *subject, struct outcome *outcome, struct error *err)
+{
+	struct sealing *sealing = subject;
+	const struct context *ctx = &sealing->agent->context;
+	struct error ignored = ERROR_INIT;
+	cleanup_free char *text = NULL;
+	struct span rest, line, name;
+	size_t size;
+
+	(void)err;
+	(void)text_copy(outcome->detail, sizeof(outcome->detail), "none is active");
+	if (file_read(&ctx->root, SWAPS, SWAPS_MAX, &text, &size, &ignored) < 0)
+		return 0;
+	rest = (struct span){ text, size };
+	if (!span_next_line(&rest, &line) || !span_next_line(&rest, &line))
+		return 0;
+	(void)span_split(line, ' ', &name, &rest);
+	(void)text_format(outcome->detail, sizeof(outcome->detail), "%.*s is active",
+			  (int)(name.len < 100 ? name.len : 100), name.at);
+	(void)text_format(outcome->warning, sizeof(outcome->warning),
+			  "%.120s: a token that was in memory may be on it: swapoff and "
+			  "mkswap before the snapshot",
+			  outcome->detail);
+	return 0;
 }
 
 /* First of all: it would write its store again, and the license goes back. */
 static int stop_gridd(void *subject, struct outcome *outcome, struct error *err)
 {
-	struct agent *agent = subject;
-	const struct context *ctx = &agent->context;
+	const struct sealing *sealing = subject;
+	const struct context *ctx = &sealing->agent->context;
 	bool changed = false;
 
 	if (announce_nothing(ctx->runner, &ctx->root, err) < 0 ||
@@ -111,11 +181,10 @@ static int stop_gridd(void *subject, struct outcome *outcome, struct error *err)
 
 static int remove_tokens(void *subject, struct outcome *outcome, struct error *err)
 {
-	struct agent *agent = subject;
-	const struct context *ctx = &agent->context;
+	const struct sealing *sealing = subject;
 	bool changed = false;
 
-	if (seal_tokens(&ctx->root, token_file(ctx), &changed, err) < 0)
+	if (seal_tokens(&sealing->seal, &changed, err) < 0)
 		return -1;
 	outcome_tell(outcome, changed, changed ? "removed" : "none here");
 	return 0;
@@ -123,8 +192,8 @@ static int remove_tokens(void *subject, struct outcome *outcome, struct error *e
 
 static int empty_store(void *subject, struct outcome *outcome, struct error *err)
 {
-	struct agent *agent = subject;
-	const struct context *ctx = &agent->context;
+	const struct sealing *sealing = subject;
+	const struct context *ctx = &sealing->agent->context;
 	bool changed = false;
 
 	if (seal_empty(&ctx->root, PATHS_TRUSTED_STORE, &changed, err) < 0)
@@ -146,9 +215,9 @@ static bool find_other(void *context, const char *key, const struct json *value)
 /* What uninstall has to know of the driver stays; what happened on this machine goes. */
 static int reduce_state(void *subject, struct outcome *outcome, struct error *err)
 {
-	struct agent *agent = subject;
-	const struct context *ctx = &agent->context;
-	struct state *state = &agent->state;
+	const struct sealing *sealing = subject;
+	const struct context *ctx = &sealing->agent->context;
+	struct state *state = &sealing->agent->state;
 	const struct json *configured = json_get(state->steps, "configure");
 	struct json *reduced;
 	bool others = false;
@@ -185,8 +254,8 @@ static int reduce_state(void *subject, struct outcome *outcome, struct error *er
 
 static int empty_cache(void *subject, struct outcome *outcome, struct error *err)
 {
-	struct agent *agent = subject;
-	const struct context *ctx = &agent->context;
+	const struct sealing *sealing = subject;
+	const struct context *ctx = &sealing->agent->context;
 	bool changed = false;
 
 	if (seal_empty(&ctx->root, PATHS_CACHE, &changed, err) < 0)
@@ -197,8 +266,8 @@ static int empty_cache(void *subject, struct outcome *outcome, struct error *err
 
 static int remove_logs(void *subject, struct outcome *outcome, struct error *err)
 {
-	struct agent *agent = subject;
-	const struct context *ctx = &agent->context;
+	const struct sealing *sealing = subject;
+	const struct context *ctx = &sealing->agent->context;
 	static const char *const logs[] = { "/var/log/nvidia-installer.log",
 					    "/var/log/nvidia-uninstall.log" };
 	bool changed = false;
@@ -217,11 +286,12 @@ static int remove_logs(void *subject, struct outcome *outcome, struct error *err
 		changed = true;
 	}
 	outcome_tell(outcome, changed, changed ? "removed" : "none here");
-	return seal_sync(&ctx->root, err);
+	return seal_end(&ctx->root, err);
 }
 
 static const struct pipeline_step steps[] = {
 	{ "search", look_for_copies, JOB_SEAL, false },
+	{ "swap", look_at_swap, JOB_SEAL, true },
 	{ "gridd", stop_gridd, JOB_SEAL, true },
 	{ "token", remove_tokens, JOB_SEAL, false },
 	{ "trusted_store", empty_store, JOB_SEAL, false },
@@ -231,12 +301,45 @@ static const struct pipeline_step steps[] = {
 };
 _Static_assert(ARRAY_SIZE(steps) <= PIPELINE_STEPS_MAX, "the report has room");
 
+/* The places where a token was found go into the report. */
+static int add_places(struct json *report, const struct seal_found *found)
+{
+	cleanup_json struct json *places = json_build("[]");
+
+	for (size_t i = 0; places && i < count_shown(found); i++) {
+		char path[SEAL_PATH_MAX];
+
+		(void)text_copy(path, sizeof(path), found->paths[i]);
+		text_sanitize(path);
+		if (json_append(places, json_text(path, strlen(path))) < 0)
+			return -1;
+	}
+	return json_set(report, "places", take_ptr(places));
+}
+
 int command_seal(struct agent *agent, const struct request *request,
 		 struct json **ret_report, struct error *err)
 {
+	static struct sealing sealing; /* too large for the stack */
+	struct context *ctx = &agent->context;
+	char folder[TOKEN_FOLDER_MAX];
+	int result;
+
 	(void)request;
 	if (state_refuse_lost(&agent->state, err) < 0)
 		return -1;
-	agent->context.job = JOB_SEAL;
-	return command_run_list(agent, steps, ARRAY_SIZE(steps), agent, ret_report, err);
+	ctx->job = JOB_SEAL;
+	token_folder(&ctx->root, folder);
+	sealing = (struct sealing){ .agent = agent,
+				    .seal = { .root = &ctx->root,
+					      .channel = ctx->channel,
+					      .folder = folder,
+					      .token_file = token_file(ctx),
+					      .each = show_search,
+					      .context = &sealing } };
+	result = command_run_list(agent, steps, ARRAY_SIZE(steps), &sealing, ret_report,
+				  err);
+	if (*ret_report && add_places(*ret_report, &sealing.found) < 0 && result == 0)
+		return error_set_errno(err, ENOMEM, "reporting the steps");
+	return result;
 }

@@ -26,6 +26,7 @@
 #define PATHS_BACKUP PATHS_STATE "/backup"
 #define PATHS_BACKUP_CONF PATHS_BACKUP "/gridd.conf"
 #define PATHS_TOKEN_BACKUP PATHS_BACKUP "/tokens"
+#define PATHS_SEAL PATHS_STATE "/seal.json"  /* what a seal searches for: steps/seal.h */
 #define PATHS_JOURNAL PATHS_STATE "/journal" /* what is under way: steps/intent.h */
 
 #define PATHS_LOGS "/var/log/vgpu-guest-agent"

@@ -25,6 +25,7 @@ static const struct job jobs[] = {
 	{ "metadata", job_metadata }, { "token", job_token },
 	{ "probe", job_probe },       { "member", job_member },
 	{ "layers", job_layers },     { "certificate", job_certificate },
+	{ "search", job_search },
 };
 
 static const struct job *job_find(const char *name)

@@ -61,7 +61,7 @@ def claim_a_copy_of_the_token_stops_the_seal_before_anything_is_removed(guest):
     license_guest(guest)
     scene.write(guest, "/root/notes/token.bak", f"keep this:\n{guest.token}\n", 0o600)
     done = scene.agent(guest, "seal")
-    need(done.returncode == 11 and b"/root/notes/token.bak" in done.stderr and b"hint: " in done.stderr, scene.words(done))
+    need(done.returncode == 16 and b"/root/notes/token.bak" in done.stderr and b"hint: " in done.stderr, scene.words(done))
     need(guest.token.encode() not in done.stderr + done.stdout, "the token was shown")
     need(os.path.exists(guest.root + TOKEN), "the token was removed")
     os.unlink(f"{guest.root}/root/notes/token.bak")

@@ -85,6 +85,10 @@ SHAPES = {
                                         "detail": str, "began": seconds, "seconds": seconds}],
               "critical": [set(STEPS) | {"toolchain"}],
               "beside": [{"work": {"toolchain"}, "step": set(STEPS), "began": seconds, "seconds": seconds, "waited": seconds}]},
+    "seal": {"schema": one, "steps": [{"step": {"search", "swap", "stop", "gridd", "token", "trusted_store", "state", "cache", "logs"},
+                                       "outcome": {"changed", "unchanged", "skipped", "failed"}, "detail": str, "began": seconds,
+                                       "seconds": seconds}],
+             "critical": [str], "beside": [], "places": [str]},
     "token check": {
         "schema": one, "valid": bool,
         "problems": [{"code": {"missing", "empty", "not_a_token", "glued", "inner_whitespace", "invisible", "too_large", "bom",

@@ -32,6 +32,7 @@ static const struct {
 	  "{\"found\":true,\"object\":{},\"token\":\"x\","
 	  "\"token_source\":\"x\",\"token_check\":{},\"sources\":[],"
 	  "\"service\":\"off\",\"warnings\":[],\"silent\":false,\"service_object\":{},\"service_token_sha256\":null}" },
+	{ "search", "{\"contents\":[]}" },
 	{ "probe", "{\"servers\":[]}" },
 	{ "layers", "{\"user\":65534,\"landlock\":0,\"filter\":true,"
 		    "\"own_network\":false,\"own_mounts\":false}" },

@@ -142,13 +142,14 @@ static void what_is_of_this_guest_goes(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(stays); i++)
 		assert_true(is_there(*state, stays[i]));
 	assert_step(report, 0, "search", "unchanged", "no copy of a token anywhere else");
-	assert_step(report, 1, "gridd", "changed", "stopped, its license is returned");
-	assert_step(report, 2, "token", "changed", "removed");
-	assert_step(report, 3, "trusted_store", "changed",
+	assert_step(report, 1, "swap", "unchanged", "none is active");
+	assert_step(report, 2, "gridd", "changed", "stopped, its license is returned");
+	assert_step(report, 3, "token", "changed", "removed");
+	assert_step(report, 4, "trusted_store", "changed",
 		    PATHS_TRUSTED_STORE " emptied");
-	assert_step(report, 4, "state", "changed", "reduced to what uninstall needs");
-	assert_step(report, 5, "cache", "changed", PATHS_CACHE " emptied");
-	assert_step(report, 6, "logs", "changed", "removed");
+	assert_step(report, 5, "state", "changed", "reduced to what uninstall needs");
+	assert_step(report, 6, "cache", "changed", PATHS_CACHE " emptied");
+	assert_step(report, 7, "logs", "changed", "removed");
 	agent_stage_end(agent);
 }
 
@@ -176,8 +177,14 @@ static void the_state_keeps_what_uninstall_needs(void **state)
 static void a_second_time_nothing_changes(void **state)
 {
 	static const char *const details[] = {
-		"no copy of a token anywhere else", "not active", "none here", "empty",
-		"only what uninstall needs",        "empty",      "none here",
+		"no copy of a token anywhere else",
+		"none is active",
+		"not active",
+		"none here",
+		"empty",
+		"only what uninstall needs",
+		"empty",
+		"none here",
 	};
 	struct agent *agent = begin(*state);
 	cleanup_json struct json *first = NULL, *second = NULL;
@@ -210,8 +217,8 @@ static void where_there_never_was_anything_there_is_nothing_to_do(void **state)
 	if (command_seal(agent, &request, &report, &err) < 0)
 		fail_msg("%s", err.text);
 
-	assert_step(report, 4, "state", "unchanged", "none here");
-	assert_step(report, 6, "logs", "unchanged", "none here");
+	assert_step(report, 5, "state", "unchanged", "none here");
+	assert_step(report, 7, "logs", "unchanged", "none here");
 	agent_stage_end(agent);
 }
 
@@ -222,7 +229,7 @@ static void a_copy_elsewhere_refuses_it_all(void **state)
 		const char *first, *second, *words;
 	} rows[] = {
 		{ "/root/client.tok", NULL, "also in /root/client.tok; nothing was" },
-		{ "/root/a", "/srv/b", " and elsewhere; nothing was removed" },
+		{ "/root/a", "/srv/b", "/srv/b; nothing was removed" },
 		{ CLOUD_COPY, "/opt/x", "also in /opt/x; nothing was removed" },
 	};
 
@@ -236,10 +243,12 @@ static void a_copy_elsewhere_refuses_it_all(void **state)
 			put(*state, rows[i].second, token);
 		assert_int_equal(command_seal(agent, &request, &report, &err), -1);
 
-		assert_int_equal(err.code, ERROR_TOKEN);
+		assert_int_equal(err.code, ERROR_PERMISSION);
 		if (!strstr(err.text, rows[i].words))
 			fail_msg("%s", err.text);
 		assert_nothing_is_removed(*state);
+		assert_int_equal(json_count(json_get(report, "places")),
+				 rows[i].second ? 2 : 1);
 		assert_true(is_there(*state, rows[i].first));
 		assert_int_equal(daemon_of_guest.stops, 0);
 		agent_stage_end(agent);
@@ -288,9 +297,33 @@ static void a_daemon_that_cannot_be_stopped_ends_it(void **state)
 	assert_int_equal(command_seal(agent, &request, &report, &err), -1);
 
 	assert_string_equal(err.text, "no bus");
-	assert_step(report, 1, "gridd", "failed", "no bus");
+	assert_step(report, 2, "gridd", "failed", "no bus");
 	assert_nothing_is_removed(*state);
 	agent_stage_end(agent);
+}
+
+static void active_swap_is_told(void **state)
+{
+	static const struct {
+		const char *swaps, *detail;
+	} rows[] = {
+		{ "Filename\t\t\t\tType\n", "none is active" },
+		{ "Filename Type\n/dev/vda2 partition 1 0 -2\n", "/dev/vda2 is active" },
+		{ "Filename Type\n/swapfile  file\n/dev/dm-1 partition\n",
+		  "/swapfile is active" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct agent *agent = begin(*state);
+		cleanup_json struct json *report = NULL;
+		struct error err = ERROR_INIT;
+
+		put(*state, "/proc/swaps", rows[i].swaps);
+		if (command_seal(agent, &request, &report, &err) < 0)
+			fail_msg("%s", err.text);
+		assert_step(report, 1, "swap", "unchanged", rows[i].detail);
+		agent_stage_end(agent);
+	}
 }
 
 /* The operator's token file is part of the image, unless only the command line has it. */
@@ -353,6 +386,7 @@ int main(void)
 		TEST(clouds_own_copy_is_removed),
 		TEST(a_guest_that_is_half_done_is_not_sealed),
 		TEST(a_daemon_that_cannot_be_stopped_ends_it),
+		TEST(active_swap_is_told),
 		TEST(a_token_file_of_the_configuration_goes),
 		TEST(by_a_lost_state_nothing_is_removed),
 	};

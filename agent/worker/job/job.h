@@ -69,6 +69,10 @@
  *         the job "token" says of it; never through a proxy
  * token   {"job","input":fd}
  *         -> the object of `token check` (contract, section 3)
+ * search  {"job","inputs":[fd,...],"pieces":[s,...]}
+ *         for tokens in gzip files; pieces: model/license/trace.h
+ *         -> {"contents":["clean"|"token"|"unread",...]}; unread: none in what could be
+ *         unpacked
  * probe   {"job","servers":[{"host":s,"ports":[i]}],"timeout":i,"date":b?}
  *         connects and sends nothing; with "date" also one GET of "/", whoever answers
  *         -> {"servers":[{"host":s,"port":i,
@@ -110,5 +114,6 @@ int job_metadata(const struct json *request, struct json **ret_result, struct er
 int job_token(const struct json *request, struct json **ret_result, struct error *err);
 int job_certificate(const struct json *request, struct json **ret_result,
 		    struct error *err);
+int job_search(const struct json *request, struct json **ret_result, struct error *err);
 int job_layers(const struct json *request, struct json **ret_result, struct error *err);
 int job_probe(const struct json *request, struct json **ret_result, struct error *err);
