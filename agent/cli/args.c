@@ -35,6 +35,7 @@ enum {
 	OPT_DROP,
 	OPT_EXPIRES,
 	OPT_HOST_VERSION,
+	OPT_UNATTENDED,
 };
 
 static const struct args_entry table[] = {
@@ -84,6 +85,8 @@ static const struct args_entry table[] = {
 	  ARGS_EXPIRES },
 	{ "token-only", NULL, "take over token and gridd.conf; the driver stays as it is",
 	  OPT_TOKEN_ONLY, ARGS_TOKEN_ONLY },
+	{ "unattended", NULL, "as units call it: nothing after seal or uninstall",
+	  OPT_UNATTENDED, ARGS_UNATTENDED },
 	{ "lock-wait", "SECONDS", "wait so long for another instance to end",
 	  OPT_LOCK_WAIT, ARGS_LOCK_WAIT },
 };
@@ -205,6 +208,9 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 		return 0;
 	case OPT_TOKEN_ONLY:
 		args->request.token_only = true;
+		return 0;
+	case OPT_UNATTENDED:
+		args->request.options.unattended = true;
 		return 0;
 	case OPT_WATCH:
 		args->request.watch = true;

@@ -30,6 +30,7 @@ enum args_option {
 	ARGS_DROP = 1 << 16,
 	ARGS_EXPIRES = 1 << 17,
 	ARGS_HOST_VERSION = 1 << 18,
+	ARGS_UNATTENDED = 1 << 19,
 };
 
 /* One line of the table: what --help, the man page and the completions say of it. */

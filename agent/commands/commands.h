@@ -99,7 +99,8 @@ must_check int command_config_check(struct agent *agent, const struct request *r
 /*
  * commands/seal.c: before a snapshot of this guest becomes an image. Looks for copies of
  * a token first: where one lies outside of the places that are emptied, ERROR_PERMISSION
- * and "places" of the report name it, and nothing has been removed. The driver,
+ * and "places" of the report name it, and nothing has been removed. Then
+ * the agent's own units are stopped (steps/sealed.h). The driver,
  * gridd.conf and the operator's configuration stay. A second time nothing changes.
  */
 must_check int command_seal(struct agent *agent, const struct request *request,

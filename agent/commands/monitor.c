@@ -27,6 +27,7 @@
 #include "steps/license/gridd_log.h"
 #include "steps/license/token.h"
 #include "steps/license/watch.h"
+#include "steps/sealed.h"
 
 #define CALM_S 1.0          /* between two looks, whatever happens */
 #define JOURNAL_CALM_S 2.0  /* other programs' lines wake the journal, too */
@@ -265,7 +266,8 @@ static int look(struct monitor *monitor, struct error *err)
 	double now;
 
 	watch_refresh(&monitor->watch, &monitor->ctx->root);
-	if (!is_changing(monitor) && look_once(monitor, err) < 0)
+	if (!is_changing(monitor) && !sealed_is(&monitor->ctx->root) &&
+	    look_once(monitor, err) < 0)
 		return -1;
 	now = clock_monotonic();
 	monitor->last_look = now;
@@ -299,6 +301,8 @@ static void look_soon(struct monitor *monitor)
 
 static int look_at_token(struct monitor *monitor, bool metadata, struct error *err)
 {
+	if (sealed_is(&monitor->ctx->root))
+		return 0;
 	return token_watch_look(&monitor->rotation, monitor->ctx, metadata, err);
 }
 

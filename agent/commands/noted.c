@@ -88,6 +88,7 @@ static int prepare(const struct request *of, const char *version, const char *re
 
 	*ret_request = *of;
 	options->driver = NULL;
+	options->unattended = true; /* a guest that is sealed meanwhile stays so */
 	options->kernels[0] = release;
 	options->kernel_count = 1;
 	if (options->set_count + 2 > CONTEXT_SETS_MAX ||

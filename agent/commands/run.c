@@ -23,6 +23,8 @@
 #include "driver/toolchain_ahead.h"
 #include "license/licensing.h"
 #include "license/publish.h"
+#include "steps/license/token.h"
+#include "steps/sealed.h"
 
 #define DRIVER (JOB_RUN | JOB_INSTALL)
 #define LICENSE (JOB_RUN | JOB_CONFIGURE | JOB_ROTATE)
@@ -341,9 +343,28 @@ static int run_and_report(struct agent *agent, enum job job, struct json **ret_r
 	return report_steps(&report, result, ret_report, err);
 }
 
+/* A unit or a hook has nothing to do where seal or uninstall was told to take away. */
+static bool is_held(const struct agent *agent, const struct request *request)
+{
+	if (!request->options.unattended || !sealed_is(&agent->context.root))
+		return false;
+	log_line(LOG_LEVEL_NOTICE,
+		 "this guest is sealed: nothing is done until the next boot or "
+		 "\"vgpu-guest-agent run\"");
+	return true;
+}
+
 int command_run(struct agent *agent, const struct request *request,
 		struct json **ret_report, struct error *err)
 {
+	const struct context *ctx = &agent->context;
+
+	if (is_held(agent, request))
+		return report_steps(&(struct pipeline_report){ 0 }, 0, ret_report, err);
+	if (!request->options.unattended && !ctx->offline &&
+	    (token_set_by_hand(&ctx->root, false, err) < 0 ||
+	     sealed_end(ctx->runner, &ctx->root, err) < 0))
+		return -1;
 	return run_and_report(agent, request->token_only ? JOB_ROTATE : JOB_RUN,
 			      ret_report, err);
 }
@@ -351,7 +372,8 @@ int command_run(struct agent *agent, const struct request *request,
 int command_run_install(struct agent *agent, const struct request *request,
 			struct json **ret_report, struct error *err)
 {
-	(void)request;
+	if (is_held(agent, request))
+		return report_steps(&(struct pipeline_report){ 0 }, 0, ret_report, err);
 	return run_and_report(agent, JOB_INSTALL, ret_report, err);
 }
 

@@ -14,6 +14,7 @@
 #include "steps/license/gridd.h"
 #include "steps/license/token.h"
 #include "steps/seal.h"
+#include "steps/sealed.h"
 
 #define CLOUD "/var/lib/cloud/"
 #define SWAPS "/proc/swaps"
@@ -164,6 +165,21 @@ static int look_at_swap(void *subject, struct outcome *outcome, struct error *er
 	return 0;
 }
 
+/* Before anything goes: what they do would bring it back. */
+static int stop_ours(void *subject, struct outcome *outcome, struct error *err)
+{
+	const struct sealing *sealing = subject;
+	const struct context *ctx = &sealing->agent->context;
+	bool changed = false;
+
+	if (sealed_begin(ctx->runner, &ctx->root, &changed, err) < 0)
+		return -1;
+	outcome_tell(outcome, changed,
+		     changed ? "monitor, timer and rotation stopped until the next boot"
+			     : "no unit of ours is active");
+	return 0;
+}
+
 /* First of all: it would write its store again, and the license goes back. */
 static int stop_gridd(void *subject, struct outcome *outcome, struct error *err)
 {
@@ -292,6 +308,7 @@ static int remove_logs(void *subject, struct outcome *outcome, struct error *err
 static const struct pipeline_step steps[] = {
 	{ "search", look_for_copies, JOB_SEAL, false },
 	{ "swap", look_at_swap, JOB_SEAL, true },
+	{ "stop", stop_ours, JOB_SEAL, true },
 	{ "gridd", stop_gridd, JOB_SEAL, true },
 	{ "token", remove_tokens, JOB_SEAL, false },
 	{ "trusted_store", empty_store, JOB_SEAL, false },

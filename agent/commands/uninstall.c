@@ -12,8 +12,24 @@
 #include "steps/license/announce.h"
 #include "steps/license/gridd.h"
 #include "steps/license/token.h"
+#include "steps/sealed.h"
 
 #define LET_GO_S 2 /* the monitor's, once it has seen the mark */
+
+/* Before anything goes: what they do would bring it back. */
+static int stop_ours(void *subject, struct outcome *outcome, struct error *err)
+{
+	const struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
+	bool changed = false;
+
+	if (sealed_begin(ctx->runner, &ctx->root, &changed, err) < 0)
+		return -1;
+	outcome_tell(outcome, changed,
+		     changed ? "monitor, timer and rotation stopped until the next boot"
+			     : "no unit of ours is active");
+	return 0;
+}
 
 /* Its license goes back while it still can. */
 static int stop_gridd(void *subject, struct outcome *outcome, struct error *err)
@@ -190,6 +206,7 @@ static int remove_state(void *subject, struct outcome *outcome, struct error *er
 }
 
 static const struct pipeline_step steps[] = {
+	{ "stop", stop_ours, JOB_UNINSTALL, true },
 	{ "gridd", stop_gridd, JOB_UNINSTALL, true },
 	{ "unload", unload, JOB_UNINSTALL, true },
 	{ "driver", remove_ours, JOB_UNINSTALL, false },

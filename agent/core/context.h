@@ -45,6 +45,7 @@ struct options {
 	const char *root;   /* --root, or NULL */
 	const char *sysfs;  /* --sysfs, or NULL */
 	bool offline;
+	bool unattended; /* of run and install: a unit or a hook calls it */
 	const char *sets[CONTEXT_SETS_MAX]; /* --set PATH=VALUE */
 	size_t set_count;
 	const char *kernels[CONTEXT_KERNELS_MAX]; /* --kernel REL */

@@ -95,6 +95,9 @@ int licensing_token(const struct context *ctx, const struct guest *guest,
 	    token_install(token.fd, (unsigned)ctx->settings.license.token_mode,
 			  &ctx->root, &changed, err) < 0)
 		return -1;
+	if (lease->token_fd >= 0 && !ctx->offline &&
+	    token_set_by_hand(&ctx->root, true, err) < 0)
+		return -1;
 	outcome->kind = changed ? OUTCOME_CHANGED : OUTCOME_UNCHANGED;
 	(void)text_format(outcome->detail, sizeof(outcome->detail), "%s%s", token.source,
 			  changed ? ", installed" : "");

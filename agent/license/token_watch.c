@@ -168,12 +168,13 @@ static void ask_for_new(struct token_watch *watch, const struct context *ctx)
 	if (!wanted.at || wanted.size == 0)
 		return;
 	watch->known = true;
-	if ((readable && is_same(&installed, wanted.at, wanted.size)) ||
-	    is_same(&wanted, watch->asked, watch->asked_size))
+	if (is_same(&wanted, watch->asked, watch->asked_size))
 		return;
 
-	/* Where we may not read the installed one, only a change tells anything. */
-	if ((readable || !first) && !wake_root(ctx))
+	/* Where we may not read the installed one, only a change tells anything; and one
+	 * that was put there by hand is to stay. */
+	if (!(readable && is_same(&installed, wanted.at, wanted.size)) &&
+	    !(first && (!readable || token_is_by_hand(&ctx->root))) && !wake_root(ctx))
 		return;
 	wipe(&watch->asked, watch->asked_size);
 	watch->asked = take_ptr(wanted.at);

@@ -64,6 +64,13 @@ int which_token_open(const struct context *ctx, const struct metadata *metadata,
 		ret_token->source = lease->token_path;
 		return copy_token(lease->token_fd, &ret_token->fd, err);
 	}
+	if (ctx->options->unattended && ctx->job == JOB_RUN &&
+	    token_is_by_hand(&ctx->root)) {
+		ret_token->source = "the token installed by hand";
+		ret_token->installed = true;
+		return token_open_installed(&ctx->root, &ret_token->fd, &ret_token->count,
+					    err);
+	}
 	if (metadata->token) {
 		ret_token->source = metadata->token_source;
 		ret_token->judged = metadata->token_check;

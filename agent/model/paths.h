@@ -49,6 +49,10 @@
 #define PATHS_LAST_RUN "/run/" PATHS_LAST_RUN_NAME
 #define PATHS_FINAL "/run/vgpu-guest-agent-final" /* for the unit: core/last_run.h */
 
+/* What was taken away by hand stays away: steps/sealed.h. */
+#define PATHS_TOKEN_BY_HAND "/run/vgpu-guest-agent-token" /* steps/license/token.h */
+#define PATHS_SEALED "/run/vgpu-guest-agent-sealed"
+
 /* Which config drive was there at the first look of this boot, or "none". In a folder of
  * root's. */
 #define PATHS_DRIVE_NOTE "/run/vgpu-guest-agent-drive"

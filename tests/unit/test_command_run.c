@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "commands/commands.h"
 #include "steps/license/gridd.h"
+#include "steps/license/token.h"
+#include "steps/sealed.h"
 #include "support/agent_stage.h"
 #include "support/cmocka.h"
 
@@ -194,6 +196,46 @@ static void what_a_new_token_asks_for_is_no_driver(void **state)
 	agent_stage_end(agent);
 }
 
+/* What a unit or a hook calls does nothing; what somebody calls ends the seal. */
+static void of_a_sealed_guest_a_unit_makes_nothing(void **state)
+{
+	static int (*const commands[])(
+		struct agent *, const struct request *, struct json **,
+		struct error *) = { command_run, command_run_install };
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		struct agent *agent = begin(*state);
+		cleanup_json struct json *report = NULL;
+		struct error err = ERROR_INIT;
+
+		sysroot_write(*state, PATHS_SEALED, "");
+		request.options.unattended = true;
+		if (commands[i](agent, &request, &report, &err) < 0)
+			fail_msg("%s", err.text);
+		assert_string_equal(steps_of(report), "");
+		assert_string_equal(machine_user_space(&machine), "");
+		assert_true(sealed_is(&agent->context.root));
+		agent_stage_end(agent);
+	}
+}
+
+static void a_run_by_hand_ends_the_seal(void **state)
+{
+	struct agent *agent = begin(*state);
+	cleanup_json struct json *report = NULL;
+	struct error err = ERROR_INIT;
+
+	sysroot_write(*state, PATHS_SEALED, "");
+	sysroot_write(*state, PATHS_TOKEN_BY_HAND, "");
+	request.token_only = true;
+	assert_int_equal(command_run(agent, &request, &report, &err), -1);
+
+	assert_int_equal(err.code, ERROR_DRIVER);
+	assert_false(sealed_is(&agent->context.root));
+	assert_false(token_is_by_hand(&agent->context.root));
+	agent_stage_end(agent);
+}
+
 /* An installed token is not asked of the metadata; the daemon starts with it. */
 static void a_token_install_has_only_its_two_steps(void **state)
 {
@@ -218,6 +260,7 @@ static void a_token_install_has_only_its_two_steps(void **state)
 
 	assert_string_equal(steps_of(report), "token:changed gridd:changed");
 	sysroot_assert_text(*state, PATHS_TOKEN, "eyJ.new");
+	assert_true(token_is_by_hand(&agent->context.root));
 	assert_int_equal(daemon_of_guest.restarts, 1);
 	agent_stage_end(agent);
 }
@@ -378,6 +421,8 @@ int main(void)
 		TEST(a_second_run_changes_nothing),
 		TEST(each_job_has_its_steps),
 		TEST(what_a_new_token_asks_for_is_no_driver),
+		TEST(of_a_sealed_guest_a_unit_makes_nothing),
+		TEST(a_run_by_hand_ends_the_seal),
 		TEST(a_token_install_has_only_its_two_steps),
 		TEST(in_an_image_the_steps_of_a_running_guest_are_skipped),
 		TEST(a_run_that_fails_tells_in_which_step),

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "steps/license/gridd.h"
+#include "steps/sealed.h"
 #include "support/agent_stage.h"
 #include "support/cmocka.h"
 #include "support/script.h"
@@ -141,15 +142,17 @@ static void what_is_of_this_guest_goes(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(stays); i++)
 		assert_true(is_there(*state, stays[i]));
+	assert_true(sealed_is(&agent->context.root));
 	assert_step(report, 0, "search", "unchanged", "no copy of a token anywhere else");
 	assert_step(report, 1, "swap", "unchanged", "none is active");
-	assert_step(report, 2, "gridd", "changed", "stopped, its license is returned");
-	assert_step(report, 3, "token", "changed", "removed");
-	assert_step(report, 4, "trusted_store", "changed",
+	assert_step(report, 2, "stop", "unchanged", "no unit of ours is active");
+	assert_step(report, 3, "gridd", "changed", "stopped, its license is returned");
+	assert_step(report, 4, "token", "changed", "removed");
+	assert_step(report, 5, "trusted_store", "changed",
 		    PATHS_TRUSTED_STORE " emptied");
-	assert_step(report, 5, "state", "changed", "reduced to what uninstall needs");
-	assert_step(report, 6, "cache", "changed", PATHS_CACHE " emptied");
-	assert_step(report, 7, "logs", "changed", "removed");
+	assert_step(report, 6, "state", "changed", "reduced to what uninstall needs");
+	assert_step(report, 7, "cache", "changed", PATHS_CACHE " emptied");
+	assert_step(report, 8, "logs", "changed", "removed");
 	agent_stage_end(agent);
 }
 
@@ -179,6 +182,7 @@ static void a_second_time_nothing_changes(void **state)
 	static const char *const details[] = {
 		"no copy of a token anywhere else",
 		"none is active",
+		"no unit of ours is active",
 		"not active",
 		"none here",
 		"empty",
@@ -217,8 +221,8 @@ static void where_there_never_was_anything_there_is_nothing_to_do(void **state)
 	if (command_seal(agent, &request, &report, &err) < 0)
 		fail_msg("%s", err.text);
 
-	assert_step(report, 5, "state", "unchanged", "none here");
-	assert_step(report, 7, "logs", "unchanged", "none here");
+	assert_step(report, 6, "state", "unchanged", "none here");
+	assert_step(report, 8, "logs", "unchanged", "none here");
 	agent_stage_end(agent);
 }
 
@@ -247,6 +251,7 @@ static void a_copy_elsewhere_refuses_it_all(void **state)
 		if (!strstr(err.text, rows[i].words))
 			fail_msg("%s", err.text);
 		assert_nothing_is_removed(*state);
+		assert_false(sealed_is(&agent->context.root));
 		assert_int_equal(json_count(json_get(report, "places")),
 				 rows[i].second ? 2 : 1);
 		assert_true(is_there(*state, rows[i].first));
@@ -297,7 +302,7 @@ static void a_daemon_that_cannot_be_stopped_ends_it(void **state)
 	assert_int_equal(command_seal(agent, &request, &report, &err), -1);
 
 	assert_string_equal(err.text, "no bus");
-	assert_step(report, 2, "gridd", "failed", "no bus");
+	assert_step(report, 3, "gridd", "failed", "no bus");
 	assert_nothing_is_removed(*state);
 	agent_stage_end(agent);
 }

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "steps/license/announce.h"
 #include "steps/license/gridd.h"
+#include "steps/sealed.h"
 #include "support/agent_stage.h"
 #include "support/cmocka.h"
 #include "support/script.h"
@@ -188,6 +189,8 @@ static void all_that_is_ours_goes(void **state)
 			fail_msg("%s is still there", gone[i]);
 	}
 	assert_int_equal(daemon_of_guest.stops, 1);
+	assert_step(report, "stop", "unchanged", "no unit of ours is active");
+	assert_true(sealed_is(&agent->context.root));
 	assert_step(report, "gridd", "changed", "stopped, its license is returned");
 	assert_step(report, "unload", "changed", "unloaded");
 	assert_step(report, "driver", "changed", "driver 550.90.07 removed");
@@ -215,8 +218,8 @@ static void a_second_time_nothing_changes(void **state)
 	if (command_uninstall(agent, &request, &second, &err) < 0)
 		fail_msg("%s", err.text);
 
-	assert_int_equal(json_count(json_get(second, "steps")), 8);
-	for (size_t i = 0; i < 8; i++)
+	assert_int_equal(json_count(json_get(second, "steps")), 9);
+	for (size_t i = 0; i < 9; i++)
 		assert_string_equal(
 			json_get_string(json_at(json_get(second, "steps"), i), "outcome"),
 			"unchanged");
@@ -366,6 +369,8 @@ static void in_an_image_nothing_is_unloaded(void **state)
 	if (command_uninstall(agent, &request, &report, &err) < 0)
 		fail_msg("%s", err.text);
 
+	assert_step(report, "stop", "skipped", "offline");
+	assert_false(sealed_is(&agent->context.root));
 	assert_step(report, "gridd", "skipped", "offline");
 	assert_step(report, "unload", "skipped", "offline");
 	assert_true(is_there(*state, NVIDIA));

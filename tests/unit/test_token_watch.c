@@ -7,6 +7,7 @@
 
 #include "model/paths.h"
 #include "steps/license/announce.h"
+#include "steps/license/token.h"
 #include "support/cmocka.h"
 #include "support/stage.h"
 
@@ -115,6 +116,53 @@ static void a_file_that_may_not_be_read_is_asked_for_when_it_changes(void **stat
 	assert_false(is_asked(sysroot));
 }
 
+static void install(const struct sysroot *sysroot, const char *text)
+{
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(root_mkdir(&sysroot->root, PATHS_TOKENS, 0755, &err), 0);
+	sysroot_write(sysroot, PATHS_TOKEN, text);
+}
+
+/* The sources say what they said before: who installed another one knew that. */
+static void what_was_installed_meanwhile_is_not_undone(void **state)
+{
+	const struct sysroot *sysroot = *state;
+	cleanup(token_watch_done) struct token_watch watch = { 0 };
+	struct stage stage;
+
+	prepare(sysroot, &stage);
+	sysroot_write(sysroot, TOKEN, "eyJh.one");
+	install(sysroot, "eyJh.one");
+	look(&watch, &stage);
+	install(sysroot, "eyJh.by-hand");
+	look(&watch, &stage);
+	assert_false(is_asked(sysroot));
+
+	sysroot_write(sysroot, TOKEN, "eyJh.two");
+	look(&watch, &stage);
+	assert_true(is_asked(sysroot));
+}
+
+static void a_monitor_that_starts_leaves_what_was_installed_by_hand(void **state)
+{
+	const struct sysroot *sysroot = *state;
+
+	for (int by_hand = 0; by_hand < 2; by_hand++) {
+		cleanup(token_watch_done) struct token_watch watch = { 0 };
+		struct error err = ERROR_INIT;
+		struct stage stage;
+
+		sysroot_empty(sysroot);
+		prepare(sysroot, &stage);
+		sysroot_write(sysroot, TOKEN, "eyJh.one");
+		install(sysroot, "eyJh.another");
+		assert_int_equal(token_set_by_hand(&sysroot->root, by_hand, &err), 0);
+		look(&watch, &stage);
+		assert_int_equal(is_asked(sysroot), !by_hand);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +173,12 @@ int main(void)
 			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_file_that_may_not_be_read_is_asked_for_when_it_changes,
+			sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_was_installed_meanwhile_is_not_undone, sysroot_setup,
+			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_monitor_that_starts_leaves_what_was_installed_by_hand,
 			sysroot_setup, sysroot_teardown),
 	};
 

@@ -129,6 +129,43 @@ static void the_first_source_that_has_one_counts(void **state)
 	}
 }
 
+/* A unit does not put the metadata's back; a run by hand and a new token may. */
+static void a_token_that_was_installed_by_hand_stays(void **state)
+{
+	static const struct {
+		bool by_hand, unattended;
+		enum job job;
+		const char *text;
+	} rows[] = {
+		{ true, true, JOB_RUN, "by hand" },
+		{ true, false, JOB_RUN, "told" },
+		{ true, true, JOB_ROTATE, "told" },
+		{ false, true, JOB_RUN, "told" },
+	};
+	const struct sysroot *sysroot = *state;
+
+	sysroot_write(sysroot, OTHER, "by hand");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup(which_token_done) struct which_token token = WHICH_TOKEN_INIT;
+		struct error err = ERROR_INIT;
+		char told[] = "told";
+		struct scene scene;
+
+		prepare(sysroot, &scene, NULL);
+		scene.metadata.token = told;
+		scene.metadata.token_size = strlen(told);
+		scene.stage.options.unattended = rows[i].unattended;
+		scene.stage.ctx.options = &scene.stage.options;
+		scene.stage.ctx.job = rows[i].job;
+		assert_int_equal(token_set_by_hand(&sysroot->root, rows[i].by_hand, &err),
+				 0);
+		assert_int_equal(which_token_open(&scene.stage.ctx, &scene.metadata,
+						  &scene.lease, &token, &err),
+				 0);
+		assert_holds(token.fd, rows[i].text);
+	}
+}
+
 static void a_token_file_that_cannot_be_had_is_named(void **state)
 {
 	static const struct {
@@ -423,6 +460,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_source_that_has_one_counts),
+		TEST(a_token_that_was_installed_by_hand_stays),
 		TEST(a_token_file_that_cannot_be_had_is_named),
 		TEST(of_an_endless_file_no_more_is_read_than_tells_its_size),
 		TEST(a_file_that_cannot_be_read_is_the_token_s_error),

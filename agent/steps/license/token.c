@@ -445,3 +445,22 @@ int token_open_licensed(const struct root *root)
 
 	return root_open_at(root, LICENSED, O_RDONLY | O_NONBLOCK, 0, &ignored);
 }
+
+int token_set_by_hand(const struct root *root, bool by_hand, struct error *err)
+{
+	if (!by_hand && !token_is_by_hand(root))
+		return 0;
+	if (!by_hand)
+		return root_unlink(root, PATHS_TOKEN_BY_HAND, err);
+	if (root_mkdir(root, PATHS_LOCK_DIR, 0755, err) < 0)
+		return -1;
+	return file_write_atomic(root, PATHS_TOKEN_BY_HAND, "", 0, 0644, err);
+}
+
+bool token_is_by_hand(const struct root *root)
+{
+	struct error ignored = ERROR_INIT;
+	bool there;
+
+	return root_exists(root, PATHS_TOKEN_BY_HAND, &there, &ignored) < 0 || there;
+}

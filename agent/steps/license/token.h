@@ -51,6 +51,14 @@ must_check int token_forget_older(const struct root *root, struct error *err);
 must_check int token_open_installed(const struct root *root, int *ret_fd,
 				    size_t *ret_count, struct error *err);
 
+/*
+ * Whether the installed token was put there by hand ("token install FILE"): until the
+ * next boot or a `run` by hand no unit of ours puts the one before back in its place.
+ */
+must_check int token_set_by_hand(const struct root *root, bool by_hand,
+				 struct error *err);
+bool token_is_by_hand(const struct root *root);
+
 /* Whether both descriptors hold the same token. */
 bool token_same(int fd, int other);
 
