@@ -189,6 +189,7 @@ static void look_at_gridd(const struct gridd_state *daemon, struct doctor_facts 
 	facts->unit_enabled = answer_of(daemon->enabled);
 	facts->unit_active = answer_of(daemon->active);
 	facts->unit_failed = answer_of(daemon->failed);
+	facts->unit_masked = answer_of(daemon->masked);
 	(void)text_copy(facts->unit_detail, sizeof(facts->unit_detail), daemon->detail);
 	/* A journal that cannot be read gives no reason: the check says so. */
 	if (gridd_log_read(daemon->started, &facts->reason, &ignored) < 0 ||
@@ -209,6 +210,7 @@ static void look_at_conf(const struct root *root, int64_t started,
 	(void)text_copy(facts->feature_type, sizeof(facts->feature_type),
 			conf.feature_type);
 	(void)text_copy(facts->token_dir, sizeof(facts->token_dir), conf.token_dir);
+	(void)text_copy(facts->proxy, sizeof(facts->proxy), conf.proxy);
 	facts->conf_newer = started > 0 && conf.changed > started;
 }
 
@@ -258,10 +260,14 @@ static void look_at_server(const struct context *ctx, const struct json *check,
 	};
 	struct probe_server server;
 
+	if (!token_server_form(check, facts->server_form, sizeof(facts->server_form)))
+		return;
 	probe_license_clock(check, ctx->channel, &server);
 	facts->server = states[server.outcome];
 	(void)text_copy(facts->server_detail, sizeof(facts->server_detail),
 			server.detail);
+	(void)text_copy(facts->server_host, sizeof(facts->server_host), server.host);
+	facts->server_port = server.port;
 	facts->clock_known = server.clock_known;
 	facts->clock_offset = server.offset_s;
 }

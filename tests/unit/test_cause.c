@@ -33,6 +33,13 @@ static const struct {
 	  "Failed to" },
 	{ REFUSED "Generic network communication failure)", "unknown", "Failed to" },
 	{ REFUSED "Something (new): here)", "unknown", "Failed to" },
+	{ "Failed to renew license from 10.0.0.5 (Info: X - Error: No pool features found for "
+	  ": X)\n",
+	  "pool_empty", "Failed to renew license from 10.0.0.5" },
+	{ "Failed to renew license. (Info: X)\n", "unknown", "Failed to renew" },
+	{ "License acquired successfully.\nFailed to renew license from x (Info: X - Error: "
+	  "Generic network communication failure)\n",
+	  "unknown", "Failed to renew" },
 	{ "Failed to decode signature from token received\n"
 	  "Failed to read configurations from client configuration token (Error: x)\n"
 	  "Failed to setup cloud License Manager: 3\nShutdown (1039)\n",

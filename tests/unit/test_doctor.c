@@ -152,6 +152,11 @@ static void gridd_disabled(struct doctor_facts *f)
 {
 	f->unit_active = f->unit_enabled = DOCTOR_NO;
 }
+static void gridd_masked(struct doctor_facts *f)
+{
+	f->unit_masked = DOCTOR_YES;
+	f->unit_active = f->unit_enabled = DOCTOR_NO;
+}
 static void gridd_failed(struct doctor_facts *f)
 {
 	f->unit_active = DOCTOR_NO;
@@ -253,6 +258,20 @@ static void server_unknown(struct doctor_facts *f)
 {
 	f->server = DOCTOR_SERVER_UNRESOLVED;
 	complain(f, "unknown");
+}
+static void server_unknown_behind_a_proxy(struct doctor_facts *f)
+{
+	f->server = DOCTOR_SERVER_UNRESOLVED;
+	strcpy(f->proxy, "proxy.example");
+}
+static void server_silent_behind_a_proxy(struct doctor_facts *f)
+{
+	f->server = DOCTOR_SERVER_FILTERED;
+	strcpy(f->proxy, "proxy.example");
+}
+static void server_of_another_form(struct doctor_facts *f)
+{
+	strcpy(f->server_form, "https://dls.example/");
 }
 static void server_closed(struct doctor_facts *f)
 {
@@ -359,6 +378,7 @@ static const struct {
 	{ gridd_gone, "gridd_missing", true, ERROR_UNLICENSED },
 	{ gridd_stopped, "gridd_stopped", true, ERROR_UNLICENSED },
 	{ gridd_disabled, "gridd_disabled", true, ERROR_UNLICENSED },
+	{ gridd_masked, "gridd_masked", true, ERROR_UNLICENSED },
 	{ gridd_failed, "gridd_crashed", true, ERROR_UNLICENSED },
 	{ gridd_failed_over_the_token, "token_malformed", true, ERROR_TOKEN },
 	{ conf_unreadable, "gridd_conf", true, ERROR_UNLICENSED },
@@ -381,6 +401,9 @@ static const struct {
 	{ clock_near, "unknown", false, ERROR_UNLICENSED },
 	{ clock_unknown, "clock", true, ERROR_UNLICENSED },
 	{ server_unknown, "dns", true, ERROR_UNLICENSED },
+	{ server_unknown_behind_a_proxy, "dns", false, ERROR_UNLICENSED },
+	{ server_silent_behind_a_proxy, "port_filtered", false, ERROR_UNLICENSED },
+	{ server_of_another_form, "token_malformed", true, ERROR_TOKEN },
 	{ server_closed, "port_refused", true, ERROR_UNLICENSED },
 	{ server_silent, "port_filtered", true, ERROR_UNLICENSED },
 	{ server_plain, "tls", true, ERROR_UNLICENSED },

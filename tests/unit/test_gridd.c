@@ -65,7 +65,11 @@ static const struct {
 	    .started = 5,
 	    .detail = "failed (failed)" } },
 	{ "not-found", "", "inactive", "dead", { .started = 5, .detail = "not-found" } },
-	{ "masked", "masked", "inactive", "dead", { .started = 5, .detail = "masked" } },
+	{ "masked",
+	  "masked",
+	  "inactive",
+	  "dead",
+	  { .exists = true, .masked = true, .started = 5, .detail = "masked" } },
 };
 
 static void look_tells_the_state_of_the_unit(void **state)
@@ -86,6 +90,7 @@ static void look_tells_the_state_of_the_unit(void **state)
 		fake.started = 5;
 		assert_int_equal(look(&fake, &actual, &err), 0);
 		assert_int_equal(actual.exists, expected->exists);
+		assert_int_equal(actual.masked, expected->masked);
 		assert_int_equal(actual.enabled, expected->enabled);
 		assert_int_equal(actual.active, expected->active);
 		assert_int_equal(actual.failed, expected->failed);

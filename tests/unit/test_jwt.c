@@ -437,6 +437,15 @@ static const struct {
 	  "\xff\xfe"
 	  "e",
 	  "not_a_token error;", "the file is UTF-16 text: save it as plain text" },
+	{ "base64 of one", "ZXlKaGJHY2lPaUp1YjI1bEluMC5leUpxZEdraU9pSjRJbjAuQUFBQQ==",
+	  "not_a_token error;",
+	  "it is the base64 of a token: decode it first (base64 -d), or give it as "
+	  "client_token_base64" },
+	{ "base64 of one, folded",
+	  "ZXlKaGJHY2lPaUp1YjI1bEluMC5l\neUpxZEdraU9pSjRJbjAuQUFBQQ==\n",
+	  "not_a_token error;",
+	  "it is the base64 of a token: decode it first (base64 -d), or give it as "
+	  "client_token_base64" },
 	{ "a word", "hello", "not_a_token error;",
 	  "it is none, or cut in the first of its three parts, after byte 5" },
 	{ "two parts", "e30.e30", "not_a_token error;",

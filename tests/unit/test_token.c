@@ -53,6 +53,32 @@ static void errors_refuse_and_warnings_do_not(void **state)
 	}
 }
 
+static void a_server_is_a_bare_name_or_address(void **state)
+{
+	static const struct {
+		const char *host;
+		bool bare;
+	} rows[] = {
+		{ "dls.example", true },     { "10.0.0.5", true },
+		{ "2001:db8::10", true },    { "::1", true },
+		{ "[2001:db8::10]", false }, { "https://name/", false },
+		{ "name:443", false },       { "10.0.0.5:443", false },
+		{ "name/path", false },      { "me@name", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_json struct json *check =
+			json_build("{s:[{s:s},{s:s}]}", "servers", "host",
+				   "first.example", "host", rows[i].host);
+		char server[64];
+
+		if (token_server_form(check, server, sizeof(server)) != rows[i].bare)
+			fail_msg("%s", rows[i].host);
+		assert_string_equal(server, rows[i].bare ? "" : rows[i].host);
+	}
+}
+
 static void an_error_is_a_token_error_with_a_way_out(void **state)
 {
 	cleanup_json struct json *check = check_of("{\"problems\":[" GLUED "]}");
@@ -100,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors_refuse_and_warnings_do_not),
+		cmocka_unit_test(a_server_is_a_bare_name_or_address),
 		cmocka_unit_test(an_error_is_a_token_error_with_a_way_out),
 		cmocka_unit_test(long_warnings_are_cut_not_overrun),
 		cmocka_unit_test(several_tokens_are_one_more_warning),

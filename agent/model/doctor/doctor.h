@@ -76,7 +76,7 @@ struct doctor_facts {
 
 	/* nvidia-gridd */
 	enum doctor_answer gridd_binary, unit_exists, unit_enabled, unit_active,
-		unit_failed;
+		unit_failed, unit_masked;
 	char unit_detail[96];
 	struct license_reason reason; /* of its journal; code NULL: none */
 	int64_t last_expiry;          /* of the last license it named; 0: none */
@@ -93,9 +93,14 @@ struct doctor_facts {
 	char token_error[160], token_warning[160]; /* the worker's first of each kind */
 	int64_t token_begin, token_end;            /* 0: not known */
 
+	char proxy[160]; /* of nvidia-gridd, by gridd.conf; "" */
+
 	/* The license server that the token names. */
+	char server_form[160]; /* what it says where that is no name and no address */
 	enum doctor_server server;
 	char server_detail[256];
+	char server_host[144]; /* as a URL has it */
+	int server_port;
 	bool clock_known;     /* its Date was read */
 	int64_t clock_offset; /* this guest's clock less the server's, seconds */
 };

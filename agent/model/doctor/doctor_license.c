@@ -225,7 +225,12 @@ static void check_unit(const struct doctor_facts *facts, struct doctor_causes *c
 
 	if (facts->unit_exists != DOCTOR_YES)
 		return;
-	if (facts->unit_failed == DOCTOR_YES) {
+	if (facts->unit_masked == DOCTOR_YES) {
+		cause = doctor_rules_add(causes, "gridd_masked", true);
+		say(cause, "nvidia-gridd is masked: systemd starts it for nobody");
+		advise(cause, "systemctl unmask nvidia-gridd, then systemctl enable "
+			      "--now nvidia-gridd");
+	} else if (facts->unit_failed == DOCTOR_YES) {
 		/* It also ends with an error over a token: then that is the cause. */
 		cause = doctor_rules_add(causes, "gridd_crashed", true);
 		say(cause, "nvidia-gridd ended with an error: %s", facts->unit_detail);
@@ -282,30 +287,53 @@ static void check_server(const struct doctor_facts *facts, struct doctor_causes 
 {
 	static const struct {
 		enum doctor_server server;
-		const char *code, *hint;
+		const char *code, *hint, *command; /* then the server, and its port */
+		bool port;
+		bool passable; /* what we cannot reach a proxy may */
 	} states[] = {
 		{ DOCTOR_SERVER_UNRESOLVED, "dns",
-		  "give the guest a resolver that knows the name, or an entry in /etc/hosts: "
-		  "resolvectl query NAME" },
+		  "give the guest a resolver that knows the name, or an entry in "
+		  "/etc/hosts",
+		  "resolvectl query ", false, true },
 		{ DOCTOR_SERVER_REFUSED, "port_refused",
 		  "start the license server's service, or let the firewall in front of it "
-		  "pass: curl -kv https://SERVER/" },
+		  "pass",
+		  "curl -kv https://", true, true },
 		{ DOCTOR_SERVER_FILTERED, "port_filtered",
-		  "let the security groups and firewalls between here and the license server "
-		  "pass TCP 443: curl -kv https://SERVER/" },
+		  "let the security groups and firewalls between here and the license "
+		  "server pass this port",
+		  "curl -kv https://", true, true },
 		{ DOCTOR_SERVER_TLS, "tls",
-		  "something answers that does not speak TLS 1.2 or later, perhaps a proxy: "
-		  "openssl s_client -connect SERVER:443" },
+		  "something answers that does not speak TLS 1.2 or later, perhaps a proxy",
+		  "openssl s_client -connect ", true, false },
 	};
 
+	if (facts->server_form[0]) {
+		struct doctor_cause *cause =
+			doctor_rules_add(causes, "token_malformed", true);
+
+		say(cause,
+		    "the token names its license server \"%s\": a bare name or address "
+		    "belongs there",
+		    facts->server_form);
+		advise(cause, "generate the token anew, with the server's bare name");
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
 		struct doctor_cause *cause;
+		char port[16] = "";
 
 		if (facts->server != states[i].server)
 			continue;
-		cause = doctor_rules_add(causes, states[i].code, true);
-		say(cause, "license server %s", facts->server_detail);
-		advise(cause, "%s", states[i].hint);
+		if (states[i].port)
+			(void)text_format(port, sizeof(port), ":%d", facts->server_port);
+		cause = doctor_rules_add(causes, states[i].code,
+					 !(facts->proxy[0] && states[i].passable));
+		say(cause, "license server %s%s%s", facts->server_detail,
+		    facts->proxy[0] ? "; nvidia-gridd asks by its proxy " : "",
+		    facts->proxy);
+		advise(cause, "%s: %s%s%s", states[i].hint, states[i].command,
+		       facts->server_host, port);
 	}
 }
 

@@ -137,7 +137,8 @@ static const struct phrase *phrase_of(struct span message)
 			return &lines[i];
 	}
 
-	if (begins(message, "Failed to acquire ")) {
+	if (begins(message, "Failed to acquire ") ||
+	    begins(message, "Failed to renew ")) {
 		if (!find_phrase(message, "Error: ", &behind))
 			return &not_acquired;
 		for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {

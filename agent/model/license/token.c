@@ -102,6 +102,32 @@ bool token_is_suspect(const struct json *check)
 	return false;
 }
 
+/* An address of IPv6 has at least two colons; a name has none. */
+static bool is_bare(const char *host)
+{
+	const char *colon = strchr(host, ':');
+
+	if (!host[0] || strpbrk(host, "/[]@?# "))
+		return false;
+	return !colon || strchr(colon + 1, ':');
+}
+
+bool token_server_form(const struct json *check, char *ret_server, size_t size)
+{
+	const struct json *servers = json_get(check, "servers");
+
+	*ret_server = '\0';
+	for (size_t i = 0; i < json_count(servers); i++) {
+		const char *host = json_get_string(json_at(servers, i), "host");
+
+		if (!host || is_bare(host))
+			continue;
+		(void)text_copy(ret_server, size, host);
+		return false;
+	}
+	return true;
+}
+
 int token_add_several(struct json *check, size_t count)
 {
 	const struct json *problems = json_get(check, "problems");

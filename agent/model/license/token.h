@@ -34,5 +34,11 @@ must_check int token_accept(const struct json *check, char *ret_warning, size_t 
 /* Whether `token check` ends with 11: any problem but bom and whitespace. */
 bool token_is_suspect(const struct json *check);
 
+/*
+ * Whether each server of the token is a bare name or address, as nvidia-gridd wants it;
+ * else `ret_server` is the first that is none: "https://name/", "name:443", "[::1]".
+ */
+bool token_server_form(const struct json *check, char *ret_server, size_t size);
+
 /* Adds {"code":"several",...} where the folder held more than one token. */
 must_check int token_add_several(struct json *check, size_t count);

@@ -61,6 +61,9 @@ void diagnose_conf(const struct root *root, struct diagnose_conf *ret_conf)
 			     conf.feature_type, sizeof(conf.feature_type));
 	(void)gridd_conf_get((struct span){ text, size }, "ClientConfigTokenPath",
 			     conf.token_dir, sizeof(conf.token_dir));
+	(void)gridd_conf_get((struct span){ text, size }, "ProxyServerAddress",
+			     conf.proxy, sizeof(conf.proxy));
+	text_sanitize(conf.proxy);
 	text_sanitize(conf.feature_type);
 	text_sanitize(conf.token_dir);
 	if (root_stat(root, PATHS_GRIDD_CONF, &st))

@@ -24,8 +24,8 @@ struct diagnose_conf {
 	char error[160]; /* why gridd.conf cannot be read; "" also where there is none */
 	bool denied;     /* that is for want of root */
 	bool exists;
-	char feature_type[32], token_dir[256]; /* "" where it does not say */
-	int64_t changed;                       /* microseconds since 1970 */
+	char feature_type[32], token_dir[256], proxy[160]; /* "" where it does not say */
+	int64_t changed;                                   /* microseconds since 1970 */
 };
 
 /* gridd.conf, as nvidia-gridd reads it. */

@@ -37,6 +37,17 @@ static enum probe_outcome read_outcome(const struct json *server, char *detail,
 	return PROBE_UNKNOWN;
 }
 
+static void name_server(const struct json *one, struct probe_server *server)
+{
+	const char *host = json_get_string(one, "host");
+	bool v6 = host && strchr(host, ':');
+
+	(void)text_format(server->host, sizeof(server->host), "%s%.128s%s", v6 ? "[" : "",
+			  host ? host : "", v6 ? "]" : "");
+	text_sanitize(server->host);
+	server->port = (int)json_get_int(one, "port", 0);
+}
+
 /* Fills `server` with the first server that answers, else with the last that did not. */
 static void ask_servers(const struct json *check, bool date,
 			const struct channel *channel, struct probe_server *server)
@@ -64,6 +75,7 @@ static void ask_servers(const struct json *check, bool date,
 		const struct json *one = json_at(servers, i);
 		const struct json *offset = json_get(one, "offset");
 
+		name_server(one, server);
 		server->outcome =
 			read_outcome(one, server->detail, sizeof(server->detail));
 		server->clock_known = json_kind(offset) == JSON_KIND_INT;

@@ -28,6 +28,8 @@ enum probe_outcome probe_license_servers(const struct json *check,
 struct probe_server {
 	enum probe_outcome outcome;
 	char detail[256];
+	char host[144]; /* as a URL has it: "dls.example", "[2001:db8::10]" */
+	int port;
 	bool clock_known;
 	int64_t offset_s; /* our clock less the server's Date */
 };

@@ -146,7 +146,8 @@ static int read_state(sd_bus *bus, struct gridd_state *state, struct error *err)
 		return fail(err, r, &said, "asking for the start of " PATHS_GRIDD_UNIT);
 
 	*state = (struct gridd_state){
-		.exists = strcmp(load, "loaded") == 0,
+		.exists = strcmp(load, "loaded") == 0 || strcmp(load, "masked") == 0,
+		.masked = strcmp(load, "masked") == 0,
 		.enabled = is_one_of(file, enabled),
 		.active = is_one_of(active_state, active),
 		.failed = strcmp(active_state, "failed") == 0,
@@ -327,6 +328,14 @@ static int fail_job(sd_bus *bus, const struct job *job, struct error *err)
 	return error_hint(err, "see its log: journalctl -u nvidia-gridd");
 }
 
+/* Who has masked it meant it: nothing here takes that back. */
+static int fail_masked(struct error *err)
+{
+	(void)error_set(err, ERROR_UNLICENSED, PATHS_GRIDD_UNIT " is masked");
+	return error_hint(err,
+			  "systemctl unmask " PATHS_GRIDD_UNIT ", then run this again");
+}
+
 int gridd_restart(bool reload, unsigned timeout_s, int cancel_fd, struct error *err)
 {
 	cleanup(bus_done) sd_bus *bus = NULL;
@@ -344,6 +353,8 @@ int gridd_restart(bool reload, unsigned timeout_s, int cancel_fd, struct error *
 		return -1;
 	if (!state.exists)
 		return fail_missing(err);
+	if (state.masked)
+		return fail_masked(err);
 	if (!state.enabled && enable(bus, err) < 0)
 		return -1;
 

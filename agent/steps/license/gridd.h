@@ -16,6 +16,7 @@
 struct gridd_state {
 	bool exists; /* the unit is loaded from a file */
 	bool enabled;
+	bool masked; /* an administrator has forbidden the unit; it exists, too */
 	bool active; /* active or activating */
 	bool failed;
 	int64_t started; /* microseconds since 1970 of the last start, 0: never */

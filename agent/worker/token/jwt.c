@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "model/license/token.h"
 #include "worker/base64.h"
 #include "worker/signature.h"
 #include "worker/token/jwt_text.h"
@@ -315,14 +316,37 @@ static int report(const struct reading *reading, uint64_t size, struct json **re
 	return 0;
 }
 
+/* A token that somebody has put into base64 once more, and nobody has decoded. */
+static int find_coat(struct span file, bool *ret_found)
+{
+	cleanup(part_done) struct part part = { 0 };
+	size_t bad;
+
+	if (part_begin(&part, BASE64_ROOM(file.len)) < 0)
+		return -1;
+	*ret_found =
+		base64_decode(file, BASE64_MIME, part.data, &part.size, &bad) &&
+		token_looks_like((struct span){ (const char *)part.data, part.size });
+	return 0;
+}
+
 int jwt_check(struct span file, int64_t now, struct json **ret_check, struct error *err)
 {
 	cleanup_json struct json *problems = json_build("[]");
 	cleanup(reading_done) struct reading reading = { .problems = problems,
 							 .signature = "absent" };
 	struct jwt_text text;
+	bool coat;
 
-	if (!problems || jwt_text_read(file, problems, &text) < 0)
+	if (!problems || find_coat(file, &coat) < 0)
+		return error_set_errno(err, ENOMEM, "reading the token");
+	if (coat)
+		return jwt_refuse(
+			"not_a_token",
+			"it is the base64 of a token: decode it first (base64 -d), "
+			"or give it as client_token_base64",
+			file.len, ret_check, err);
+	if (jwt_text_read(file, problems, &text) < 0)
 		return error_set_errno(err, ENOMEM, "reading the token");
 	reading.broken = text.broken;
 	if (read_token(&text, &reading) < 0 || check_times(&reading, now) < 0)
