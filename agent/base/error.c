@@ -100,6 +100,24 @@ static enum error_code code_of_errno(int errnum)
 	}
 }
 
+/* What to do about a place that cannot be written although one may; NULL: it depends. */
+static const char *hint_of_errno(int errnum)
+{
+	switch (errnum) {
+	case EROFS:
+		return "its file system is mounted read-only: mount -o remount,rw, or do "
+		       "this where the image is built";
+	case EBUSY:
+		return "something uses it, or something is mounted there: fuser -vm, "
+		       "findmnt";
+	case EISDIR:
+		return "a folder is where a file belongs: move it away, or name another "
+		       "file";
+	default:
+		return NULL;
+	}
+}
+
 int error_set_errno(struct error *err, int errnum, const char *fmt, ...)
 {
 	va_list args;
@@ -116,6 +134,8 @@ int error_set_errno(struct error *err, int errnum, const char *fmt, ...)
 	errno = errnum; /* for %m, which unlike strerror() is safe in threads */
 	(void)snprintf(err->text + used, sizeof(err->text) - used, ": %m");
 	text_sanitize(err->text);
+	if (hint_of_errno(errnum))
+		(void)snprintf(err->hint, sizeof(err->hint), "%s", hint_of_errno(errnum));
 
 	return -1;
 }

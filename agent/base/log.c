@@ -14,7 +14,9 @@ static enum log_level level_wanted = LOG_LEVEL_NOTICE;
 static struct {
 	bool open;
 	double drawn_at;
-	unsigned tenth; /* the last 10 % line printed */
+	double began_at;     /* of the bar that is open... */
+	uint64_t began_with; /* ...and how much was there already */
+	unsigned tenth;      /* the last 10 % line printed */
 } progress;
 
 void log_set_level(enum log_level level)
@@ -71,53 +73,96 @@ void log_line(enum log_level level, const char *fmt, ...)
 		      line, colour ? "\033[0m" : "");
 }
 
-static double mib(uint64_t bytes)
+#define MIB (1024.0 * 1024.0)
+#define BAR_WIDTH 12 /* with all that stands behind it, in 80 columns */
+#define REDRAW_S 0.1
+#define RATE_AFTER_S 1.0 /* before that it says nothing */
+
+bool log_is_terminal(int fd)
 {
-	return (double)bytes / (1024.0 * 1024.0);
+	const char *term = getenv("TERM");
+
+	return isatty(fd) && term && *term && strcmp(term, "dumb") != 0;
 }
 
-#define BAR_WIDTH 24
-#define REDRAW_S 0.1
+/* "1.5 of 340.0 MiB"; small ones in their own unit. */
+static void say_part(uint64_t done, uint64_t total, char *text, size_t size)
+{
+	char some[TEXT_SIZE_MAX], all[TEXT_SIZE_MAX];
+
+	text_size(done, some);
+	text_size(total, all);
+	if (total >= MIB)
+		(void)text_format(text, size, "%.1f of %.1f MiB", (double)done / MIB,
+				  (double)total / MIB);
+	else
+		(void)text_format(text, size, "%s of %s", some, all);
+}
+
+/* ", 12.3 MiB/s, 20 s left" of what came since the bar began; "" at first. */
+static void say_rate(uint64_t done, uint64_t total, double now, char *text, size_t size)
+{
+	double took = now - progress.began_at;
+	double rate = took > 0 ? (double)(done - progress.began_with) / took : 0;
+	double left = rate > 0 ? (double)(total - done) / rate : 0;
+	char each[TEXT_SIZE_MAX];
+
+	*text = '\0';
+	if (took < RATE_AFTER_S || rate < 1 || done == total)
+		return;
+	text_size((uint64_t)rate, each);
+	(void)text_format(text, size,
+			  left < 100 ? ", %s/s, %.0f s left" : ", %s/s, %.0f min left",
+			  each, left < 100 ? left : left / 60);
+}
 
 static void draw_bar(const char *what, uint64_t done, uint64_t total)
 {
 	unsigned filled = total ? (unsigned)(done * BAR_WIDTH / total) : 0;
 	double now = clock_monotonic();
-	char bar[BAR_WIDTH + 1];
+	char bar[BAR_WIDTH + 1], part[64], rate[64], size[TEXT_SIZE_MAX];
 
 	if (now - progress.drawn_at < REDRAW_S && done != total)
 		return;
+	if (!progress.open || done < progress.began_with) {
+		progress.began_at = now;
+		progress.began_with = done;
+	}
 	progress.drawn_at = now;
 	progress.open = true;
 
 	if (total == 0) {
-		(void)fprintf(stderr, "\r%-10s %.1f MiB\033[K", what, mib(done));
+		text_size(done, size);
+		(void)fprintf(stderr, "\r%-10s %s\033[K", what, size);
 		return;
 	}
-	for (unsigned i = 0; i < BAR_WIDTH; i++)
-		bar[i] = i < filled ? '#' : '.';
+	memset(bar, '.', BAR_WIDTH);
+	memset(bar, '#', filled);
 	bar[BAR_WIDTH] = '\0';
-	(void)fprintf(stderr, "\r%-10s [%s] %3u %%  %.1f of %.1f MiB\033[K", what, bar,
-		      (unsigned)(done * 100 / total), mib(done), mib(total));
+	say_part(done, total, part, sizeof(part));
+	say_rate(done, total, now, rate, sizeof(rate));
+	(void)fprintf(stderr, "\r%-10s [%s] %3u %%  %s%s\033[K", what, bar,
+		      (unsigned)(done * 100 / total), part, rate);
 }
 
 void log_progress(const char *what, uint64_t done, uint64_t total)
 {
+	char size[TEXT_SIZE_MAX];
 	unsigned tenth;
 
 	if (level_wanted < LOG_LEVEL_NOTICE)
 		return;
 	if (total && done > total)
 		done = total;
-	if (isatty(STDERR_FILENO)) {
+	if (log_is_terminal(STDERR_FILENO)) {
 		draw_bar(what, done, total);
 		return;
 	}
 
 	tenth = total ? (unsigned)(done * 10 / total) : 0;
 	if (tenth > progress.tenth) {
-		(void)fprintf(stderr, "%s: %u %% of %.1f MiB\n", what, tenth * 10,
-			      mib(total));
+		text_size(total, size);
+		(void)fprintf(stderr, "%s: %u %% of %s\n", what, tenth * 10, size);
 		progress.tenth = tenth;
 	}
 }

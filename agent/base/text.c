@@ -49,6 +49,18 @@ char *text_print(const char *fmt, ...)
 	return n < 0 ? NULL : text;
 }
 
+void text_size(uint64_t bytes, char ret_text[static TEXT_SIZE_MAX])
+{
+	if (bytes < 1024)
+		(void)text_format(ret_text, TEXT_SIZE_MAX, "%u B", (unsigned)bytes);
+	else if (bytes < 1024 * 1024)
+		(void)text_format(ret_text, TEXT_SIZE_MAX, "%.1f KiB",
+				  (double)bytes / 1024);
+	else
+		(void)text_format(ret_text, TEXT_SIZE_MAX, "%.1f MiB",
+				  (double)bytes / (1024.0 * 1024));
+}
+
 bool text_copy(char *buffer, size_t size, const char *text)
 {
 	return text_format(buffer, size, "%s", text);
@@ -162,23 +174,23 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 unsigned text_distance(const char *a, const char *b)
 {
 	size_t la = strnlen(a, DISTANCE_MAX), lb = strnlen(b, DISTANCE_MAX);
-	unsigned row[DISTANCE_MAX + 1];
+	unsigned rows[3][DISTANCE_MAX + 1] = { { 0 } };
 
 	for (size_t j = 0; j <= lb; j++)
-		row[j] = (unsigned)j;
-
+		rows[0][j] = (unsigned)j;
 	for (size_t i = 1; i <= la; i++) {
-		unsigned diagonal = row[0];
+		const unsigned *above = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
+		unsigned *row = rows[i % 3];
 
 		row[0] = (unsigned)i;
 		for (size_t j = 1; j <= lb; j++) {
-			unsigned above = row[j];
-
-			row[j] = min3(above + 1, row[j - 1] + 1,
-				      diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
+			row[j] = min3(above[j] + 1, row[j - 1] + 1,
+				      above[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1] && before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
 		}
 	}
 
-	return row[lb];
+	return rows[la % 3][lb];
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/macro.h"
 
@@ -22,6 +23,10 @@ void text_path(char *buffer, size_t size, const char *fmt, ...) printf_like(3, 4
 
 /* A new string, or NULL when memory is out; the caller frees it. */
 char *text_print(const char *fmt, ...) printf_like(1, 2);
+
+/* A size for people, in the unit that fits: "12 B", "3.4 KiB", "340.0 MiB". */
+#define TEXT_SIZE_MAX 24
+void text_size(uint64_t bytes, char ret_text[static TEXT_SIZE_MAX]);
 
 /* A plain string copy that fits or says so. */
 bool text_copy(char *buffer, size_t size, const char *text);

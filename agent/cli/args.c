@@ -232,14 +232,40 @@ static unsigned option_of(int id)
 	return 0;
 }
 
+/* The option that was mistyped; NULL where none is near. */
+static const char *find_near(const char *word)
+{
+	size_t length = strcspn(word, "=");
+	unsigned best = length < 6 ? 2 : length < 9 ? 3 : 4; /* so many: another word */
+	const char *nearest = NULL;
+	char typed[64];
+
+	(void)text_format(typed, sizeof(typed), "%.*s", (int)length, word);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		unsigned distance = text_distance(typed, table[i].name);
+
+		if (distance < best) {
+			best = distance;
+			nearest = table[i].name;
+		}
+	}
+	return nearest;
+}
+
 static int refuse_option(const char *word, int id, struct error *err)
 {
-	if (id == ':')
+	const char *near = NULL;
+
+	if (id == ':') {
 		(void)error_set(err, ERROR_USAGE, "%s needs a value", word);
-	else if (optopt && optopt < 256)
+	} else if (optopt && optopt < 256) {
 		(void)error_set(err, ERROR_USAGE, "unknown option -%c", optopt);
-	else
+	} else {
 		(void)error_set(err, ERROR_USAGE, "unknown option %s", word);
+		near = find_near(word + strspn(word, "-"));
+	}
+	if (near)
+		return error_hint(err, "did you mean --%s?", near);
 	return error_hint(err, "\"vgpu-guest-agent --help\" lists the options");
 }
 

@@ -16,6 +16,7 @@ enum command_flags {
 	COMMAND_LOCKS = 1 << 1,       /* one instance at a time */
 	COMMAND_BY_TIMER = 1 << 2,    /* tried again by itself while it fails */
 	COMMAND_READS_AGAIN = 1 << 3, /* where the repository disagrees with itself */
+	COMMAND_ASKS_HOST = 1 << 4,   /* only root can read the host's driver version */
 };
 
 struct command {
@@ -30,6 +31,8 @@ struct command {
 	unsigned options; /* enum args_option */
 	unsigned flags;
 	const char *summary;
+	unsigned statuses; /* bits of enum error_code, besides 0, 1 and 2 */
+	const char *example;
 };
 
 extern const struct command command_table[];
@@ -41,5 +44,8 @@ extern const size_t command_table_size;
  */
 must_check int command_find(struct args *args, const struct command **ret_command,
 			    struct error *err);
+
+/* Where help is asked of a word with which commands begin, like "token": prints that. */
+bool command_help_group(FILE *out, const struct args *args);
 
 void command_print_help(FILE *out, const struct command *command); /* NULL: of all */

@@ -69,16 +69,10 @@ static struct json *error_json(const struct error *error, const char *step)
 			  "passing", error->passing);
 }
 
-static void print_json(struct json *report, const struct error *error, const char *step)
+static void print_json(const struct json *report)
 {
-	cleanup_json struct json *own = report ? NULL : json_build("{s:i}", "schema", 1);
-	cleanup_free char *text = NULL;
+	cleanup_free char *text = report ? json_print(report) : NULL;
 
-	if (!report)
-		report = own;
-	if (error->code && json_set(report, "error", error_json(error, step)) < 0)
-		report = NULL;
-	text = report ? json_print(report) : NULL;
 	(void)puts(text ? text
 			: "{\"schema\":1,\"error\":{\"name\":\"internal\",\"status\""
 			  ":1,\"step\":\"report\",\"message\":\"out of memory\","
@@ -109,13 +103,18 @@ static int end_output(const char *step)
 	return ERROR_INTERNAL;
 }
 
+/* With its error a report says no word of success, to people neither. */
 static int report(const struct command *command, const struct args *args,
 		  struct json *json, const struct error *error, const char *step)
 {
+	cleanup_json struct json *own = json ? NULL : json_build("{s:i}", "schema", 1);
+	struct json *whole = json ? json : own;
 	int status;
 
+	if (error->code && json_set(whole, "error", error_json(error, step)) < 0)
+		whole = NULL;
 	if (args->request.json)
-		print_json(json, error, step);
+		print_json(whole);
 	else if (json && command->print)
 		command->print(json, &args->request);
 	if (error->code)
@@ -126,10 +125,7 @@ static int report(const struct command *command, const struct args *args,
 
 static int usage_error(const struct args *args, const struct error *error)
 {
-	if (args->request.json)
-		print_json(NULL, error, "usage");
-	print_error(error, "usage");
-	return (int)error->code;
+	return report(NULL, args, NULL, error, "usage");
 }
 
 /* True when what was asked for needs no command to run. */
@@ -137,7 +133,9 @@ static bool answer_at_once(struct args *args, const struct command **command,
 			   struct error *err, int *ret_status)
 {
 	if (args->version) {
-		(void)puts("vgpu-guest-agent " VGPU_VERSION);
+		(void)puts(args->request.json
+				   ? "{\"schema\":1,\"version\":\"" VGPU_VERSION "\"}"
+				   : "vgpu-guest-agent " VGPU_VERSION);
 		*ret_status = end_output("version");
 		return true;
 	}
@@ -150,6 +148,10 @@ static bool answer_at_once(struct args *args, const struct command **command,
 	}
 	if (args->help && args->request.operand_count == 0) {
 		command_print_help(stdout, NULL);
+		*ret_status = end_output("help");
+		return true;
+	}
+	if (command_help_group(stdout, args)) {
 		*ret_status = end_output("help");
 		return true;
 	}

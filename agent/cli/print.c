@@ -22,11 +22,11 @@ void print_steps(const struct json *report, const struct request *request)
 	size_t changed = 0;
 
 	(void)request;
+	if (json_get(report, "error"))
+		return;
 	for (size_t i = 0; i < json_count(steps); i++) {
 		const char *outcome = json_get_string(json_at(steps, i), "outcome");
 
-		if (outcome && strcmp(outcome, "failed") == 0)
-			return;
 		changed += outcome && strcmp(outcome, "changed") == 0;
 	}
 	if (changed == 0)
@@ -115,7 +115,7 @@ void print_settings(const struct json *report, const struct request *request)
 
 void print_valid(const struct json *report, const struct request *request)
 {
-	(void)report;
 	(void)request;
-	(void)puts("The configuration is valid.");
+	if (!json_get(report, "error"))
+		(void)puts("The configuration is valid.");
 }

@@ -23,7 +23,7 @@ void print_doctor(const struct json *report, const struct request *request)
 	const struct json *checks = json_get(report, "checks");
 
 	(void)request;
-	if (json_count(causes) == 0)
+	if (json_count(causes) == 0 && !json_get(report, "error"))
 		(void)puts("Nothing is wrong.");
 	for (size_t i = 0; i < json_count(causes); i++)
 		print_cause(json_at(causes, i));

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
+
 #include "model/driver/version.h"
 
 #define SHOWN 10
@@ -87,24 +89,25 @@ static void print_checks(const struct json *checks, bool supposed)
 
 static void print_driver(const struct json *driver)
 {
-	char bytes[40] = "";
+	char bytes[40] = "", size[TEXT_SIZE_MAX + 2] = "", moved[TEXT_SIZE_MAX];
 
 	if (json_kind(driver) != JSON_KIND_OBJECT) {
 		(void)puts("Driver  none");
 		return;
 	}
+	text_size((uint64_t)json_get_int(driver, "bytes", 0), moved);
 	if (json_get_int(driver, "bytes", 0) > 0)
-		(void)snprintf(bytes, sizeof(bytes), ", %.1f MiB",
-			       (double)json_get_int(driver, "bytes", 0) / 1048576.0);
+		(void)text_format(bytes, sizeof(bytes), ", %s", moved);
+	text_size((uint64_t)json_get_int(driver, "size", 0), moved);
+	if (json_get_int(driver, "size", 0) > 0)
+		(void)text_format(size, sizeof(size), "%s, ", moved);
 	(void)printf("Driver  %s, rule \"%s\"\n", print_word(driver, "version"),
 		     print_word(driver, "rule"));
 	if (print_word(driver, "url")[0])
-		(void)printf(
-			"From    %s\n        %.1f MiB, integrity: %s, transfer: %s%s\n",
-			print_word(driver, "url"),
-			(double)json_get_int(driver, "size", 0) / 1048576.0,
-			print_word(driver, "integrity"), print_word(driver, "transfer"),
-			bytes);
+		(void)printf("From    %s\n        %sintegrity: %s, transfer: %s%s\n",
+			     print_word(driver, "url"), size,
+			     print_word(driver, "integrity"),
+			     print_word(driver, "transfer"), bytes);
 }
 
 void print_plan(const struct json *report, const struct request *request)

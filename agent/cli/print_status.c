@@ -10,18 +10,7 @@
 #include "cli/print.h"
 #include "cli/screen.h"
 
-#define COLUMNS 5
 #define CELL 128
-
-struct row {
-	char cells[COLUMNS][CELL];
-	const char *state;
-};
-
-struct table {
-	int widths[COLUMNS];
-	FILE *out;
-};
 
 static void say_left(int64_t seconds, char *text, size_t size)
 {
@@ -64,85 +53,49 @@ static void say_license(const struct json *feature, char *text, size_t size)
 		*expiry = '\0';
 }
 
-static void fill_row(const struct json *gpu, const struct json *feature, struct row *row)
+/* Its product and license, then when that ends: two lines of at most 80 columns. */
+static void print_feature(const struct json *feature, FILE *out)
 {
-	const char *none = json_get_bool(gpu, "needs_license", false)
-				   ? "none in the driver's report"
-				   : "not needed";
-
-	(void)text_copy(row->cells[0], CELL, print_word(gpu, "id"));
-	(void)text_copy(row->cells[1], CELL, print_word(gpu, "name"));
-	if (!feature) {
-		(void)text_copy(row->cells[2], CELL, "-");
-		(void)text_copy(row->cells[3], CELL, none);
-		(void)text_copy(row->cells[4], CELL, "-");
-		row->state = "";
-		return;
-	}
-	(void)text_copy(row->cells[2], CELL, print_word(feature, "product"));
-	say_license(feature, row->cells[3], CELL);
-	say_expiry(feature, row->cells[4], CELL);
-	row->state = print_word(feature, "state");
-}
-
-static void print_row(const struct row *row, struct table *table)
-{
+	const char *state = print_word(feature, "state");
 	const char *colour = "", *end = "";
-	const int *widths = table->widths;
+	char license[CELL], expiry[CELL];
 
-	if (row->state[0] && log_has_colour(STDOUT_FILENO)) {
-		colour = strcmp(row->state, "licensed") == 0 ? "\033[32m" : "\033[31m";
+	if (state[0] && log_has_colour(STDOUT_FILENO)) {
+		colour = strcmp(state, "licensed") == 0 ? "\033[32m" : "\033[31m";
 		end = "\033[0m";
 	}
-	(void)fprintf(table->out, "%-*s  %-*s  %-*s  %s%-*s%s  %s\n", widths[0],
-		      row->cells[0], widths[1], row->cells[1], widths[2], row->cells[2],
-		      colour, widths[3], row->cells[3], end, row->cells[4]);
+	say_license(feature, license, sizeof(license));
+	say_expiry(feature, expiry, sizeof(expiry));
+	(void)fprintf(out, "  %.40s: %s%.36s%s\n", print_word(feature, "product"), colour,
+		      license, end);
+	if (strcmp(expiry, "-") != 0)
+		(void)fprintf(out, "  expires: %.60s\n", expiry);
 }
 
-/* Every row of the table in turn; a GPU without a license section has one, too. */
-static void each_row(const struct json *report, struct table *table,
-		     void (*each)(const struct row *row, struct table *table))
+/* A GPU without a license section is told, too. */
+static void print_gpu(const struct json *gpu, FILE *out)
+{
+	const struct json *features = json_get(gpu, "features");
+
+	(void)fprintf(out, "GPU %.20s  %.54s\n", print_word(gpu, "id"),
+		      print_word(gpu, "name"));
+	for (size_t i = 0; i < json_count(features); i++)
+		print_feature(json_at(features, i), out);
+	if (json_count(features) == 0)
+		(void)fprintf(out, "  license: %s\n",
+			      json_get_bool(gpu, "needs_license", false)
+				      ? "none in the driver's report"
+				      : "not needed");
+}
+
+static void print_gpus(const struct json *report, FILE *out)
 {
 	const struct json *gpus = json_get(report, "gpus");
 
-	for (size_t i = 0; i < json_count(gpus); i++) {
-		const struct json *gpu = json_at(gpus, i);
-		const struct json *features = json_get(gpu, "features");
-		size_t count = json_count(features);
-
-		for (size_t k = 0; k < (count ? count : 1); k++) {
-			struct row row;
-
-			fill_row(gpu, count ? json_at(features, k) : NULL, &row);
-			each(&row, table);
-		}
-	}
-}
-
-static void widen_columns(const struct row *row, struct table *table)
-{
-	for (size_t i = 0; i < COLUMNS; i++) {
-		int width = (int)strlen(row->cells[i]);
-
-		if (width > table->widths[i])
-			table->widths[i] = width;
-	}
-}
-
-static void print_table(const struct json *report, FILE *out)
-{
-	static const struct row heading = {
-		{ "GPU", "NAME", "PRODUCT", "LICENSE", "EXPIRES" }, ""
-	};
-	struct table table = { .out = out };
-
-	if (json_count(json_get(report, "gpus")) == 0)
-		return;
-	(void)fprintf(out, "Driver %s\n", print_word(report, "driver_version"));
-	widen_columns(&heading, &table);
-	each_row(report, &table, widen_columns);
-	print_row(&heading, &table);
-	each_row(report, &table, print_row);
+	if (json_count(gpus) > 0)
+		(void)fprintf(out, "Driver %s\n", print_word(report, "driver_version"));
+	for (size_t i = 0; i < json_count(gpus); i++)
+		print_gpu(json_at(gpus, i), out);
 }
 
 static void print_to(const struct json *report, bool prometheus, FILE *out)
@@ -150,7 +103,7 @@ static void print_to(const struct json *report, bool prometheus, FILE *out)
 	if (prometheus)
 		(void)fputs(print_word(report, "metrics"), out);
 	else
-		print_table(report, out);
+		print_gpus(report, out);
 }
 
 void print_status(const struct json *report, const struct request *request)

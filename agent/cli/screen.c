@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/span.h"
 
 #define ROWS 24
@@ -19,9 +20,7 @@
 
 bool screen_is_there(void)
 {
-	const char *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && term && term[0] && strcmp(term, "dumb") != 0;
+	return log_is_terminal(STDOUT_FILENO);
 }
 
 /* Characters, without the escape sequences of colours. */

@@ -189,9 +189,13 @@ static int check_output(const struct context *ctx, const struct request *request
 	fd = root_open_at(&ctx->caller, path, O_PATH, 0, &missing);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return check_folder(ctx, path, err);
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, ERROR_PERMISSION, "--output %s: is no regular file",
-				 request->output);
+	if (!S_ISREG(st.st_mode)) {
+		(void)error_set(err, ERROR_PERMISSION, "--output %s: is no regular file",
+				request->output);
+		return error_hint(err,
+				  "a folder or a device is there: move it away, or name "
+				  "another file");
+	}
 
 	if (request->previous && refuse_same(ctx, request->previous, &st, err) < 0)
 		return -1;

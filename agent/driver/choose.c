@@ -261,6 +261,29 @@ static void take_match(struct work *work, const struct state *state)
 			package->sha256);
 }
 
+/* Where a wish hides the repository that could fulfil it, the refusal says so. */
+static int decide(const struct context *ctx, const struct match_input *input,
+		  struct match *match, struct error *err)
+{
+	static const char *const wishes[] = { "driver.version", "driver.sha256" };
+	const struct settings *settings = &ctx->settings;
+
+	if (match_decide(input, match, err) == 0)
+		return 0;
+	if (err->code != ERROR_NO_MATCH || settings->driver.repository[0] ||
+	    !settings->hidden_repository[0])
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(wishes); i++) {
+		if (settings_is_set(settings, wishes[i]))
+			return error_hint(err,
+					  "%s of %s hides driver.repository of %s: set "
+					  "driver.repository beside it, too",
+					  wishes[i], settings_where(settings, wishes[i]),
+					  settings->hidden_repository);
+	}
+	return -1;
+}
+
 int choose_driver(const struct context *ctx, struct state *state,
 		  struct repository *repository, bool look_further, struct work *work,
 		  struct error *err)
@@ -287,11 +310,11 @@ int choose_driver(const struct context *ctx, struct state *state,
 	if (look_further && !input.url[0] &&
 	    ask_repository(ctx, state, repository, &input, &down, err) < 0)
 		return -1;
-	if (match_decide(&input, &work->match, err) < 0)
+	if (decide(ctx, &input, &work->match, err) < 0)
 		return -1;
 	if (work->match.ask &&
 	    (ask_repository(ctx, state, repository, &input, &down, err) < 0 ||
-	     match_decide(&input, &work->match, err) < 0))
+	     decide(ctx, &input, &work->match, err) < 0))
 		return -1;
 
 	if (bind_url(ctx, state, repository, &work->match, err) < 0)

@@ -107,6 +107,8 @@ int obtain_prepare(const struct context *ctx, const struct repository *repositor
 
 static void describe_fetch(const struct fetch_result *file, struct outcome *outcome)
 {
+	char size[TEXT_SIZE_MAX], transferred[TEXT_SIZE_MAX];
+
 	if (file->bytes_transferred > 0)
 		outcome->kind = OUTCOME_CHANGED;
 	if (file->why[0])
@@ -116,10 +118,10 @@ static void describe_fetch(const struct fetch_result *file, struct outcome *outc
 		(void)text_copy(outcome->warning, sizeof(outcome->warning),
 				"nothing vouches for this file (driver.integrity is "
 				"\"warn\")");
+	text_size(file->size, size);
+	text_size(file->bytes_transferred, transferred);
 	(void)text_format(outcome->detail, sizeof(outcome->detail),
-			  "%.1f MiB, %.1f MiB transferred, %s",
-			  (double)file->size / 1048576.0,
-			  (double)file->bytes_transferred / 1048576.0,
+			  "%s, %s transferred, %s", size, transferred,
 			  fetch_integrity_name(file->integrity));
 }
 

@@ -178,6 +178,16 @@ char *url_redact(const char *text, char *buffer, size_t size)
 	return buffer;
 }
 
+bool url_has_password(const char *text)
+{
+	const char *scheme = strstr(text, "://");
+	const char *rest = scheme ? scheme + 3 : text;
+	const char *end = rest + strcspn(rest, "/?#");
+	const char *at = memrchr(rest, '@', (size_t)(end - rest));
+
+	return at && memchr(rest, ':', (size_t)(at - rest));
+}
+
 static bool is_unreserved(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||

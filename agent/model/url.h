@@ -38,6 +38,9 @@ bool url_is_local(const struct url *url);
  */
 char *url_redact(const char *text, char *buffer, size_t size);
 
+/* Whether a password stands in it: "https://name:word@host/". */
+bool url_has_password(const char *text);
+
 /*
  * A path's bytes as they stand in a URL: everything but "/" and RFC 3986's unreserved
  * characters percent-encoded. False, and what fits, when it does not fit.

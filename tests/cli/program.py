@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,15 @@ class Outcome:
 
     def __repr__(self):
         return f"<status {self.status}\n--- out\n{self.out}\n--- err\n{self.err}>"
+
+    def look(self):
+        """What holds for every call: a failure says no word of success, no line names a URL twice."""
+        if self.status:
+            found = [word for word in ("Done: ", "Nothing to do.", "Nothing is wrong.", "configuration is valid") if word in self.out]
+            assert not found, (found, self)
+        for line in self.err.splitlines():
+            urls = re.findall(r"https?://[^\s\"',;)]+[^\s\"',;.:)]", line)
+            assert len(urls) == len(set(urls)), (line, self)
 
     @property
     def errors(self):
@@ -78,7 +88,9 @@ class Program:
             process.kill()
             out, err = process.communicate()
             raise AssertionError(f"{words} hangs: {out!r} {err!r}") from None
-        return Outcome(process.returncode, (out or b"").decode(), (err or b"").decode(), time.monotonic() - begin)
+        outcome = Outcome(process.returncode, (out or b"").decode(), (err or b"").decode(), time.monotonic() - begin)
+        outcome.look()
+        return outcome
 
 
 def remove(path):

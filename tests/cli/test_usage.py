@@ -278,7 +278,7 @@ class Configuration(Case):
     def test_a_good_configuration_is_said_to_be_good(self):
         write(CONFIG, 'driver: { repository = "https://pulp.example/pulp/content/nvidia/"; };\n')
         self.assertEqual(self.text("config", "check").err, "")
-        self.assertEqual(json.loads(self.program.call("config", "check", "--json").out), {"schema": 1, "valid": True})
+        self.assertEqual(json.loads(self.program.call("config", "check", "--json").out), {"schema": 1, "valid": True, "warnings": []})
 
     def test_an_error_of_the_configuration_starts_nothing(self):
         write(CONFIG, "typo = 1;\n")

@@ -69,6 +69,16 @@ static void what_is_not_understood_is_usage_with_a_way_out(void **state)
 		{ "", "which command", "--help" },
 		{ "statsu", "no command \"statsu\"", "\"status\"" },
 		{ "token chek", "no command \"token\"", "\"token check\"" },
+		{ "statu --wait 3", "no command", "\"status\"" },
+		{ "unistall", "no command", "\"uninstall\"" },
+		{ "s", "no command", "--help" }, /* status or seal */
+		{ "xyz", "no command", "--help" },
+		{ "status --wiat 5", "unknown option --wiat", "did you mean --wait?" },
+		{ "status --promethus", "unknown option --promethus",
+		  "did you mean --prometheus?" },
+		{ "run --kernal=6.1", "unknown option --kernal=6.1",
+		  "did you mean --kernel?" },
+		{ "run --frobnicate", "unknown option", "--help" },
 		{ "frobnicate", "no command", "--help" },
 		{ "stat", "no command", "\"status\"" },
 		{ "helm", "no command", "--help" },
@@ -95,7 +105,8 @@ static void what_is_not_understood_is_usage_with_a_way_out(void **state)
 		assert_int_equal(parse(cases[i].line, &args, &command, &err), -1);
 		assert_int_equal(err.code, ERROR_USAGE);
 		assert_non_null(strstr(err.text, cases[i].text));
-		assert_non_null(strstr(err.hint, cases[i].hint));
+		if (!strstr(err.hint, cases[i].hint))
+			fail_msg("%s: %s", cases[i].line, err.hint);
 	}
 }
 

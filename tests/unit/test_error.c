@@ -134,6 +134,36 @@ static void a_shortage_is_one_whatever_it_means(void **state)
 	assert_false(err.passing);
 }
 
+/* What may be written, and cannot: another place or another mount helps, no other user.
+ */
+static void a_place_that_cannot_be_written_has_a_way_out(void **state)
+{
+	static const struct {
+		int number;
+		enum error_code code;
+		const char *hint; /* "": there is none */
+	} rows[] = {
+		{ EROFS, ERROR_PERMISSION, "remount" },
+		{ EBUSY, ERROR_PERMISSION, "findmnt" },
+		{ EISDIR, ERROR_PERMISSION, "a folder is where a file belongs" },
+		{ EACCES, ERROR_PERMISSION, "" },
+		{ ENOSPC, ERROR_PREREQUISITES, "" },
+		{ EIO, ERROR_INTERNAL, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(error_set_errno(&err, rows[i].number, "writing /x"), -1);
+		assert_int_equal(err.code, rows[i].code);
+		if (!rows[i].hint[0])
+			assert_string_equal(err.hint, "");
+		else if (!strstr(err.hint, rows[i].hint))
+			fail_msg("%s", err.hint);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +172,7 @@ int main(void)
 		cmocka_unit_test(a_failed_call_says_whether_waiting_can_help),
 		cmocka_unit_test(each_status_says_whether_waiting_can_help),
 		cmocka_unit_test(a_shortage_is_one_whatever_it_means),
+		cmocka_unit_test(a_place_that_cannot_be_written_has_a_way_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,4 @@
+/* wrap: clock_monotonic */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
@@ -6,6 +7,13 @@
 #include <unistd.h>
 
 #include "support/cmocka.h"
+
+static double now; /* of the clock that a bar asks */
+double __wrap_clock_monotonic(void);
+double __wrap_clock_monotonic(void)
+{
+	return now;
+}
 
 /* Standard error for the time of a test, and its other end. */
 struct console {
@@ -50,6 +58,7 @@ static int setup(void **state)
 {
 	(void)state;
 	log_set_level(LOG_LEVEL_NOTICE);
+	now = 100;
 	return setenv("TERM", "xterm", 1) < 0 || unsetenv("NO_COLOR") < 0 ? -1 : 0;
 }
 
@@ -125,8 +134,74 @@ static void a_terminal_gets_a_bar_that_ends_before_the_next_line(void **state)
 	log_line(LOG_LEVEL_NOTICE, "done");
 
 	said = console_end(&console);
-	assert_non_null(strstr(said, "\rfetch      [############............]  50 %"));
+	assert_non_null(strstr(said, "\rfetch      [######......]  50 %"));
 	assert_non_null(strstr(said, "100 %  10.0 of 10.0 MiB\033[K\r\ndone\r\n"));
+}
+
+/* Counted from where the bar began: what an earlier run has brought says nothing. */
+static void a_bar_tells_rate_and_remaining_time_in_80_columns(void **state)
+{
+	static const struct {
+		double seconds;
+		uint64_t mib, total;
+		const char *end;
+	} rows[] = {
+		{ 0.5, 60, 340, " 17 %  60.0 of 340.0 MiB\033[K" },
+		{ 10, 60, 340, "60.0 of 340.0 MiB, 5.0 MiB/s, 56 s left\033[K" },
+		{ 10, 20, 2079, "20.0 of 2079.0 MiB, 1.0 MiB/s, 34 min left\033[K" },
+		{ 1000, 1990, 2079, "1990.0 of 2079.0 MiB, 2.0 MiB/s, 45 s left\033[K" },
+		{ 10, 10, 340, "10.0 of 340.0 MiB\033[K" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct console console;
+		const char *said, *bar;
+
+		now = 100;
+		console_begin(&console, true);
+		log_progress("fetch", 10 << 20, rows[i].total << 20);
+		now += rows[i].seconds;
+		log_progress("fetch", rows[i].mib << 20, rows[i].total << 20);
+		log_progress_end();
+		said = console_end(&console);
+		if (!strstr(said, rows[i].end))
+			fail_msg("%s", said);
+		bar = strrchr(said, '[') - strlen("[fetch      [ ");
+		assert_true(strcspn(bar, "\033") <= 80 + 2);
+	}
+}
+
+static void what_is_small_has_a_unit_of_its_own(void **state)
+{
+	struct console console;
+
+	(void)state;
+	console_begin(&console, false);
+	log_progress("fetch", 2000, 20000);
+	log_progress("fetch", 50, 500);
+	log_progress_end();
+
+	assert_null(strstr(console_end(&console), "0.0 MiB"));
+}
+
+/* Nor one that says nothing of itself: both get lines. */
+static void a_dumb_terminal_is_none(void **state)
+{
+	static const char *const terms[] = { "dumb", "", NULL };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(terms); i++) {
+		struct console console;
+
+		assert_int_equal(
+			terms[i] ? setenv("TERM", terms[i], 1) : unsetenv("TERM"), 0);
+		console_begin(&console, true);
+		log_progress("fetch", 50 << 20, 100 << 20);
+		log_progress_end();
+		assert_string_equal(console_end(&console),
+				    "fetch: 50 % of 100.0 MiB\r\n");
+	}
 }
 
 static void an_unknown_total_shows_bytes_only(void **state)
@@ -174,6 +249,10 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(
 			a_terminal_gets_a_bar_that_ends_before_the_next_line, setup),
+		cmocka_unit_test_setup(a_bar_tells_rate_and_remaining_time_in_80_columns,
+				       setup),
+		cmocka_unit_test_setup(what_is_small_has_a_unit_of_its_own, setup),
+		cmocka_unit_test_setup(a_dumb_terminal_is_none, setup),
 		cmocka_unit_test_setup(an_unknown_total_shows_bytes_only, setup),
 		cmocka_unit_test_setup(quiet_hides_progress, setup),
 		cmocka_unit_test_setup(levels_have_names, setup),

@@ -258,7 +258,7 @@ static void a_fetched_file_lies_in_the_cache(void **state)
 
 	assert_string_equal(scene.work.file.path, CACHED);
 	assert_int_equal(outcome.kind, OUTCOME_CHANGED);
-	assert_string_equal(outcome.detail, "0.0 MiB, 0.0 MiB transferred, tls");
+	assert_string_equal(outcome.detail, "3 B, 3 B transferred, tls");
 	assert_string_equal(outcome.warning, "");
 	assert_int_equal(worker_count(*state, "https://x.example/d/" RUN), 1);
 	end();

@@ -364,3 +364,36 @@ int gridd_conf_set(struct span text, const struct gridd_conf_value *values, size
 	*ret_edit = edit;
 	return 0;
 }
+
+const char *gridd_conf_near(const char *key)
+{
+	static const char *const known[] = {
+		"ServerAddress",
+		"ServerPort",
+		"BackupServerAddress",
+		"BackupServerPort",
+		"FeatureType",
+		"EnableUI",
+		"LicenseInterval",
+		"LingerInterval",
+		"ClientConfigTokenPath",
+		"ProxyServerAddress",
+		"ProxyServerPort",
+		"ProxyUserName",
+		"ProxyCredentialsFilePath",
+	};
+	const char *nearest = NULL;
+	unsigned best = 4; /* as many changes are another word */
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		unsigned distance = text_distance(key, known[i]);
+
+		if (distance == 0)
+			return NULL;
+		if (distance < best) {
+			best = distance;
+			nearest = known[i];
+		}
+	}
+	return nearest;
+}

@@ -45,5 +45,10 @@ bool gridd_conf_get(struct span text, const char *key, char *ret_value, size_t s
  */
 void gridd_conf_token_dir(struct span text, char *ret_dir, size_t size);
 
+/* The option of NVIDIA's that `key` is nearly spelt like; NULL: it is one, or is near
+ * none.
+ */
+const char *gridd_conf_near(const char *key);
+
 /* A key of the form [A-Za-z][A-Za-z0-9]*: what `license.gridd` may name. */
 bool gridd_conf_key_valid(const char *key);

@@ -110,7 +110,8 @@ struct settings {
 	struct settings_signing signing;
 	struct settings_origin origins[SETTINGS_KEYS_MAX]; /* by place in the table */
 	enum settings_layer
-		driver_layer; /* of url, sha256, version, repository together */
+		driver_layer;       /* of url, sha256, version, repository together */
+	char hidden_repository[96]; /* who set the one that a higher layer hides; "" */
 };
 
 void settings_init(struct settings *ret_settings);

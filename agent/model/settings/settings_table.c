@@ -197,6 +197,10 @@ void settings_table_init(struct settings *ret_settings)
 /* A layer that picks a file begins with nothing picked. */
 static void clear_picks(struct settings *settings, enum settings_layer layer)
 {
+	if (settings->driver.repository[0])
+		(void)text_copy(
+			settings->hidden_repository, sizeof(settings->hidden_repository),
+			settings_table_origin(settings, "driver.repository")->where);
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		if (!table[i].picks)
 			continue;

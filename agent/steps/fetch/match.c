@@ -78,7 +78,9 @@ int match_list(const struct settings_driver *settings, const struct transport *t
 		/* List, index and signature may be those of two publications. */
 		if (err->code == ERROR_INTEGRITY)
 			(void)error_passing(err, true);
-		return error_prefix(err, "listing %.200s", shown);
+		return strstr(err->text, shown)
+			       ? error_prefix(err, "listing")
+			       : error_prefix(err, "listing %.200s", shown);
 	}
 	return 0;
 }
