@@ -165,6 +165,7 @@ static int step_build(void *subject, struct outcome *outcome, struct error *err)
 	const struct work *work = &shop->agent->work;
 	const struct driver *driver = &work->driver;
 	const struct kernel *kernel = &work->targets[0].kernel;
+	char config[PREBUILT_CONFIG_SIZE];
 	struct toolchain toolchain;
 
 	if (driver->kind != PACKAGE_RUN)
@@ -178,6 +179,13 @@ static int step_build(void *subject, struct outcome *outcome, struct error *err)
 	    write_archive(shop, &toolchain, err) < 0)
 		return -1;
 
+	if (prebuilt_check_unprovable(&shop->agent->context.root, kernel->release,
+				      config))
+		(void)text_format(
+			outcome->warning, sizeof(outcome->warning),
+			"no guest will take this archive: CONFIG_MODVERSIONS is "
+			"not set in %.120s",
+			config);
 	outcome->kind = OUTCOME_CHANGED;
 	(void)text_format(outcome->detail, sizeof(outcome->detail),
 			  "%s modules of %s for %s", prebuilt_flavour(driver->open),

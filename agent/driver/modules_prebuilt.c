@@ -11,6 +11,10 @@
 #include "steps/build/prebuilt.h"
 #include "steps/detect/toolchain.h"
 
+#define HINT_COMPILE                                                                \
+	"let this guest compile (driver.prebuilt \"auto\"), or use a kernel whose " \
+	"symbols have versions"
+
 static bool is_setting(const struct context *ctx, const char *value)
 {
 	return strcmp(ctx->settings.driver.prebuilt, value) == 0;
@@ -49,6 +53,15 @@ static bool next_accepted(const struct context *ctx, const struct repository *re
 			  struct prebuilt *ret_found, struct error *err)
 {
 	while (prebuilt_next(archives_of(ctx, repository), wish, at, ret_found)) {
+		/* By its own word: whose kernel has no versions of symbols. */
+		if (!strstr(ret_found->vermagic, "modversions")) {
+			(void)error_set(err, ERROR_PREREQUISITES,
+					"%.160s was made for a kernel without "
+					"CONFIG_MODVERSIONS: nothing proves that it fits",
+					ret_found->name);
+			(void)error_hint(err, HINT_COMPILE);
+			continue;
+		}
 		if (signing_accepts(ctx, ret_found->signed_by, err) == 0)
 			return true;
 	}
@@ -63,10 +76,26 @@ static int refuse_none(const struct error *why, const char *release, struct erro
 			"no prebuilt modules for kernel %s: %s", release,
 			why->code ? why->text : "the repository's index lists none");
 	return error_hint(err, "%s",
-			  unsigned_only && why->hint[0]
+			  why->hint[0]
 				  ? why->hint
 				  : "make them with build-modules, publish them and a "
 				    "new index, or set driver.prebuilt to \"auto\"");
+}
+
+/* Such an archive would be fetched, and then refused: so it is not promised. */
+static int refuse_unprovable(const struct context *ctx, const char *release,
+			     struct error *err)
+{
+	char file[PREBUILT_CONFIG_SIZE];
+
+	if (!prebuilt_check_unprovable(&ctx->root, release, file))
+		return 0;
+	(void)error_set(
+		err, ERROR_PREREQUISITES,
+		"no prebuilt modules for kernel %s: CONFIG_MODVERSIONS is not set in "
+		"%s, so nothing proves that modules made elsewhere fit",
+		release, file);
+	return error_hint(err, HINT_COMPILE);
 }
 
 int modules_prebuilt_foresee(const struct context *ctx,
@@ -79,6 +108,8 @@ int modules_prebuilt_foresee(const struct context *ctx,
 	struct prebuilt found;
 	size_t at = 0;
 
+	if (!is_setting(ctx, "never") && refuse_unprovable(ctx, release, err) < 0)
+		return -1;
 	if (!is_setting(ctx, "never") && !will_be_package(ctx, work) &&
 	    !work_by_dkms(work) &&
 	    next_accepted(ctx, repository, &wish, &at, &found, &why))
@@ -212,6 +243,13 @@ int modules_prebuilt_take(const struct context *ctx, const struct repository *re
 	ret_result->taken = false;
 	if (is_setting(ctx, "never") || work_by_dkms(work))
 		return 0;
+	if (refuse_unprovable(ctx, target->kernel.release, err) < 0) {
+		if (is_setting(ctx, "only"))
+			return -1;
+		(void)text_copy(ret_result->why, sizeof(ret_result->why), err->text);
+		*err = ERROR_INIT;
+		return 0;
+	}
 	if (take_any(ctx, repository, work, target, &ret_result->taken, &why) < 0) {
 		*err = why;
 		return -1;

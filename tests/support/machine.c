@@ -121,7 +121,8 @@ static void copy(struct machine *machine, const struct run *run)
 /* make -C DIR modules ...: nvidia.ko, and two files that say what it is */
 static void make(struct machine *machine, const struct run *run)
 {
-	const struct module module = { MACHINE_KERNEL " SMP preempt mod_unload ",
+	const struct module module = { MACHINE_KERNEL
+				       " SMP preempt mod_unload modversions ",
 				       machine->unpacked, NULL, NULL };
 	char path[512];
 

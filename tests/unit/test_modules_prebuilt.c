@@ -14,7 +14,7 @@
 
 #define SHA_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define SHA_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-#define VERMAGIC MACHINE_KERNEL " SMP preempt mod_unload "
+#define VERMAGIC MACHINE_KERNEL " SMP preempt mod_unload modversions "
 #define KEYS(version, kernel, flavour)                                                   \
 	"\"version\":\"" version "\",\"kernel\":\"" kernel "\",\"vermagic\":\"" VERMAGIC \
 	"\",\"compiler\":\"gcc 12.2.0\","                                                \
@@ -106,6 +106,45 @@ static void what_the_index_lists_for_a_kernel_needs_no_compiler(void **state)
 			fail_msg("row %zu", i);
 		assert_false(modules_prebuilt_listed(&scene.stage.ctx, &scene.repository,
 						     &scene.work, "6.1.0-38"));
+		end();
+	}
+}
+
+/* Without versions of symbols nothing proves that an archive fits: none is promised. */
+static void a_kernel_without_versions_takes_no_archive(void **state)
+{
+	static const struct {
+		const char *file, *text;
+		bool promised;
+	} rows[] = {
+		{ "/boot/config-" MACHINE_KERNEL, "CONFIG_MODULES=y\n", false },
+		{ "/boot/config-" MACHINE_KERNEL,
+		  "CONFIG_MODULES=y\n# CONFIG_MODVERSIONS is not set\n", false },
+		{ "/boot/config-" MACHINE_KERNEL,
+		  "CONFIG_MODULES=y\nCONFIG_MODVERSIONS=y\n", true },
+		{ "/lib/modules/" MACHINE_KERNEL "/config", "CONFIG_MODULES=y\n", false },
+		{ "/lib/modules/" MACHINE_KERNEL "/config", "no configuration\n", true },
+	};
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(root_mkdir(&sysroot->root, "/boot", 0755, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int result;
+
+		begin(sysroot, "[" FIRST "]");
+		sysroot_write(sysroot, rows[i].file, rows[i].text);
+		err = ERROR_INIT;
+		result = modules_prebuilt_foresee(&scene.stage.ctx, &scene.repository,
+						  &scene.work, MACHINE_KERNEL, &err);
+		if (result != (rows[i].promised ? 0 : -1))
+			fail_msg("row %zu: %s", i, err.text);
+		if (result < 0) {
+			assert_int_equal(err.code, ERROR_PREREQUISITES);
+			assert_non_null(strstr(err.text, rows[i].file));
+			assert_null(strstr(err.hint, "build-modules"));
+		}
+		root_discard(&sysroot->root, rows[i].file);
 		end();
 	}
 }
@@ -342,6 +381,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(what_the_index_lists_for_a_kernel_needs_no_compiler),
+		TEST(a_kernel_without_versions_takes_no_archive),
 		TEST(the_repository_is_asked_where_no_compile_could_begin),
 		TEST(modules_that_fit_are_as_a_build_leaves_them),
 		TEST(an_archive_that_is_bad_is_passed_over),

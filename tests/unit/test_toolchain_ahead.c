@@ -13,7 +13,7 @@
 #define LISTED                                                                \
 	"[{\"name\":\"m.tar.gz\",\"size\":3,\"version\":\"" MACHINE_NEW       \
 	"\",\"kernel\":\"" MACHINE_KERNEL "\",\"vermagic\":\"" MACHINE_KERNEL \
-	"\",\"compiler\":\"gcc\",\"arch\":\"x86_64\",\"flavour\":\"proprietary\"}]"
+	" modversions \",\"compiler\":\"gcc\",\"arch\":\"x86_64\",\"flavour\":\"proprietary\"}]"
 
 /* A guest without make, that may install it, and a driver that is to be fetched. */
 struct scene {

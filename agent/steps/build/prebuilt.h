@@ -55,6 +55,14 @@ must_check int prebuilt_unpack(const struct channel *channel, const struct root 
 must_check int prebuilt_check(const struct root *root, const char *release,
 			      const struct build_result *built, struct error *err);
 
+/*
+ * The kernel's configuration, where that says that its symbols have no versions: then no
+ * check can prove that modules made elsewhere fit. False: they have, or nothing says so.
+ */
+#define PREBUILT_CONFIG_SIZE 160
+bool prebuilt_check_unprovable(const struct root *root, const char *release,
+			       char ret_file[static PREBUILT_CONFIG_SIZE]);
+
 /* Between the files of this room: the symbol versions of all these modules. */
 must_check int prebuilt_symvers(const struct module_file_library *library,
 				const struct root *root, const struct build_result *built,

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
+#define CONFIG_MAX (1u << 20)
 #define LIST_MAX (8u << 20) /* modules.dep and Module.symvers have about 1 MiB */
 #define SAMPLE_MAX                                                               \
 	400 /* of the kernel's own modules: some 0.05 ms each where they are not \
@@ -195,4 +196,38 @@ int prebuilt_check(const struct root *root, const char *release,
 	    confirm_by_own(library, root, release, &own, &needed, err) < 0)
 		return -1;
 	return judge_symbols(&needed, complete, err);
+}
+
+bool prebuilt_check_unprovable(const struct root *root, const char *release,
+			       char ret_file[static PREBUILT_CONFIG_SIZE])
+{
+	static const struct {
+		const char *before, *behind;
+	} files[] = {
+		{ "/lib/modules/", "/build/include/config/auto.conf" },
+		{ "/lib/modules/", "/config" },
+		{ "/boot/config-", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		struct error ignored = ERROR_INIT;
+		cleanup_free char *text = NULL;
+		struct span rest, line;
+		bool says = false;
+		size_t size;
+
+		text_path(ret_file, PREBUILT_CONFIG_SIZE, "%s%s%s", files[i].before,
+			  release, files[i].behind);
+		if (file_read(root, ret_file, CONFIG_MAX, &text, &size, &ignored) < 0)
+			continue;
+		rest = (struct span){ text, size };
+		while (span_next_line(&rest, &line)) {
+			if (span_equals(line, "CONFIG_MODVERSIONS=y"))
+				return false;
+			says |= span_equals(line, "CONFIG_MODULES=y");
+		}
+		if (says)
+			return true;
+	}
+	return false;
 }
