@@ -105,7 +105,10 @@ static int choose_options(struct runner *runner, const struct root *root,
 	return 0;
 }
 
-/* Its files are written through a mapping: no room, or a disk that fails, is a signal. */
+/*
+ * Its files are written through a mapping: a disk that is full or fails ends it by this
+ * signal. Which of the two it was, the file systems say.
+ */
 static bool is_write_failed(const struct run_result *result)
 {
 	return result->signal == SIGBUS || result->status == 128 + SIGBUS;
@@ -123,13 +126,13 @@ static int explain(const struct root *root, const struct run_result *result,
 	(void)error_set(err, ERROR_INSTALL, "nvidia-installer: %s%s%s", how,
 			errors[0] ? ": " : "", errors);
 	if (is_write_failed(result)) {
-		(void)error_recode(err, ERROR_PREREQUISITES);
-		return error_hint(err, "a file could not be written: make room below "
-				       "/usr, then run again: the driver is incomplete "
-				       "until then");
-	}
-	if (log_path)
+		(void)error_passing(err, true);
+		(void)error_hint(err, "a file could not be written: \"dmesg\" says whether "
+				      "the disk fails; then run again: the driver is "
+				      "incomplete until then");
+	} else if (log_path) {
 		(void)error_hint(err, "the installer's whole log is in %s", log_path);
+	}
 	return room_explain(root, folders, err);
 }
 
