@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/channel_parts.h"
 #include "base/channel_shape.h"
 #include "base/channel_spawn.h"
 #include "base/deadline.h"
@@ -52,19 +53,6 @@ static void child_end(struct child *child)
 	free(child->buffer);
 }
 
-bool channel_is_online(const struct json *request)
-{
-	static const char *const jobs[] = { "list", "fetch", "member", "metadata",
-					    "probe" };
-	const char *job = json_get_string(request, "job");
-
-	for (size_t i = 0; job && i < ARRAY_SIZE(jobs); i++) {
-		if (strcmp(jobs[i], job) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The largest file that this job may write; next to nothing where it is given none. */
 static uint64_t file_size(const struct json *request)
 {
@@ -78,18 +66,18 @@ static uint64_t file_size(const struct json *request)
 	return size > 0 ? (uint64_t)size + FILE_SIZE_SLACK : FILE_SIZE_MAX;
 }
 
-static int child_start(struct child *child, const struct json *request,
-		       const struct channel_files *files, struct error *err)
+static int child_start(struct child *child, const struct channel_part *part,
+		       struct error *err)
 {
 	struct confine confine = { .parent = 0 };
 
 	(void)confine_begin(&confine); /* doctor tells of a missing user */
-	confine.program = child->channel->worker;
-	confine.online = channel_is_online(request);
-	confine.fds = (unsigned)files->count;
-	confine.file_size = file_size(request);
-	if (channel_spawn(child->channel->worker, &confine, files->fds, files->count,
-			  &child->pid, &child->fd, err) < 0)
+	confine.program = part->program;
+	confine.online = part->online;
+	confine.fds = (unsigned)part->count;
+	confine.file_size = file_size(part->request);
+	if (channel_spawn(part->program, &confine, part->fds, part->count, &child->pid,
+			  &child->fd, err) < 0)
 		return -1;
 	child->silence = deadline_in(child->channel->silence_s);
 	return 0;
@@ -254,7 +242,7 @@ static int child_hear(struct child *child, struct json **ret_json, struct error 
 	return 0;
 }
 
-static int take_error(const struct json *error, struct error *err)
+int channel_error(const struct json *error, struct error *err)
 {
 	const char *name = json_get_string(error, "name");
 	const char *message = json_get_string(error, "message");
@@ -330,7 +318,7 @@ static int child_take(struct child *child, struct json *line, struct json **ret_
 
 	if ((value = json_get(line, "error"))) {
 		child_reap(child, &(int){ 0 });
-		return take_error(value, err);
+		return channel_error(value, err);
 	}
 
 	return error_set(err, ERROR_INTERNAL,
@@ -353,20 +341,48 @@ static int more_ports(struct json **again, const struct json *request, unsigned 
 	return json_set(*again, "ports", take_ptr(ports));
 }
 
+/* Starts the processes of the job and tells each what it has to do. */
+static int start_parts(struct child *net, struct child *worker,
+		       const struct channel_parts *parts, struct error *err)
+{
+	if (parts->net.request && (child_start(net, &parts->net, err) < 0 ||
+				   child_ask(net, parts->net.request, err) < 0))
+		return -1;
+	if (child_start(worker, &parts->worker, err) < 0)
+		return -1;
+	return child_ask(worker, parts->worker.request, err);
+}
+
+/* The worker could not go on without the net worker, which has died: of what? */
+static int blame_net(struct child *net, struct error *err)
+{
+	char how[64];
+	int status;
+
+	if (net->pid == 0 || err->errnum != EPIPE)
+		return -1;
+	child_reap(net, &status);
+	describe(status, how, sizeof(how));
+	return error_set(err, ERROR_INTERNAL, "the net worker %s", how);
+}
+
 /* `ret_port`: what it lacked to do the job, and a new one may have; else 0. */
 static int call_once(const struct channel *channel, const struct json *request,
 		     const struct channel_files *files, struct json **ret_result,
 		     unsigned *ret_port, struct error *err)
 {
+	cleanup(channel_parts_done) struct channel_parts parts = CHANNEL_PARTS_INIT;
+	cleanup(child_end) struct child net = { .channel = channel, .fd = -1 };
 	cleanup(child_end) struct child child = { .channel = channel,
 						  .fd = -1,
 						  .request = request };
 	int done;
 
-	if (child_start(&child, request, files, err) < 0)
+	if (channel_parts_make(channel->worker, channel->net, request, files->fds,
+			       files->count, &parts, err) < 0 ||
+	    start_parts(&net, &child, &parts, err) < 0)
 		return -1;
-	if (child_ask(&child, request, err) < 0)
-		return -1;
+	channel_parts_done(&parts);
 
 	do {
 		cleanup_json struct json *line = NULL;
@@ -377,7 +393,7 @@ static int call_once(const struct channel *channel, const struct json *request,
 	} while (done == 0);
 
 	*ret_port = child.port;
-	return done < 0 ? -1 : 0;
+	return done < 0 ? blame_net(&net, err) : 0;
 }
 
 int channel_call(const struct channel *channel, const struct json *request,
@@ -459,14 +475,16 @@ int channel_send(int fd, const char *kind, struct json *value, struct error *err
 	return 0;
 }
 
+struct json *channel_error_json(const struct error *error)
+{
+	return json_build("{s:s, s:o, s:o, s:i, s:b}", "name",
+			  error_code_name(error->code), "message",
+			  json_text(error->text, strlen(error->text)), "hint",
+			  json_text(error->hint, strlen(error->hint)), "errnum",
+			  error->errnum, "passing", error->passing);
+}
+
 int channel_send_error(int fd, const struct error *error, struct error *err)
 {
-	return channel_send(
-		fd, "error",
-		json_build("{s:s, s:o, s:o, s:i, s:b}", "name",
-			   error_code_name(error->code), "message",
-			   json_text(error->text, strlen(error->text)), "hint",
-			   json_text(error->hint, strlen(error->hint)), "errnum",
-			   error->errnum, "passing", error->passing),
-		err);
+	return channel_send(fd, "error", channel_error_json(error), err);
 }

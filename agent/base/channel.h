@@ -20,12 +20,11 @@
 #define CHANNEL_FIRST_FILE 4
 #define CHANNEL_LINE_MAX (11u << 20) /* bytes of one line, both ways */
 
-/* Whether the job of this request needs a network: every other job gets none. */
-bool channel_is_online(const struct json *request);
-
 /* How to reach a worker; the same for every call of one run. */
 struct channel {
-	const char *worker; /* path of the worker's program */
+	const char *worker; /* path of the fetch worker's program */
+	const char *net;    /* of the net worker's (base/channel_parts.h); NULL: no job
+			       has a network */
 	unsigned silence_s; /* a worker that says nothing for so long is ended */
 	int cancel_fd;      /* readable: end the worker; -1: never */
 	void (*progress)(void *context, const struct json *progress); /* may be NULL */
@@ -54,3 +53,8 @@ must_check int channel_receive(int fd, struct json **ret_request, struct error *
 must_check int channel_send(int fd, const char *kind, struct json *value,
 			    struct error *err); /* takes `value` */
 must_check int channel_send_error(int fd, const struct error *error, struct error *err);
+
+/* An error as it stands in such a line, NULL when memory is out; and back, into `err`:
+ * always -1, whatever stands there. */
+struct json *channel_error_json(const struct error *error);
+int channel_error(const struct json *error, struct error *err);

@@ -87,13 +87,13 @@ static int high_copy(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, CHANNEL_FD + FDS_MAX);
 }
 
-/* The next number there is a copy of `fd`; copied first, because targets may be sources.
- */
+/* The next number there is a copy of `fd`, or for -1 none; copied first, because targets
+ * may be sources. */
 static int spawning_hand(struct spawning *spawning, int fd)
 {
-	int high = high_copy(fd);
+	int high = fd < 0 ? -1 : high_copy(fd);
 
-	if (high < 0)
+	if (fd >= 0 && high < 0)
 		return -1;
 	spawning->high[spawning->count++] = high;
 	return 0;
@@ -123,7 +123,9 @@ static const char *become(const struct spawning *spawning, unsigned *ret_layers)
 		return "opening /dev/null";
 #endif
 	for (int i = 0; i < spawning->count; i++) {
-		if (dup2(spawning->high[i], CHANNEL_FD + i) < 0)
+		if (spawning->high[i] < 0)
+			(void)close(CHANNEL_FD + i); /* whatever it was to us */
+		else if (dup2(spawning->high[i], CHANNEL_FD + i) < 0)
 			return "handing on files";
 	}
 	/* The pipe of the report is among them: it is closed by exec. */
@@ -136,10 +138,11 @@ static __attribute__((noreturn)) void child(const struct spawning *spawning)
 {
 	unsigned layers = 0;
 	const char *what = become(spawning, &layers);
-	char name[] = "fetch-worker", told[] = { (char)('0' + layers), '\0' };
+	char name[32], told[] = { (char)('0' + layers), '\0' };
 	char *argv[] = { name, told, NULL };
 	struct report report = { .errnum = errno };
 
+	(void)text_copy(name, sizeof(name), text_base_name(spawning->program));
 	if (!what) {
 		(void)execve(spawning->program, argv, spawning->env);
 		report.errnum = errno;

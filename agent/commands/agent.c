@@ -18,34 +18,48 @@ static bool is_program(const struct root *caller, const char *path)
 	       st.st_mode & S_IXUSR;
 }
 
-/*
- * Beside us in the build tree, else where it was installed relative to us: so any
- * prefix will do. Never from the environment: the worker's answers are trusted by root.
+/* Both workers in `folder`; false, with the one that is not there, where one is missing.
  */
-static int find_worker(const struct root *caller, char *ret_worker, size_t size,
-		       struct error *err)
+static bool are_workers_in(const struct root *caller, const char *folder,
+			   struct tools *tools, const char **ret_missing)
 {
-	char self[CONTEXT_PATH_MAX];
+	*ret_missing = tools->worker;
+	if (!text_format(tools->worker, sizeof(tools->worker), "%s/fetch-worker",
+			 folder) ||
+	    !is_program(caller, tools->worker))
+		return false;
+	*ret_missing = tools->net;
+	return text_format(tools->net, sizeof(tools->net), "%s/net-worker", folder) &&
+	       is_program(caller, tools->net);
+}
+
+/*
+ * Beside us in the build tree, else where they were installed relative to us: so any
+ * prefix will do. Never from the environment: the workers' answers are trusted by root.
+ */
+static int find_workers(const struct root *caller, struct tools *tools, struct error *err)
+{
+	char self[CONTEXT_PATH_MAX], folder[CONTEXT_PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *missing;
 	char *slash;
 
 	if (n < 0)
-		return error_set_errno(err, errno, "finding the worker");
+		return error_set_errno(err, errno, "finding the workers");
 	self[n] = '\0';
 	slash = strrchr(self, '/');
 	if (!slash)
-		return error_set(err, ERROR_INTERNAL, "finding the worker: no path in %s",
-				 self);
+		return error_set(err, ERROR_INTERNAL,
+				 "finding the workers: no path in %s", self);
 	*slash = '\0';
 
-	if (text_format(ret_worker, size, "%s/fetch-worker", self) &&
-	    is_program(caller, ret_worker))
+	if (are_workers_in(caller, self, tools, &missing))
 		return 0;
-	if (text_format(ret_worker, size, "%s/%s", self, VGPU_WORKER_FROM_BIN) &&
-	    is_program(caller, ret_worker))
+	if (text_format(folder, sizeof(folder), "%s/%s", self, VGPU_WORKERS_FROM_BIN) &&
+	    are_workers_in(caller, folder, tools, &missing))
 		return 0;
 
-	(void)error_set(err, ERROR_INTERNAL, "the worker is not there: %s", ret_worker);
+	(void)error_set(err, ERROR_INTERNAL, "the worker is not there: %s", missing);
 	return error_hint(err, "install vgpu-guest-agent again, as a whole");
 }
 
@@ -100,9 +114,9 @@ int agent_open(struct agent *agent, struct error *err)
 
 	if (open_sysfs(context, err) < 0)
 		return error_recode(err, ERROR_USAGE);
-	if (find_worker(&context->caller, agent->tools.worker,
-			sizeof(agent->tools.worker), err) < 0)
+	if (find_workers(&context->caller, &agent->tools, err) < 0)
 		return -1;
+	agent->tools.channel.net = agent->tools.net;
 	if (config_read(options, &context->root, &context->caller, &context->base, err) <
 	    0)
 		return -1;

@@ -58,7 +58,8 @@ struct options {
 struct tools {
 	struct runner runner;
 	struct channel channel;
-	char worker[CONTEXT_PATH_MAX];
+	char worker[CONTEXT_PATH_MAX]; /* the paths of both workers */
+	char net[CONTEXT_PATH_MAX];
 	struct transport transport;
 	bool transport_ready;
 	int log_fd; /* of this run, -1: none yet */

@@ -16,6 +16,12 @@ struct digest {
 	uint64_t size;
 };
 
+/*
+ * Makes OpenSSL read its configuration and load its providers: a process that may open
+ * no file later calls it first. Where that fails digest_begin() says so.
+ */
+void digest_load(void);
+
 must_check int digest_begin(struct digest *digest, struct sink *next, struct error *err);
 must_check int digest_end(struct digest *digest, char ret_hex[static DIGEST_TEXT_SIZE],
 			  struct error *err);

@@ -29,7 +29,7 @@ static int get_from_repository(const struct index_place *place, const char *name
 
 	if (!text_format(url, sizeof(url), "%s%s", place->repository, name))
 		return error_set(err, ERROR_USAGE, "the repository's URL is too long");
-	return http_get(place->http, &request, sink, ret_answer, err);
+	return remote_get(place->remote, &request, sink, ret_answer, err);
 }
 
 static struct span bytes_of(const struct sink_memory *memory)

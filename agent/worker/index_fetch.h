@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "worker/digest.h"
-#include "worker/http/http.h"
+#include "worker/remote.h"
 
 struct index_fetched {
 	struct json *json; /* the index as index_json() makes it; NULL: the repository has
@@ -21,7 +21,7 @@ struct index_fetched {
 };
 
 struct index_place {
-	struct http *http;
+	struct remote *remote;
 	const char *repository; /* a URL that ends in a slash */
 	const char *sha256;     /* what the manifest says of the index, or "" */
 	int keys;               /* descriptor of PEM public keys; -1: none */

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/channel.h"
 #include "base/clock.h"
 
 #define INTERVAL_S 0.2
@@ -14,13 +13,15 @@
 /* A worker does one job for one agent: the only state of the process that is global. */
 static struct {
 	int fd;
+	progress_send *send;
 	double said; /* when the last line went out */
 	uint64_t done, total;
 } progress = { .fd = -1 };
 
-void progress_open(int fd)
+void progress_open(int fd, progress_send *send)
 {
 	progress.fd = fd;
+	progress.send = send;
 }
 
 /* `waiting`: 0 for nothing of that kind. */
@@ -35,7 +36,7 @@ static void send_line(double now, int64_t waiting)
 	value = json_build("{s:I, s:I, s:o*}", "done", (int64_t)progress.done, "total",
 			   (int64_t)progress.total, "waiting",
 			   waiting ? json_build("I", waiting) : NULL);
-	if (channel_send(progress.fd, "progress", value, &err) < 0)
+	if (progress.send(progress.fd, "progress", value, &err) < 0)
 		progress.fd = -1;
 }
 
@@ -53,10 +54,13 @@ void progress_say(uint64_t done, uint64_t total)
 void progress_port(unsigned port, const char *host)
 {
 	struct error err = ERROR_INIT;
-	struct json *value = json_build("{s:i, s:o}", "port", (int)port, "host",
-					json_text(host, strlen(host)));
+	struct json *value;
 
-	if (progress.fd >= 0 && channel_send(progress.fd, "progress", value, &err) < 0)
+	if (progress.fd < 0)
+		return;
+	value = json_build("{s:i, s:o}", "port", (int)port, "host",
+			   json_text(host, strlen(host)));
+	if (progress.send(progress.fd, "progress", value, &err) < 0)
 		progress.fd = -1;
 }
 

@@ -3,13 +3,21 @@
 
 /*
  * Signs of life for the agent: how far the job is. The agent ends a worker that says
- * nothing for long, so whoever waits calls progress_beat().
+ * nothing for long, so whoever waits calls progress_beat(). What the net worker says goes
+ * to the fetch worker, which hands it on.
  */
 
 #include <stdint.h>
 
+#include "base/error.h"
+#include "base/json.h"
+
+/* How a line goes out: channel_send(), or wire_say() of the net worker. */
+typedef int progress_send(int fd, const char *kind, struct json *value,
+			  struct error *err);
+
 /* Where the lines go; before that, and for -1, nowhere. */
-void progress_open(int fd);
+void progress_open(int fd, progress_send *send);
 
 /*
  * {"progress":{"done":i,"total":i}}, at most some five times a second; `total` 0: not

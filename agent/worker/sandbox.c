@@ -6,8 +6,10 @@
 /* A test looks for this in what is packed. */
 __attribute__((used)) static const char bare[] = "built without the worker's layers";
 
-int sandbox_enter(const struct json *request, const char *told, struct error *err)
+int sandbox_enter(bool online, const struct json *request, const char *told,
+		  struct error *err)
 {
+	(void)online;
 	(void)request;
 	(void)told;
 	(void)err;
@@ -29,11 +31,9 @@ bool sandbox_may_connect(unsigned port)
 
 #	include <string.h>
 
-#	include "base/channel.h"
 #	include "base/confine.h"
 #	include "base/text.h"
 #	include "model/url.h"
-#	include "worker/digest.h"
 #	include "worker/filter.h"
 #	include "worker/landlock.h"
 
@@ -107,23 +107,9 @@ static void collect(struct ports *ports, const struct json *request)
 	}
 }
 
-/* OpenSSL reads its configuration and its providers now: later it cannot open a file. */
-static int load_providers(struct error *err)
+int sandbox_enter(bool online, const struct json *request, const char *told,
+		  struct error *err)
 {
-	cleanup(digest_done) struct digest digest = { .context = NULL };
-	char text[DIGEST_TEXT_SIZE];
-
-	if (digest_begin(&digest, NULL, err) < 0)
-		return -1;
-	return digest_end(&digest, text, err);
-}
-
-int sandbox_enter(const struct json *request, const char *told, struct error *err)
-{
-	bool online = channel_is_online(request);
-
-	if (!online && load_providers(err) < 0)
-		return -1;
 	collect(&held, request);
 	if (landlock_enter(online, held.list, held.count, &layers.landlock, err) < 0 ||
 	    filter_enter(online, err) < 0)

@@ -25,11 +25,11 @@ struct sandbox_layers {
 };
 
 /*
- * For the job of `request`: with a network, or without; then also without opening files.
- * A kernel without Landlock is no error, one without seccomp is. `told` is what the
- * agent's child has told in the argument of the program, or NULL.
+ * `online`: with a network, for the URLs and ports of `request`; else without, and also
+ * without opening files. A kernel without Landlock is no error, one without seccomp is.
+ * `told` is what the agent's child has told in the argument of the program, or NULL.
  */
-must_check int sandbox_enter(const struct json *request, const char *told,
+must_check int sandbox_enter(bool online, const struct json *request, const char *told,
 			     struct error *err);
 
 /* What sandbox_enter() has put on. */

@@ -574,13 +574,15 @@ class Ends(Fetches):
         self.fetched(self.fetch(self.repository.sets))
 
     def test_a_worker_that_is_killed_is_status_1(self):
-        process = self.in_the_middle("--json")
-        worker = next(pid for pid, line in living().items() if "fetch-worker" in line)
-        os.kill(worker, signal.SIGKILL)
-        out, err = process.communicate(timeout=20)
-        self.assertEqual(process.returncode, 1, (out, err))
-        self.assertIn(b'"name":"internal"', out)
-        self.assertEqual(living(), {})
+        for name in ("fetch-worker", "net-worker"):
+            process = self.in_the_middle("--json")
+            worker = next(pid for pid, line in living().items() if line.startswith(name))
+            os.kill(worker, signal.SIGKILL)
+            out, err = process.communicate(timeout=20)
+            self.assertEqual(process.returncode, 1, (out, err))
+            self.assertIn(b'"name":"internal"', out)
+            self.assertIn(b"worker was killed by signal 9", out)
+            self.assertEqual(living(), {})
 
 
 if __name__ == "__main__":

@@ -404,12 +404,13 @@ class Places(Jobs):
         agent, _ = self.copied()
         self.json("token", "check", self.write("t", token()), program=agent)
 
-    def test_without_its_worker_it_is_status_1(self):
+    def test_without_one_of_its_workers_it_is_status_1(self):
         agent, worker = self.copied()
-        os.unlink(worker)
-        value = self.json("token", "check", self.write("t", token()), program=agent, status=1)
-        self.assertIn("fetch-worker", value["error"]["message"])
-        self.assertIn("install", value["error"]["hint"])
+        for name in ("net-worker", "fetch-worker"):
+            os.unlink(os.path.join(os.path.dirname(worker), name))
+            value = self.json("token", "check", self.write("t", token()), program=agent, status=1)
+            self.assertIn(name, value["error"]["message"])
+            self.assertIn("install", value["error"]["hint"])
 
     def test_a_worker_that_is_none_is_status_1(self):
         agent, worker = self.copied()

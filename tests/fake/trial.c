@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * In the worker's place: enters the same sandbox and then does what no worker needs, the
- * "trial" of its request. Says so in the words of an error. Built twice, with the layers
- * and without them: only then do the refusals say something.
+ * In a worker's place: enters the same sandbox, the net worker's where the request has
+ * "servers", and then does what no worker needs, the "trial" of its request. Says so in
+ * the words of an error. Built twice, with the layers and without them: only then do the
+ * refusals say something.
  */
 
 #include <errno.h>
@@ -338,7 +339,7 @@ int main(void)
 	const char *name;
 
 	if (channel_receive(CHANNEL_FD, &mine, &err) < 0 ||
-	    sandbox_enter(mine, NULL, &err) < 0)
+	    sandbox_enter(json_get(mine, "servers") != NULL, mine, NULL, &err) < 0)
 		return channel_send_error(CHANNEL_FD, &err, &err) < 0;
 	request = mine;
 	name = json_get_string(mine, "trial");

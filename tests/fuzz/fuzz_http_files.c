@@ -58,7 +58,7 @@ static void ask(const struct json *options)
 	struct http_answer answer;
 
 	sink_memory_begin(&memory, 1);
-	if (http_open(options, &http, &err) == 0)
+	if (http_open(options, -1, &http, &err) == 0)
 		fuzz_require(http_get(http, &request, &memory.sink, &answer, &err) < 0);
 }
 

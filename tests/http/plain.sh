@@ -8,7 +8,7 @@
 as_user() {
     setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 }
-as_user test -r "$VGPU_BUILD/agent/fetch-worker" || exit 77
+as_user test -r "$VGPU_BUILD/agent/net-worker" || exit 77
 TMPDIR=$(mktemp -d) || exit 1
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT

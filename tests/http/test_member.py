@@ -16,7 +16,7 @@ import zipfile
 import server as fault
 from server import Server, always
 from test_bundle import DEB, HOST, LAYOUTS, RPM, RUN, archive
-from worker import call, start
+from worker import call, end, start
 
 PATH = "/pulp/content/nvidia/a.zip"
 DATA = b"#! /bin/sh\nversion_string=525.105.17\n" + random.Random(1).randbytes(1_500_000) + bytes(600_000)
@@ -153,15 +153,12 @@ class Ranges(Member):
         """A worker that gets so much of the member and is killed once so much is unpacked and noted."""
         self.server.files[PATH] = self.bundle
         self.server.faults[PATH] = [fault.stall(after)]
-        process, talk = start([self.output, self.note], {})
-        talk.sendall(json.dumps(self.request(entry=entry)).encode() + b"\n")
-        end = time.monotonic() + 20
+        process, talk = start(self.request(entry=entry), [self.output, self.note])
+        late = time.monotonic() + 20
         while os.fstat(self.output).st_size < unpacked or not os.fstat(self.note).st_size:
-            self.assertLess(time.monotonic(), end)
+            self.assertLess(time.monotonic(), late)
             time.sleep(0.02)
-        process.kill()
-        process.wait()
-        talk.close()
+        end(process, talk)
         self.server.requests.clear()
 
     def large(self, **options):

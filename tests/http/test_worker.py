@@ -3,6 +3,7 @@
 """The worker as a process: one request, one answer, gone with its agent, nothing left for others to read. And its job "copy"."""
 
 import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -17,17 +18,18 @@ import unittest
 import server as fault
 import worker
 from server import Server, always
-from worker import CONFINED, INSTRUMENTED, PROGRAM, call, memfd, public_copy, start
+from worker import CONFINED, INSTRUMENTED, LIMIT_S, PROGRAM, call, end, memfd, public_copy, send, start, start_one
+
+NET = os.path.join(os.path.dirname(PROGRAM), "net-worker")
 
 DATA = os.urandom(3_000_001)
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
 AGENT = """
-import json, sys, time
+import sys, time
 from worker import memfd, start
-process, talk = start([memfd(b"")], {})
-talk.sendall(json.dumps({"job": "fetch", "url": sys.argv[1], "output": 4, "max_size": 9}).encode() + b"\\n")
-print(process.pid, flush=True)
+process, talk = start({"job": "fetch", "url": sys.argv[1], "output": 4, "max_size": 9, "ports": [int(sys.argv[2])]}, [memfd(b"")])
+print(process.pid, process.net.pid, flush=True)
 time.sleep(60)
 """
 
@@ -64,7 +66,7 @@ class Process(unittest.TestCase):
 
     def test_request_that_is_none(self):
         for sent in (b"", b"{", b"hello\n", b"[1]\n"):
-            process, talk = start([], {})
+            process, talk = start_one([])
             talk.sendall(sent)
             talk.shutdown(1)
             answer = json.loads(talk.makefile("rb").read())
@@ -73,43 +75,44 @@ class Process(unittest.TestCase):
             self.assertEqual(process.wait(), 0)
 
     def test_started_by_hand(self):
-        result = subprocess.run([PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.assertEqual(result.returncode, 2)
-        self.assertIn("vgpu-guest-agent starts this program", result.stderr)
+        for program in (PROGRAM, NET):
+            result = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertEqual(result.returncode, 2)
+            self.assertEqual(result.stderr, os.path.basename(program) + ": vgpu-guest-agent starts this program\n")
 
     def test_agent_that_hung_up_is_no_signal(self):
         """libcurl and the answer both write to sockets that may be closed."""
-        process, talk = start([memfd(DATA)], {})
-        talk.sendall(json.dumps({"job": "copy", "input": 4}).encode() + b"\n")
+        process, talk = start({"job": "copy", "input": 4}, [memfd(DATA)])
         talk.close()
         self.assertEqual(process.wait(), 1)
 
     def test_ends_with_its_agent(self):
         server = self.silent()
         agent = subprocess.Popen(
-            [sys.executable, "-B", "-c", AGENT, server.base + "/f"], stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-B", "-c", AGENT, server.base + "/f", str(server.port)], stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.abspath(__file__))},
         )
-        pid = int(agent.stdout.readline())
+        pids = [int(pid) for pid in agent.stdout.readline().split()]
         self.assertTrue(until(lambda: server.requests))
-        self.assertTrue(is_alive(pid))
+        self.assertTrue(all(is_alive(pid) for pid in pids))
         agent.kill()
         agent.wait()
         agent.stdout.close()
-        self.assertTrue(until(lambda: not is_alive(pid)))
+        self.assertTrue(until(lambda: not any(is_alive(pid) for pid in pids)))
 
     def test_leaves_nothing_to_read(self):
         server = self.silent()
-        process, talk = start([memfd(b"")], {})
-        talk.sendall(json.dumps({"job": "fetch", "url": server.base + "/f", "output": 4}).encode() + b"\n")
+        process, talk = start({"job": "fetch", "url": server.base + "/f", "output": 4}, [memfd(b"")])
+        self.addCleanup(end, process, talk)
         self.assertTrue(until(lambda: server.requests))
-        with open(f"/proc/{process.pid}/limits") as file:
-            self.assertRegex(file.read(), r"Max core file size +0 +0 ")
-        with open(f"/proc/{process.pid}/cmdline", "rb") as file:
-            self.assertEqual(file.read(), PROGRAM.encode() + b"\0")
+        for one, program in ((process, PROGRAM), (process.net, NET)):
+            with open(f"/proc/{one.pid}/limits") as file:
+                self.assertRegex(file.read(), r"Max core file size +0 +0 ")
+            with open(f"/proc/{one.pid}/cmdline", "rb") as file:
+                self.assertEqual(file.read(), program.encode() + b"\0")
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(), -signal.SIGTERM)
-        talk.close()
+        process.net.wait(LIMIT_S)  # in the midst of a transfer: whom would it serve?
 
     @unittest.skipIf(INSTRUMENTED, "a sanitizer looks into it")
     @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
@@ -117,13 +120,22 @@ class Process(unittest.TestCase):
         """The files in /proc of a process that is not dumpable are root's, whoever runs it."""
         server = self.silent()
         with tempfile.TemporaryDirectory() as folder:
-            process, talk = start([memfd(b"")], {}, user=65534, program=public_copy(folder))
-            talk.sendall(json.dumps({"job": "fetch", "url": server.base + "/f", "output": 4}).encode() + b"\n")
+            process, talk = start({"job": "fetch", "url": server.base + "/f", "output": 4}, [memfd(b"")], user=65534,
+                                  program=public_copy(folder))
+            self.addCleanup(end, process, talk)
             self.assertTrue(until(lambda: server.requests))
-            self.assertEqual(os.stat(f"/proc/{process.pid}/maps").st_uid, 0)
-            process.kill()
-            process.wait()
-            talk.close()
+            for one in (process, process.net):
+                self.assertEqual(os.stat(f"/proc/{one.pid}/maps").st_uid, 0)
+
+    def test_that_its_net_worker_dies_is_an_error(self):
+        server = self.silent()
+        process, talk = start({"job": "fetch", "url": server.base + "/f", "output": 4}, [memfd(b"")])
+        self.addCleanup(end, process, talk)
+        self.assertTrue(until(lambda: server.requests))
+        process.net.kill()
+        error = json.loads(talk.makefile("rb").readlines()[-1])["error"]
+        self.assertEqual((error["name"], error["errnum"]), ("internal", errno.EPIPE), error)
+        self.assertEqual(process.wait(), 0)
 
 
 class Kernels(unittest.TestCase):
@@ -162,8 +174,10 @@ class Kernels(unittest.TestCase):
                 file.write("secret")
             done = {}
             for trial in ("read_library", "read_users_file", "create", "home", "passwd"):
-                outcome = call({"job": "fetch", "trial": trial, "folder": folder}, program=os.path.join(os.path.dirname(CONFINED), "trial"))
-                done[trial] = outcome.error["message"].startswith("done 1")
+                process, talk = start_one([], program=os.path.join(os.path.dirname(CONFINED), "trial"), online=True)
+                send(talk, {"job": "probe", "servers": [], "trial": trial, "folder": folder})
+                done[trial] = json.loads(talk.makefile("rb").read())["error"]["message"].startswith("done 1")
+                end(process, talk)
         self.assertEqual([trial for trial in done if done[trial]], ["read_library"])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speaks with the real worker as the agent does: a socket on descriptor 3, files from 4 on (agent/worker/job/job.h)."""
+"""Speaks with the real workers as the agent does: a socket on descriptor 3, files from 4 on (agent/worker/job/job.h)."""
 
 import ctypes
 import hashlib
@@ -16,7 +16,6 @@ from server import PORTS
 PROGRAM = os.path.join(os.environ["VGPU_BUILD"], "agent", "fetch-worker")
 CONFINED = os.path.join(os.environ["VGPU_BUILD"], "tests", "confined")
 KERNEL = []  # ["old"]: one without Landlock; only as root
-ONLINE = ("list", "fetch", "member", "metadata", "probe")
 LIMIT_S = 40  # a worker that takes longer hangs
 
 
@@ -48,46 +47,101 @@ def memfd(content):
     return fd
 
 
-def start(fds, environment, user=None, program=PROGRAM, online=True):
-    """As root the worker is confined as the agent does it; `user`: only another user."""
-    ours, theirs = socket.socketpair()
+FILES = ("ca", "cert", "key", "netrc", "header")
+NETS_KEYS = ("http", "url", "repository", "catalog", "service", "ports", "link_local")
+
+
+def spawn(online, fds, environment, user, program):
+    """One program, with `fds` as 3, 4, ... (None: none has that number). As root it is confined as the agent does it; `user`: only
+    another user."""
     command = [program]
     if os.geteuid() == 0 and not user:
-        command = [CONFINED, "online" if online else "offline", str(len(fds) + 1), program, *KERNEL]
+        command = [CONFINED, "online" if online else "offline", str(len(fds)), program, *KERNEL]
 
     def place():
-        high = [os.dup2(fd, 100 + i) for i, fd in enumerate([theirs.fileno(), *fds])]
+        high = [fd if fd is None else os.dup2(fd, 100 + i) for i, fd in enumerate(fds)]
         for i, fd in enumerate(high):
-            os.dup2(fd, 3 + i)
+            if fd is not None:
+                os.dup2(fd, 3 + i)
+        os.closerange(100, 200)
         if user:
             os.setgroups([])
             os.setgid(user)
             os.setuid(user)
 
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command, preexec_fn=place, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         env={"LC_ALL": "C", **{k: v for k, v in os.environ.items() if "SAN_OPTIONS" in k}, **environment},
     )
+
+
+def start_one(fds, environment=None, user=None, program=PROGRAM, online=False):
+    """A program and our end of the talk with it; it was not asked yet."""
+    ours, theirs = socket.socketpair()
+    process = spawn(online, [theirs.fileno(), *fds], environment or {}, user, program)
     theirs.close()
+    process.net = None
     return process, ours
 
 
-def call(request, fds=(), environment=None, user=None, program=PROGRAM):
-    """One worker. It may connect to every server of this test; request["ports"] says others."""
-    process, talk = start(fds, environment or {}, user, program, request.get("job") in ONLINE)
+def send(talk, request):
+    talk.sendall(json.dumps(request).encode() + b"\n")
+
+
+def start(request, fds=(), environment=None, user=None, program=PROGRAM):
+    """The worker that answers `request`, as agent/base/channel_parts.c starts it; its `net` is the net worker beside it. They may
+    connect to every server of this test; request["ports"] says others."""
     request = {"ports": sorted(PORTS), **request}
+    net_program = os.path.join(os.path.dirname(program), "net-worker")
+    if "servers" in request:
+        process, talk = start_one(fds, environment, user, net_program, online=True)
+        send(talk, request)
+        return process, talk
+    if not {"url", "repository", "service"} & set(request):
+        process, talk = start_one(fds, environment, user, program)
+        send(talk, request)
+        return process, talk
+
+    (questions, ask), (hear, answers) = os.pipe(), os.pipe()
+    number = 4 + len(fds)
+    secrets = [request.get("http", {}).get(name) for name in FILES]
+    mine = [None if 4 + i in secrets else fd for i, fd in enumerate(fds)]
+    nets = [fd if 4 + i in secrets else None for i, fd in enumerate(fds)]
+    net, told = start_one([*nets, questions, answers], environment, user, net_program, online=True)
+    process, talk = start_one([*mine, ask, hear], environment, user, program)
+    for fd in (questions, ask, hear, answers):
+        os.close(fd)
+    pipes = {"questions": number, "answers": number + 1}
+    send(told, {"job": "serve", **{key: request[key] for key in NETS_KEYS if key in request}, **pipes})
+    send(talk, {**{key: value for key, value in request.items() if key != "http"}, **pipes})
+    process.net, process.told = net, told
+    return process, talk
+
+
+def end(process, talk):
+    """Kills what still runs."""
+    talk.close()
+    process.kill()
+    process.wait()
+    if process.net:
+        process.net.kill()
+        process.net.wait()
+        process.told.close()
+
+
+def call(request, fds=(), environment=None, user=None, program=PROGRAM):
+    process, talk = start(request, fds, environment, user, program)
     timer = threading.Timer(LIMIT_S, process.kill)
     timer.start()
     try:
-        talk.sendall(json.dumps(request).encode() + b"\n")
         lines = [json.loads(line) for line in talk.makefile("rb")]
-        return Outcome(lines, process.wait())
+        outcome = Outcome(lines, process.wait())
+        if process.net:
+            process.net.wait(LIMIT_S)  # it ends when nobody can ask any more
+        return outcome
     finally:
         timer.cancel()
-        talk.close()
-
-
-FILES = ("ca", "cert", "key", "netrc", "header")
+        end(process, talk)
 
 
 def fetch(url, data=None, held=b"", environment=None, user=None, program=PROGRAM, **options):
@@ -121,9 +175,10 @@ def fetch(url, data=None, held=b"", environment=None, user=None, program=PROGRAM
 
 
 def public_copy(folder):
-    """The worker where every user can start it."""
-    path = os.path.join(folder, "fetch-worker")
+    """The workers where every user can start them."""
     os.chmod(folder, 0o755)
-    shutil.copy(PROGRAM, path)
-    os.chmod(path, 0o755)
+    for name in ("net-worker", "fetch-worker"):
+        path = os.path.join(folder, name)
+        shutil.copy(os.path.join(os.path.dirname(PROGRAM), name), path)
+        os.chmod(path, 0o755)
     return path

@@ -21,6 +21,12 @@ check base 'base/'
 check model 'base/(macro|error|span|text|json)\.h|model/'
 check steps 'base/|model/|steps/(detect/module_(file|chosen|enforced|trusted)|depmod|driver_files|intent)\.h' # what several steps ask or tell
 check worker 'base/|model/|worker/'
+both='worker/(worker|progress|sandbox|sink|wire)\.h|worker/(http/http_request|job/job)\.h'
+check worker/net "base/|model/|worker/(net|http)/|$both" # who has the network has no parser
+check worker/http "base/|model/|worker/http/|$both"
+for room in job bundle token; do
+	check worker/$room "base/|model/|worker/[a-z0-9_]+\.h|worker/(job|bundle|token)/|worker/http/http_request\.h"
+done
 check core 'base/|model/|steps/|core/'
 check driver 'base/|model/|steps/|core/|driver/'
 check doctor 'base/|model/|steps/|core/|doctor/'

@@ -23,7 +23,8 @@ check.need_root_and("cpack", "dpkg-shlibdeps", "rpmbuild", "rpm2cpio", "cpio", "
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 EPOCH = 1700000000
-PROGRAMS = ("usr/bin/vgpu-guest-agent", "usr/libexec/vgpu-guest-agent/fetch-worker")
+PROGRAMS = ("usr/bin/vgpu-guest-agent", "usr/libexec/vgpu-guest-agent/fetch-worker",
+            "usr/libexec/vgpu-guest-agent/net-worker")
 X86 = os.uname().machine == "x86_64"
 
 
@@ -163,7 +164,7 @@ def claim_units_and_hooks_follow_the_prefix(built):
     root = built.work / "elsewhere"
     output("env", f"DESTDIR={root}", "cmake", "--install", str(built.tree / "build/release"), "--prefix", "/opt/agent")
     texts = {str(file): file.read_text(errors="replace") for top in ("opt/agent/lib", "etc/kernel", "opt/agent/libexec")
-             for file in (root / top).rglob("*") if file.is_file() and file.name != "fetch-worker"}
+             for file in (root / top).rglob("*") if file.is_file() and not file.name.endswith("-worker")}
     need(sum("/opt/agent/bin/vgpu-guest-agent" in text for text in texts.values()) >= 5, list(texts))
     stale = [name for name, text in texts.items() if re.search(r"(?<!/opt/agent)/usr/(bin|libexec)/vgpu-guest-agent", text)]
     need(not stale, stale)

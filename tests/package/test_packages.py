@@ -79,7 +79,7 @@ def claim_the_deb_installs_and_is_enabled_by_the_preset(guest, work):
     must(guest.root, "vgpu-guest-agent", "--version")
     users = read(f"{guest.root}/etc/passwd")
     need("\nvgpu-fetch-worker:" in users, users)  # nobody who owns or may do anything
-    for file in ("bin/vgpu-guest-agent", "libexec/vgpu-guest-agent/fetch-worker"):
+    for file in ("bin/vgpu-guest-agent", "libexec/vgpu-guest-agent/fetch-worker", "libexec/vgpu-guest-agent/net-worker"):
         with open(f"{guest.root}/usr/{file}", "rb") as program:
             need(b"built without the worker's layers" not in program.read(), f"{file} is a build for tests")
     listed = must(guest.root, "dpkg-query", "--showformat=${Conffiles}", "--show", "vgpu-guest-agent")

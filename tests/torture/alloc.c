@@ -2,7 +2,7 @@
 
 /*
  * Preloaded into every program of a torture (/etc/ld.so.preload): counts the allocations
- * of the agent and its worker together, and refuses the one whose number stands in
+ * of the agent and its workers together, and refuses the one whose number stands in
  * ALLOC_FILE: two 64-bit numbers, the wanted one and the count. Those of libconfig are
  * left out: it uses them without a look, and the agent asks for that memory itself
  * before.
@@ -57,7 +57,8 @@ __attribute__((constructor)) static void open_shared(void)
 	void *at;
 	int fd;
 
-	if (strcmp(name, "vgpu-guest-agent") != 0 && strcmp(name, "fetch-worker") != 0)
+	if (strcmp(name, "vgpu-guest-agent") != 0 && strcmp(name, "fetch-worker") != 0 &&
+	    strcmp(name, "net-worker") != 0)
 		return;
 	(void)dl_iterate_phdr(find_libconfig, NULL);
 	fd = open(ALLOC_FILE, O_RDWR | O_CLOEXEC);

@@ -297,13 +297,14 @@ static void comm_of(pid_t pid, char *text, size_t size)
 	fclose(file);
 }
 
-/* The agent or its worker. */
+/* The agent or one of its workers. */
 static bool is_ours(pid_t pid)
 {
 	char comm[32];
 
 	comm_of(pid, comm, sizeof(comm));
-	return strcmp(comm, "vgpu-guest-agen") == 0 || strcmp(comm, "fetch-worker") == 0;
+	return strcmp(comm, "vgpu-guest-agen") == 0 ||
+	       strcmp(comm, "fetch-worker") == 0 || strcmp(comm, "net-worker") == 0;
 }
 
 static void dirty_set(const struct stat *st, bool is)

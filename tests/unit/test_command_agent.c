@@ -42,7 +42,7 @@ static struct request request;
 static struct {
 	int calls, dumpable;
 	bool offline, sysfs, lock_free;
-	char worker[CONTEXT_PATH_MAX], version[32];
+	char worker[CONTEXT_PATH_MAX], net[CONTEXT_PATH_MAX], version[32];
 	int64_t wait;
 	int result;
 } seen;
@@ -61,6 +61,7 @@ static int look_around(struct agent *agent, const struct request *of,
 	seen.sysfs = ctx->sysfs.fd >= 0;
 	seen.wait = ctx->settings.license.wait;
 	(void)text_copy(seen.worker, sizeof(seen.worker), agent->tools.worker);
+	(void)text_copy(seen.net, sizeof(seen.net), agent->context.channel->net);
 	(void)text_copy(seen.version, sizeof(seen.version), agent->state.driver.version);
 	seen.lock_free = root_mkdir(&ctx->root, PATHS_LOCK_DIR, 0755, err) == 0 &&
 			 lock_take(&ctx->root, PATHS_LOCK, 0, -1, &fd, &busy) == 0;
@@ -93,6 +94,7 @@ static void begin(const struct sysroot *sysroot)
 	sysroot_mkdir(sysroot, "/etc/vgpu-guest-agent");
 	sysroot_mkdir(sysroot, PATHS_STATE);
 	put_program(sysroot, "/usr/bin/fetch-worker");
+	put_program(sysroot, "/usr/bin/net-worker");
 	sysroot_write(sysroot, PATHS_CONFIG, "license: { wait = 77; };\n");
 }
 
@@ -144,34 +146,39 @@ static void the_commands_failure_is_the_calls_with_its_step(void **state)
 	assert_string_equal(step, "match");
 }
 
-static void the_worker_is_beside_the_program_or_where_it_is_installed(void **state)
+static void the_workers_are_beside_the_program_or_where_they_are_installed(void **state)
 {
+	static const char *const names[] = { "fetch-worker", "net-worker" };
 	const struct sysroot *sysroot = *state;
+	char installed[512], folder[512] = "";
 	struct error err = ERROR_INIT;
-	char installed[512], folder[512];
-	const char *from_bin;
 	const char *step;
 
 	begin(sysroot);
-	root_discard(&sysroot->root, "/usr/bin/fetch-worker");
-	assert_int_equal(execute(&looks, &step, &err), -1);
-	assert_int_equal(err.code, ERROR_INTERNAL);
-	assert_non_null(strstr(err.text, "the worker is not there"));
-	assert_string_equal(step, "look");
-
+	root_discard(&sysroot->root, "/usr/bin/net-worker");
 	/* The error names the place: "ROOT/usr/bin/../FOLDER/fetch-worker". */
-	from_bin = strstr(err.text, "/usr/bin/../");
-	assert_non_null(from_bin);
-	assert_true(text_format(installed, sizeof(installed), "/usr/%s",
-				from_bin + strlen("/usr/bin/../")));
-	assert_true(text_copy(folder, sizeof(folder), installed));
-	*strrchr(folder, '/') = '\0';
-	err = ERROR_INIT;
-	assert_int_equal(root_mkdir(&sysroot->root, folder, 0755, &err), 0);
-	put_program(sysroot, installed);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *from_bin;
+
+		assert_int_equal(execute(&looks, &step, &err), -1);
+		assert_int_equal(err.code, ERROR_INTERNAL);
+		assert_non_null(strstr(err.text, "the worker is not there"));
+		assert_string_equal(step, "look");
+		from_bin = strstr(err.text, "/usr/bin/../");
+		assert_non_null(from_bin);
+		assert_true(text_format(installed, sizeof(installed), "/usr/%s",
+					from_bin + strlen("/usr/bin/../")));
+		assert_string_equal(text_base_name(installed), names[i]);
+		assert_true(text_copy(folder, sizeof(folder), installed));
+		*strrchr(folder, '/') = '\0';
+		err = ERROR_INIT;
+		assert_int_equal(root_mkdir(&sysroot->root, folder, 0755, &err), 0);
+		put_program(sysroot, installed);
+	}
 	if (execute(&looks, &step, &err) < 0)
 		fail_msg("%s", err.text);
-	assert_true(text_ends(seen.worker, installed + strlen("/usr")));
+	assert_true(text_ends(seen.net, installed + strlen("/usr")));
+	assert_string_equal(text_base_name(seen.worker), names[0]);
 }
 
 /* A file that is no program, and a place that cannot be asked for or has no folder. */
@@ -300,7 +307,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_command_finds_everything_open),
 		TEST(the_commands_failure_is_the_calls_with_its_step),
-		TEST(the_worker_is_beside_the_program_or_where_it_is_installed),
+		TEST(the_workers_are_beside_the_program_or_where_they_are_installed),
 		TEST(a_worker_that_is_none_is_not_started),
 		TEST(what_the_command_line_names_must_be_there),
 		TEST(another_machines_pci_bus_is_opened_where_it_is_named),

@@ -109,15 +109,16 @@ static void scene_end(const struct scene *scene)
 enum outcome { REFUSED, DONE, UNKNOWN_HERE };
 
 /* Done is also a program that took the place of the trial and ended well. */
-static enum outcome call(const struct scene *scene, const char *name, const char *job,
+static enum outcome call(const struct scene *scene, const char *name, bool online,
 			 int *ret_landlock, char *ret_how, size_t size)
 {
-	const struct channel channel = { .worker = TRIAL,
-					 .silence_s = 30,
-					 .cancel_fd = -1 };
+	const struct channel channel = {
+		.worker = TRIAL, .net = TRIAL, .silence_s = 30, .cancel_fd = -1
+	};
 	cleanup_json struct json *request = json_build(
-		"{s:s, s:s, s:s, s:i, s:s}", "job", job, "trial", name, "folder",
-		scene->sysroot->dir, "port", scene->port, "abstract", scene->abstract);
+		"{s:s, s:s, s:s, s:i, s:s, s:o*}", "job", online ? "probe" : "copy",
+		"trial", name, "folder", scene->sysroot->dir, "port", scene->port,
+		"abstract", scene->abstract, "servers", online ? json_build("[]") : NULL);
 	cleanup_json struct json *result = NULL;
 	struct error err = ERROR_INIT;
 	int done, errnum;
@@ -143,7 +144,7 @@ static int landlock_here(const struct scene *scene)
 	char how[256];
 	int landlock = -1;
 
-	(void)call(scene, "read_library", "fetch", &landlock, how, sizeof(how));
+	(void)call(scene, "read_library", true, &landlock, how, sizeof(how));
 	assert_true(landlock >= 0);
 	return landlock;
 }
@@ -176,8 +177,7 @@ static void what_no_worker_needs_is_refused_to_it(void **state)
 
 		if (!(trial->jobs & (online ? ONLINE : OFFLINE)))
 			continue;
-		outcome = call(&scene, trial->name, online ? "fetch" : "copy", &ignored,
-			       how, sizeof(how));
+		outcome = call(&scene, trial->name, online, &ignored, how, sizeof(how));
 #ifdef VGPU_BARE
 		if (geteuid() == 0 && outcome == REFUSED)
 			fail_msg("%s cannot be done anyway: %s", trial->name, how);
@@ -205,7 +205,7 @@ static void what_a_worker_needs_is_granted_to_it(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(needs); i++) {
 		char how[256];
 
-		if (call(&scene, needs[i], "fetch", &landlock, how, sizeof(how)) != DONE)
+		if (call(&scene, needs[i], true, &landlock, how, sizeof(how)) != DONE)
 			fail_msg("%s: %s", needs[i], how);
 	}
 	scene_end(&scene);

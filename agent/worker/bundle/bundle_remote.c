@@ -22,7 +22,7 @@ static int load(struct bundle_remote *remote, uint64_t first, uint64_t end,
 
 	sink_memory_done(&remote->window);
 	sink_memory_begin(&remote->window, WINDOW_MAX);
-	if (http_get(remote->http, &request, &remote->window.sink, ret_answer, err) < 0)
+	if (remote_get(remote->from, &request, &remote->window.sink, ret_answer, err) < 0)
 		return -1;
 	remote->start = first;
 	remote->received += remote->window.size;
@@ -49,14 +49,14 @@ static int remote_read(struct bundle_source *source, uint64_t offset, void *ret_
 	return 0;
 }
 
-int bundle_remote_begin(struct bundle_remote *remote, struct http *http, const char *url,
-			uint64_t size, struct error *err)
+int bundle_remote_begin(struct bundle_remote *remote, struct remote *from,
+			const char *url, uint64_t size, struct error *err)
 {
 	struct http_answer answer;
 
 	*remote = (struct bundle_remote){
 		.source = { .size = size, .read = remote_read },
-		.http = http,
+		.from = from,
 		.url = url,
 	};
 	if (size > 0)

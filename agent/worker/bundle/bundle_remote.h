@@ -11,12 +11,12 @@
 
 #include "base/error.h"
 #include "worker/bundle/bundle.h"
-#include "worker/http/http.h"
+#include "worker/remote.h"
 #include "worker/sink.h"
 
 struct bundle_remote {
 	struct bundle_source source;
-	struct http *http;
+	struct remote *from;
 	const char *url;
 	struct sink_memory window; /* bytes of the archive from `start` on */
 	uint64_t start;
@@ -24,7 +24,7 @@ struct bundle_remote {
 	bool unverified; /* some answer did not come over https from a verified peer */
 };
 
-/* `size` of the archive, 0: the server is asked. Errors as http_get()'s of a part. */
-must_check int bundle_remote_begin(struct bundle_remote *remote, struct http *http,
+/* `size` of the archive, 0: the server is asked. Errors as remote_get()'s of a part. */
+must_check int bundle_remote_begin(struct bundle_remote *remote, struct remote *from,
 				   const char *url, uint64_t size, struct error *err);
 void bundle_remote_done(struct bundle_remote *remote);

@@ -65,7 +65,7 @@ static int find_member(struct attempt *attempt, struct error *err)
 	struct member_take *take = attempt->take;
 	const struct bundle_member *found;
 
-	if (bundle_remote_begin(&attempt->remote, take->http, take->url, take->size,
+	if (bundle_remote_begin(&attempt->remote, take->remote, take->url, take->size,
 				err) < 0 ||
 	    bundle_open(&attempt->remote.source, &attempt->bundle, err) < 0 ||
 	    bundle_choice_make(&attempt->bundle, &take->wish, &take->member, &found,
@@ -188,8 +188,8 @@ static int receive(struct attempt *attempt, struct error *err)
 	struct http_answer answer;
 
 	while (bundle_part_wants(&attempt->part, &request.first, &request.end)) {
-		if (http_get(take->http, &request, &attempt->meter.sink, &answer, err) <
-		    0)
+		if (remote_get(take->remote, &request, &attempt->meter.sink, &answer,
+			       err) < 0)
 			return -1;
 		take->unverified |= !answer.verified;
 	}

@@ -12,8 +12,8 @@
 #include "base/error.h"
 #include "model/driver/member.h"
 #include "worker/digest.h"
-#include "worker/http/http.h"
 #include "worker/inflate.h"
+#include "worker/remote.h"
 
 /* What an index says of the member. */
 struct member_entry {
@@ -25,7 +25,7 @@ struct member_entry {
 
 struct member_take {
 	/* the wish */
-	struct http *http;
+	struct remote *remote;
 	const char *url;
 	int output, note;    /* note -1: nothing is kept for another process */
 	const char *sha256;  /* of the bundle; "": not known */

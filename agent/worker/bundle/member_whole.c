@@ -58,7 +58,7 @@ static int receive(struct attempt *attempt, struct error *err)
 	};
 	struct http_answer answer;
 
-	if (http_get(take->http, &request, &attempt->meter.sink, &answer, err) < 0)
+	if (remote_get(take->remote, &request, &attempt->meter.sink, &answer, err) < 0)
 		return -1;
 	take->unverified |= !answer.verified;
 	return 0;

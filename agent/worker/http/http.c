@@ -4,9 +4,11 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "worker/http/http_hop.h"
 #include "worker/http/http_proxy.h"
@@ -21,6 +23,7 @@
 
 struct http {
 	CURL *curl;
+	int stop_fd;
 	struct curl_slist *headers;
 	struct http_options options;
 	char reason[CURL_ERROR_SIZE];
@@ -92,17 +95,19 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 	return size;
 }
 
-/* Called about every second, whether bytes come or not. */
+/* Called about every second, whether bytes come or not; not 0 ends the transfer. */
 static int tell_agent(void *context, curl_off_t download_total, curl_off_t downloaded,
 		      curl_off_t upload_total, curl_off_t uploaded)
 {
-	(void)context;
+	const struct http *http = context;
+	struct pollfd stop = { .fd = http->stop_fd, .events = POLLIN };
+
 	(void)download_total;
 	(void)downloaded;
 	(void)upload_total;
 	(void)uploaded;
 	progress_beat();
-	return 0;
+	return poll(&stop, 1, 0) > 0;
 }
 
 static bool is_local_address(const struct sockaddr *address)
@@ -262,6 +267,7 @@ static int prepare(struct http *http, struct call *call, struct error *err)
 	set(curl, CURLOPT_WRITEFUNCTION, take_body);
 	set(curl, CURLOPT_WRITEDATA, call);
 	set(curl, CURLOPT_XFERINFOFUNCTION, tell_agent);
+	set(curl, CURLOPT_XFERINFODATA, http);
 	set(curl, CURLOPT_NOPROGRESS, 0L);
 	set(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	set(curl, CURLOPT_OPENSOCKETDATA, call);
@@ -452,7 +458,13 @@ const struct http_options *http_options_of(const struct http *http)
 	return &http->options;
 }
 
-int http_open(const struct json *options, struct http **ret_http, struct error *err)
+int http_hop_sleep(const struct http *http, double seconds, struct error *err)
+{
+	return clock_sleep(seconds, http->stop_fd, err);
+}
+
+int http_open(const struct json *options, int stop_fd, struct http **ret_http,
+	      struct error *err)
 {
 	cleanup_http struct http *http = calloc(1, sizeof(*http));
 
@@ -460,6 +472,7 @@ int http_open(const struct json *options, struct http **ret_http, struct error *
 		return error_set_errno(err, ENOMEM, "preparing the network");
 	if (http_options_read(options, &http->options, err) < 0)
 		return -1;
+	http->stop_fd = stop_fd;
 	http->curl = curl_easy_init();
 	if (!http->curl)
 		return error_set_errno(err, ENOMEM, "preparing the network");

@@ -275,7 +275,8 @@ static bool wait_for_next(struct transfer *transfer, const struct http_hop *hop)
 	progress_wait(seconds);
 	while ((left = until - clock_monotonic()) > 0) {
 		progress_beat();
-		if (clock_sleep(left < BEAT_S ? left : BEAT_S, -1, &err) < 0)
+		if (http_hop_sleep(transfer->http, left < BEAT_S ? left : BEAT_S, &err) <
+		    0)
 			return false;
 	}
 	return true;
@@ -342,26 +343,5 @@ int http_get(struct http *http, const struct http_request *request, struct sink 
 	}
 
 	*ret_answer = transfer.answer;
-	return 0;
-}
-
-int http_get_text(struct http *http, const char *url, size_t limit,
-		  struct http_text *ret_text, struct error *err)
-{
-	struct http_request request = { .url = url, .limit = limit, .optional = true };
-	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
-	struct http_answer answer;
-
-	sink_memory_begin(&memory, limit);
-	if (http_get(http, &request, &memory.sink, &answer, err) < 0)
-		return -1;
-	if (!memory.data)
-		memory.data = strdup("");
-	if (!memory.data)
-		return error_set_errno(err, ENOMEM, "keeping the answer");
-
-	ret_text->text = take_ptr(memory.data);
-	ret_text->size = memory.size;
-	ret_text->verified = answer.verified;
 	return 0;
 }

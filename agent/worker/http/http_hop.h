@@ -45,3 +45,6 @@ struct http_hop {
 must_check int http_hop(struct http *http, struct http_hop *hop, struct error *err);
 
 const struct http_options *http_options_of(const struct http *http);
+
+/* clock_sleep() that the end of `stop_fd` of http_open() ends. */
+must_check int http_hop_sleep(const struct http *http, double seconds, struct error *err);

@@ -2,10 +2,16 @@
 #pragma once
 
 /*
- * The jobs of the worker: one request object in, one result object out. Descriptors
+ * The jobs of the workers: one request object in, one result object out. Descriptors
  * stand in requests as the numbers that they have in the worker.
  *
- * "http", in every job that goes to the network:
+ * list, fetch, member and metadata go to the network: two processes do them
+ * (base/channel_parts.h). The fetch worker has the request without "http"; it asks the
+ * net worker, which has "http" and the URLs, by "questions":fd and "answers":fd
+ * (worker/remote.h, worker/net/serve.h). probe is the net worker's, all others are the
+ * fetch worker's alone.
+ *
+ * "http", where a job goes to the network:
  *   {"proxy":s,"rate_limit_kib":i,"retries":i,"connect_timeout":i,"stall_timeout":i,
  *    "ca":fd?,"cert":fd?,"key":fd?,"netrc":fd?,"header":fd?,"trusted_hosts":[s,...],
  *    "retry_base_ms":i?}

@@ -6,9 +6,9 @@
 
 #include "model/url.h"
 #include "worker/digest.h"
-#include "worker/http/http.h"
 #include "worker/job/job.h"
 #include "worker/meter.h"
+#include "worker/remote.h"
 
 #define TRIES 2 /* a poisoned partial file, then once more from zero */
 
@@ -18,7 +18,7 @@ struct fetch {
 	int output;
 	uint64_t size; /* 0: not known */
 	uint64_t max_size;
-	struct http *http;
+	struct remote *remote;
 	struct http_answer answer;
 	uint64_t received; /* of all tries */
 	char found[DIGEST_TEXT_SIZE];
@@ -56,7 +56,7 @@ static int receive(struct fetch *fetch, uint64_t have, struct sink *next,
 	if (fetch->size && have == fetch->size)
 		return 0;
 	meter_begin(&meter, have, fetch->size, next);
-	result = http_get(fetch->http, &request, &meter.sink, &fetch->answer, err);
+	result = remote_get(fetch->remote, &request, &meter.sink, &fetch->answer, err);
 	fetch->received += meter.received;
 	return result;
 }
@@ -143,7 +143,7 @@ static int fetch_verified(struct fetch *fetch, struct error *err)
 
 int job_fetch(const struct json *request, struct json **ret_result, struct error *err)
 {
-	cleanup_http struct http *http = NULL;
+	cleanup_remote struct remote *remote = NULL;
 	const char *url = json_get_string(request, "url");
 	const char *sha256 = json_get_string(request, "sha256");
 	int64_t size = json_get_int(request, "size", 0);
@@ -158,9 +158,9 @@ int job_fetch(const struct json *request, struct json **ret_result, struct error
 
 	if (fetch.size && fetch.size < fetch.max_size)
 		fetch.max_size = fetch.size;
-	if (http_open(json_get(request, "http"), &http, err) < 0)
+	if (remote_open(request, &remote, err) < 0)
 		return -1;
-	fetch.http = http;
+	fetch.remote = remote;
 	if (fetch_verified(&fetch, err) < 0)
 		return -1;
 

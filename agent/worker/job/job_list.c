@@ -9,9 +9,9 @@
 #include "model/url.h"
 #include "worker/catalog_yaml.h"
 #include "worker/digest.h"
-#include "worker/http/http.h"
 #include "worker/index_fetch.h"
 #include "worker/job/job.h"
+#include "worker/remote.h"
 
 #define MANIFEST "PULP_MANIFEST"
 #define PAGE "index page"
@@ -184,7 +184,7 @@ static int make_url(const struct json *request, const char *name, char ret_url[U
 	return 0;
 }
 
-static int read_manifest(const struct json *request, struct http *http,
+static int read_manifest(const struct json *request, struct remote *remote,
 			 struct listing *listing, struct error *err)
 {
 	char url[URL_MAX];
@@ -195,7 +195,7 @@ static int read_manifest(const struct json *request, struct http *http,
 	listing->sink = (struct sink){ .write = feed, .restart = restart };
 	if (make_url(request, MANIFEST, url, err) < 0 ||
 	    begin_listing(listing, err) < 0 ||
-	    http_get(http, &get, &listing->sink, &answer, err) < 0)
+	    remote_get(remote, &get, &listing->sink, &answer, err) < 0)
 		return -1;
 	if (!manifest_end(&listing->reader))
 		return error_set(err, ERROR_INTEGRITY,
@@ -206,16 +206,16 @@ static int read_manifest(const struct json *request, struct http *http,
 	return finish(listing, err);
 }
 
-static int read_page(const struct json *request, struct http *http,
+static int read_page(const struct json *request, struct remote *remote,
 		     struct listing *listing, struct error *err)
 {
-	cleanup(http_text_done) struct http_text html = { .text = NULL };
+	cleanup(remote_text_done) struct remote_text html = { .text = NULL };
 	char url[URL_MAX];
 
 	listing->document = PAGE;
 	if (make_url(request, "", url, err) < 0 || begin_listing(listing, err) < 0)
 		return -1;
-	if (http_get_text(http, url, PAGE_MAX, &html, err) < 0) {
+	if (remote_get_text(remote, url, PAGE_MAX, &html, err) < 0) {
 		if (err->errnum == ENOENT)
 			(void)error_hint(err, "there is neither " MANIFEST
 					      " nor an index page: is the path right, "
@@ -230,7 +230,7 @@ static int read_page(const struct json *request, struct http *http,
 }
 
 /* The catalog of a URL; `sha256` from the manifest, or "". */
-static int fetch_catalog(struct http *http, const char *url, const char *sha256,
+static int fetch_catalog(struct remote *remote, const char *url, const char *sha256,
 			 struct json **ret_catalog, struct error *err)
 {
 	cleanup(sink_memory_done) struct sink_memory memory = { .data = NULL };
@@ -243,7 +243,7 @@ static int fetch_catalog(struct http *http, const char *url, const char *sha256,
 
 	sink_memory_begin(&memory, CATALOG_YAML_MAX);
 	if (digest_begin(&digest, &memory.sink, err) < 0 ||
-	    http_get(http, &get, &digest.sink, &answer, err) < 0 ||
+	    remote_get(remote, &get, &digest.sink, &answer, err) < 0 ||
 	    digest_end(&digest, actual, err) < 0)
 		return -1;
 	if (sha256[0] && strcmp(sha256, actual) != 0)
@@ -266,7 +266,7 @@ static int read_catalog_file(int fd, struct json **ret_catalog, struct error *er
 }
 
 /* One that the repository merely has and that is unusable is a warning. */
-static int read_own_catalog(const struct json *request, struct http *http,
+static int read_own_catalog(const struct json *request, struct remote *remote,
 			    struct listing *listing, struct json **ret_catalog,
 			    struct error *err)
 {
@@ -275,7 +275,7 @@ static int read_own_catalog(const struct json *request, struct http *http,
 
 	if (make_url(request, CATALOG, url, err) < 0)
 		return -1;
-	if (fetch_catalog(http, url, listing->catalog_sha256, ret_catalog, &why) == 0)
+	if (fetch_catalog(remote, url, listing->catalog_sha256, ret_catalog, &why) == 0)
 		return 0;
 	/* A veto that only did not come through must not be overlooked. */
 	if (why.code != ERROR_INTEGRITY && why.errnum != ENOENT) {
@@ -299,7 +299,7 @@ static int skip_own_catalog(struct listing *listing, struct error *err)
 }
 
 /* `ret_catalog` stays NULL where there is none. */
-static int read_catalog(const struct json *request, struct http *http,
+static int read_catalog(const struct json *request, struct remote *remote,
 			struct listing *listing, struct json **ret_catalog,
 			struct error *err)
 {
@@ -313,20 +313,20 @@ static int read_catalog(const struct json *request, struct http *http,
 	else if (keys && wanted && strcmp(wanted, "auto") == 0 && listing->has_catalog)
 		result = skip_own_catalog(listing, err);
 	else if (wanted && strcmp(wanted, "auto") == 0 && listing->has_catalog)
-		result = read_own_catalog(request, http, listing, ret_catalog, err);
+		result = read_own_catalog(request, remote, listing, ret_catalog, err);
 	else if (wanted && strcmp(wanted, "auto") != 0 && strcmp(wanted, "none") != 0)
-		result = fetch_catalog(http, wanted, "", ret_catalog, err);
+		result = fetch_catalog(remote, wanted, "", ret_catalog, err);
 
 	return result < 0 ? error_prefix(err, "the driver catalog") : 0;
 }
 
-static int read_index(const struct json *request, struct http *http,
+static int read_index(const struct json *request, struct remote *remote,
 		      struct listing *listing, struct index_fetched *ret_index,
 		      struct error *err)
 {
 	char repository[URL_MAX];
 	const struct index_place place = {
-		.http = http,
+		.remote = remote,
 		.repository = repository,
 		.sha256 = listing->index_sha256,
 		.keys = (int)json_get_int(request, "index_keys", -1),
@@ -338,28 +338,28 @@ static int read_index(const struct json *request, struct http *http,
 }
 
 /* The manifest, else a page; an index can do without either. */
-static int read_files(const struct json *request, struct http *http,
+static int read_files(const struct json *request, struct remote *remote,
 		      struct listing *listing, struct index_fetched *index,
 		      struct error *err)
 {
 	struct error none = ERROR_INIT;
 
 	listing->source = "manifest";
-	if (read_manifest(request, http, listing, err) == 0)
-		return read_index(request, http, listing, index, err);
+	if (read_manifest(request, remote, listing, err) == 0)
+		return read_index(request, remote, listing, index, err);
 	if (err->errnum != ENOENT)
 		return -1;
 
 	listing->source = "listing";
-	if (read_page(request, http, listing, &none) == 0)
-		return read_index(request, http, listing, index, err);
+	if (read_page(request, remote, listing, &none) == 0)
+		return read_index(request, remote, listing, index, err);
 	*err = none;
 	if (none.errnum != ENOENT)
 		return -1;
 
 	listing->source = "index";
 	if (begin_listing(listing, err) < 0 ||
-	    read_index(request, http, listing, index, err) < 0)
+	    read_index(request, remote, listing, index, err) < 0)
 		return -1;
 	if (!index->json)
 		*err = none;
@@ -372,14 +372,14 @@ int job_list(const struct json *request, struct json **ret_result, struct error 
 	cleanup(listing_done) struct listing listing = { .document = MANIFEST };
 	cleanup_json struct json *catalog = NULL, *index = NULL;
 	struct index_fetched fetched = { .json = NULL };
-	cleanup_http struct http *http = NULL;
+	cleanup_remote struct remote *remote = NULL;
 	int result;
 
-	if (http_open(json_get(request, "http"), &http, err) < 0)
+	if (remote_open(request, &remote, err) < 0)
 		return -1;
-	result = read_files(request, http, &listing, &fetched, err);
+	result = read_files(request, remote, &listing, &fetched, err);
 	index = fetched.json;
-	if (result < 0 || read_catalog(request, http, &listing, &catalog, err) < 0)
+	if (result < 0 || read_catalog(request, remote, &listing, &catalog, err) < 0)
 		return -1;
 
 	*ret_result =

@@ -33,10 +33,10 @@ static void read_entry(const struct json *json, struct member_entry *ret_entry)
 	};
 }
 
-static struct member_take read_request(const struct json *request, struct http *http)
+static struct member_take read_request(const struct json *request, struct remote *remote)
 {
 	struct member_take take = {
-		.http = http,
+		.remote = remote,
 		.url = string_or_empty(request, "url"),
 		.output = (int)json_get_int(request, "output", -1),
 		.note = (int)json_get_int(request, "note", -1),
@@ -82,13 +82,13 @@ static bool whole_may_help(const struct member_take *take, const struct error *e
 
 int job_member(const struct json *request, struct json **ret_result, struct error *err)
 {
-	cleanup_http struct http *http = NULL;
+	cleanup_remote struct remote *remote = NULL;
 	struct error why = ERROR_INIT;
 	struct member_take take;
 
-	if (http_open(json_get(request, "http"), &http, err) < 0)
+	if (remote_open(request, &remote, err) < 0)
 		return -1;
-	take = read_request(request, http);
+	take = read_request(request, remote);
 
 	if (json_get_bool(request, "ranges", false)) {
 		if (member_part_take(&take, &why) == 0)

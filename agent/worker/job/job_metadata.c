@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "worker/digest.h"
-#include "worker/http/http.h"
 #include "worker/job/job.h"
 #include "worker/progress.h"
+#include "worker/remote.h"
 #include "worker/token/jwt.h"
 #include "worker/vendordata.h"
 
@@ -22,11 +19,10 @@
 #define DRIVE "config drive, "
 #define PAUSE_ABSENT_S 1.0 /* of who is not there yet: asking costs nothing */
 #define PAUSE_MAX_S 5.0
-#define LINK_LOCAL "fe80::a9fe:a9fe"
 
 /* The metadata service, while it is asked. */
 struct service {
-	struct http *http;
+	struct remote *remote;
 	const char *url;
 	double deadline; /* of the monotonic clock */
 	bool answered;   /* some document was there */
@@ -88,7 +84,7 @@ static int get_document(struct service *service, const char *document,
 		return error_set_errno(err, ENOMEM, "asking the metadata service");
 
 	sink_memory_begin(&memory, VENDORDATA_SIZE_MAX);
-	if (http_get(service->http, &request, &memory.sink, &answer, &why) < 0) {
+	if (remote_get(service->remote, &request, &memory.sink, &answer, &why) < 0) {
 		if (note_failure(service, data, source, &why) < 0)
 			return error_set_errno(err, ENOMEM, "reading the metadata");
 		return 0;
@@ -128,16 +124,6 @@ static int read_documents(struct service *service, struct vendordata *data,
 	return service->gone ? 0 : get_document(service, PLAIN, data, &plain, err);
 }
 
-static bool has_ipv4(const struct ifaddrs *all)
-{
-	for (; all; all = all->ifa_next) {
-		if (all->ifa_addr && all->ifa_addr->sa_family == AF_INET &&
-		    !(all->ifa_flags & IFF_LOOPBACK))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Without IPv4 the service has a link-local address, which means another one on each
  * interface: each that is up is asked, until one answers.
@@ -145,24 +131,16 @@ static bool has_ipv4(const struct ifaddrs *all)
 static int read_link_local(struct service *service, struct vendordata *data,
 			   enum vendordata_verdict *ret_dynamic, struct error *err)
 {
-	struct ifaddrs *all = NULL;
-	char url[sizeof("http://[]") + sizeof(LINK_LOCAL) + IF_NAMESIZE + 3];
-	int result = 0;
+	cleanup_json struct json *urls = NULL;
 
-	if (getifaddrs(&all) < 0)
-		return 0;
-	for (const struct ifaddrs *one = has_ipv4(all) ? NULL : all;
-	     one && result == 0 && !service->answered; one = one->ifa_next) {
-		if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET6 ||
-		    !(one->ifa_flags & IFF_UP) || one->ifa_flags & IFF_LOOPBACK ||
-		    !text_format(url, sizeof(url), "http://[" LINK_LOCAL "%%25%s]",
-				 one->ifa_name))
-			continue;
-		service->url = url;
-		result = read_documents(service, data, ret_dynamic, err);
+	if (remote_link_local(service->remote, &urls, err) < 0)
+		return -1;
+	for (size_t i = 0; i < json_count(urls) && !service->answered; i++) {
+		service->url = json_as_string(json_at(urls, i));
+		if (read_documents(service, data, ret_dynamic, err) < 0)
+			return -1;
 	}
-	freeifaddrs(all);
-	return result;
+	return 0;
 }
 
 /*
@@ -175,6 +153,7 @@ static int read_until_there(struct service *service, const struct json *request,
 {
 	const char *url = service->url;
 	bool patient = json_get_bool(request, "patient", false);
+
 	for (;;) {
 		service->url = url;
 		if (read_documents(service, data, ret_dynamic, err) < 0)
@@ -198,7 +177,7 @@ static int read_until_there(struct service *service, const struct json *request,
 static int read_service(const struct json *request, struct vendordata *data,
 			const char **ret_state, bool *ret_silent, struct error *err)
 {
-	cleanup_http struct http *http = NULL;
+	cleanup_remote struct remote *remote = NULL;
 	int64_t timeout = json_get_int(request, "timeout", 30);
 	struct service service = { .url = json_get_string(request, "service") };
 	enum vendordata_verdict dynamic;
@@ -207,11 +186,9 @@ static int read_service(const struct json *request, struct vendordata *data,
 	*ret_state = "off";
 	if (!service.url)
 		return 0;
-	/* Without options: no proxy and no credentials, whatever the configuration has.
-	 */
-	if (http_open(NULL, &http, err) < 0)
+	if (remote_open(request, &remote, err) < 0)
 		return -1;
-	service.http = http;
+	service.remote = remote;
 	service.deadline = clock_monotonic() + (double)timeout;
 
 	if (read_until_there(&service, request, data, &dynamic, err) < 0)

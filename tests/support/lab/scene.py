@@ -164,5 +164,5 @@ def switch(path, on):
 
 def leftovers(guest):
     """Processes of the guest that the agent started and left: compilers, installers, workers, package managers."""
-    names = "make|cc1|gcc.*|as|ld|sh|tar|xz|nvidia-installe.*|fetch-worker|vgpu-guest-age.*|apt-get|dpkg|modprobe|nvidia-smi"
+    names = "make|cc1|gcc.*|as|ld|sh|tar|xz|nvidia-installe.*|fetch-worker|net-worker|vgpu-guest-age.*|apt-get|dpkg|modprobe|nvidia-smi"
     return guest.exec(["pgrep", "-a", "-x", names]).stdout.decode()
