@@ -87,6 +87,15 @@ static void print_checks(const struct json *checks, bool supposed)
 	}
 }
 
+/* A checksum that came the same way as the file vouches for no more than the way does. */
+static void print_trust(const char *integrity)
+{
+	if (text_ends(integrity, "tls"))
+		(void)puts("        TLS alone: who holds the server or the process that "
+			   "talks to it decides;\n        driver.index_key or "
+			   "driver.sha256 takes both out");
+}
+
 static void print_driver(const struct json *driver)
 {
 	char bytes[40] = "", size[TEXT_SIZE_MAX + 2] = "", moved[TEXT_SIZE_MAX];
@@ -103,11 +112,12 @@ static void print_driver(const struct json *driver)
 		(void)text_format(size, sizeof(size), "%s, ", moved);
 	(void)printf("Driver  %s, rule \"%s\"\n", print_word(driver, "version"),
 		     print_word(driver, "rule"));
-	if (print_word(driver, "url")[0])
-		(void)printf("From    %s\n        %sintegrity: %s, transfer: %s%s\n",
-			     print_word(driver, "url"), size,
-			     print_word(driver, "integrity"),
-			     print_word(driver, "transfer"), bytes);
+	if (!print_word(driver, "url")[0])
+		return;
+	(void)printf("From    %s\n        %sintegrity: %s, transfer: %s%s\n",
+		     print_word(driver, "url"), size, print_word(driver, "integrity"),
+		     print_word(driver, "transfer"), bytes);
+	print_trust(print_word(driver, "integrity"));
 }
 
 void print_plan(const struct json *report, const struct request *request)

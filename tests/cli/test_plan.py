@@ -431,6 +431,8 @@ class Repositories(Plans):
                                 ({**url, "driver.url": "http://h.example/a.run", "driver.integrity": "warn"}, "none")):
             with self.subTest(integrity):
                 self.assertEqual(self.plan(sets=sets)["driver"]["integrity"], integrity)
+                warned = "TLS alone: " in self.text("plan", sysfs=vgpu(), sets=sets).out
+                self.assertEqual(warned, integrity == "tls")
 
     def test_plain_http_with_nothing_that_vouches_is_refused_with_three_ways_out(self):
         value = self.error(6, "fetch", "nothing vouches", "plan", sysfs=vgpu(), sets={"driver.url": "http://h.example/a.run"})
