@@ -50,10 +50,11 @@ static void encode(const char *text, const char *last, char *ret_text)
 
 	for (size_t at = 0; at < length; at += 3) {
 		uint32_t bits = 0;
-		size_t left = length - at < 3 ? length - at : 3;
+		size_t left = 0;
 
-		for (size_t i = 0; i < 3; i++)
-			bits = bits << 8 | (i < left ? (unsigned char)text[at + i] : 0u);
+		for (; left < 3 && at + left < length; left++)
+			bits |= (uint32_t)(unsigned char)text[at + left]
+				<< (16 - 8 * left);
 		for (size_t i = 0; i <= left; i++) {
 			unsigned value = bits >> (18 - 6 * i) & 63;
 

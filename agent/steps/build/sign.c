@@ -52,7 +52,7 @@ static int read_answer(const struct json *answer, struct sign_cert *ret_cert,
 	const char *id = json_get_string(answer, "key_id");
 	const char *name = json_get_string(answer, "name");
 	const char *kind = json_get_string(answer, "kind");
-	struct sign_cert cert;
+	struct sign_cert cert = { .name = "" };
 
 	if (!id || !name || !kind || !text_copy(cert.key_id, sizeof(cert.key_id), id) ||
 	    !text_copy(cert.name, sizeof(cert.name), name) ||

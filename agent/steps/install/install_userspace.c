@@ -127,9 +127,10 @@ static int explain(const struct root *root, const struct run_result *result,
 			errors[0] ? ": " : "", errors);
 	if (is_write_failed(result)) {
 		(void)error_passing(err, true);
-		(void)error_hint(err, "a file could not be written: \"dmesg\" says whether "
-				      "the disk fails; then run again: the driver is "
-				      "incomplete until then");
+		(void)error_hint(err,
+				 "a file could not be written: \"dmesg\" says whether "
+				 "the disk fails; then run again: the driver is "
+				 "incomplete until then");
 	} else if (log_path) {
 		(void)error_hint(err, "the installer's whole log is in %s", log_path);
 	}
