@@ -92,7 +92,7 @@ static void say_part(uint64_t done, uint64_t total, char *text, size_t size)
 
 	text_size(done, some);
 	text_size(total, all);
-	if (total >= MIB)
+	if ((double)total >= MIB)
 		(void)text_format(text, size, "%.1f of %.1f MiB", (double)done / MIB,
 				  (double)total / MIB);
 	else

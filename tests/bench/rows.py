@@ -48,7 +48,7 @@ def of_memory(bench, side, what):
     if not bench.values("memory", side, "memory"):
         return None
     value = bench.median("memory", side, "memory")
-    return Row(f"peak memory of fetch, agent and worker together: {what}", 20, "MB", value, bench.least("memory", side, "memory"), "", "")
+    return Row(f"peak memory of fetch, agent and its two workers together: {what}", 26, "MB", value, bench.least("memory", side, "memory"), "", "")
 
 
 def of_licensed(bench, side, base, what, target):

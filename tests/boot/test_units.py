@@ -302,6 +302,7 @@ FAILURES = (
 def claim_what_waiting_can_mend_is_tried_again_and_nothing_else(guest):
     guest.exec(["systemctl", "stop", TIMER, UNIT])
     need(scene.agent(guest, "uninstall").returncode == 0, "uninstall")
+    guest.exec(["rm", "/run/vgpu-guest-agent-sealed"])  # as the next boot would
     for status, settings, goes_on in FAILURES:
         scene.write(guest, "/etc/vgpu-guest-agent/conf.d/zz.conf", f"metadata: {{ enabled = false; }};\n{settings}\n")
         fail(guest, status)

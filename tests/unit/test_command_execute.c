@@ -67,7 +67,7 @@ size_t __wrap_command_noted_build(const struct agent *agent,
 	(void)request;
 	(void)cancel_fd;
 	assert_false(lock_is_free());
-	return noted.found[noted.looks++];
+	return noted.looks < ARRAY_SIZE(noted.found) ? noted.found[noted.looks++] : 0;
 }
 
 bool __wrap_command_noted_waits(const struct root *root);
@@ -75,7 +75,7 @@ bool __wrap_command_noted_waits(const struct root *root)
 {
 	(void)root;
 	assert_true(lock_is_free());
-	return noted.waits[noted.looks];
+	return noted.looks < ARRAY_SIZE(noted.waits) && noted.waits[noted.looks];
 }
 
 /* So many calls of the command meet another package manager. */

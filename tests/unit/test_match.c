@@ -683,7 +683,11 @@ static void without_a_repository_there_is_no_choice(void **state)
 
 	set_host(scene, "535.161.05");
 	scene->input.repository = NULL;
-	assert_refused(scene, ERROR_NO_MATCH, "there is no repository");
+	for (int may_come = 0; may_come < 2; may_come++) {
+		scene->input.repository_may_come = may_come;
+		assert_refused(scene, ERROR_NO_MATCH, "there is no repository");
+		assert_int_equal(scene->err.passing, may_come);
+	}
 }
 
 static void the_package_setting_narrows_the_choice(void **state)

@@ -223,6 +223,7 @@ static int refuse_no_match(const struct match_input *input, const struct match_w
 	if (!input->repository) {
 		(void)error_set(err, ERROR_NO_MATCH,
 				"there is no repository to choose a driver from");
+		(void)error_passing(err, input->repository_may_come);
 		return error_hint(err, "set driver.repository or driver.url");
 	}
 	if (work->count == 0) {

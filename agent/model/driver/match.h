@@ -39,7 +39,9 @@ struct match_input {
 	bool installed_fits;   /* it is a GRID driver and can be loaded */
 	bool again;            /* where it stays, its own package is needed once more */
 	const struct repository *repository; /* NULL: none asked or none reached */
-	bool may_ask; /* there is a repository, and nobody has asked it yet */
+	bool may_ask;             /* there is a repository, and nobody has asked it yet */
+	bool repository_may_come; /* no file names one, but the metadata may do so later
+				   */
 };
 
 struct match_candidate {
