@@ -36,6 +36,7 @@ enum {
 	OPT_EXPIRES,
 	OPT_HOST_VERSION,
 	OPT_UNATTENDED,
+	OPT_BACK,
 };
 
 static const struct args_entry table[] = {
@@ -60,6 +61,8 @@ static const struct args_entry table[] = {
 	  "what a new guest would get on a host with this driver; no GPU is needed",
 	  OPT_HOST_VERSION, ARGS_HOST_VERSION },
 	{ "driver", "FILE", "use this driver file", OPT_DRIVER, ARGS_DRIVER },
+	{ "previous", NULL, "put the driver before back, from its kept package", OPT_BACK,
+	  ARGS_BACK },
 	{ "output", "DIR", "put the file here (default: the current folder)", OPT_OUTPUT,
 	  ARGS_OUTPUT },
 	{ "output", "FILE", "write the archive here", OPT_OUTPUT, ARGS_ARCHIVE },
@@ -176,6 +179,9 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 	case OPT_HOST_VERSION:
 		args->request.options.host_version = value;
 		return 0;
+	case OPT_BACK:
+		args->request.options.previous = true;
+		return 0;
 	case OPT_DRIVER:
 		args->request.options.driver = value;
 		return 0;
@@ -269,20 +275,41 @@ static int refuse_option(const char *word, int id, struct error *err)
 	return error_hint(err, "\"vgpu-guest-agent --help\" lists the options");
 }
 
+/* The options of the table, in order, but one; the list ends with a zeroed one. */
+static void list_options(int left_out, struct option options[ARRAY_SIZE(table) + 1])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		if (table[i].id == left_out)
+			continue;
+		options[count++] = (struct option){
+			.name = table[i].name,
+			.has_arg = table[i].value ? required_argument : no_argument,
+			.val = table[i].id,
+		};
+	}
+}
+
+/* --previous takes a FILE, but of install: the first word that is no option decides. */
+static bool is_install(int argc, char *argv[], const struct option *options)
+{
+	optind = 0;
+	while (getopt_long(argc, argv, "+:vqh", options, NULL) != -1)
+		;
+	return optind < argc && strcmp(argv[optind], "install") == 0;
+}
+
 int args_parse(int argc, char *argv[], struct args *ret_args, struct error *err)
 {
 	struct option options[ARRAY_SIZE(table) + 1] = { { 0 } };
 	struct args args = { .log_level = LOG_LEVEL_NOTICE };
 	int id;
 
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		options[i] = (struct option){
-			.name = table[i].name,
-			.has_arg = table[i].value ? required_argument : no_argument,
-			.val = table[i].id,
-		};
-
 	opterr = 0;
+	list_options(OPT_PREVIOUS, options);
+	if (!is_install(argc, argv, options))
+		list_options(OPT_BACK, options);
 	optind = 0; /* begins anew, also in tests */
 	while ((id = getopt_long(argc, argv, ":vqh", options, NULL)) != -1) {
 		if (id == '?' || id == ':')

@@ -33,7 +33,7 @@ const struct command command_table[] = {
 	  S(NO_GPU) | FETCH_STATUSES | S(PREREQUISITES) | S(PERMISSION),
 	  "sudo vgpu-guest-agent fetch --output /srv/drivers" },
 	{ "install", command_run_install, print_steps, "", 0,
-	  ARGS_KERNEL | ARGS_DRIVER | ARGS_LOCK_WAIT | ARGS_UNATTENDED,
+	  ARGS_KERNEL | ARGS_DRIVER | ARGS_BACK | ARGS_LOCK_WAIT | ARGS_UNATTENDED,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS | COMMAND_READS_AGAIN,
 	  "build and install the driver", DRIVER_STATUSES,
 	  "sudo vgpu-guest-agent install --driver ./NVIDIA-Linux-x86_64-550.90.07-grid.run" },

@@ -134,6 +134,9 @@ void print_plan(const struct json *report, const struct request *request)
 						      : "driver version not known",
 		     supposed ? ", supposed by --host-version" : "");
 	print_driver(json_get(report, "driver"));
+	if (json_kind(json_get(report, "previous")) == JSON_KIND_OBJECT)
+		(void)printf("Before  %s, kept: \"install --previous\" puts it back\n",
+			     print_word(json_get(report, "previous"), "version"));
 	for (size_t i = 0; i < json_count(kernels); i++)
 		(void)printf("Kernel  %s: %s\n",
 			     print_word(json_at(kernels, i), "release"),

@@ -206,6 +206,16 @@ static struct json *changes_json(const struct plan *plan)
 	return take_ptr(list);
 }
 
+/* What "install --previous" would put back. */
+static struct json *previous_json(const struct plan *plan, const struct state *state)
+{
+	const struct driver *previous =
+		is_supposed(plan) ? NULL : choose_kept_previous(plan->ctx, state);
+
+	return previous ? json_build("{s:s}", "version", previous->version)
+			: json_build("n");
+}
+
 static struct json *report_json(const struct plan *plan, const struct agent *agent)
 {
 	const struct preflight preflight = { .ctx = plan->ctx,
@@ -221,14 +231,14 @@ static struct json *report_json(const struct plan *plan, const struct agent *age
 
 	if (would_fail == ERROR_NONE)
 		would_fail = plan->fetch.code;
-	return json_build("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "schema", 1,
-			  "host_driver", gpu_host_json(&agent->guest.host), "driver",
-			  driver_json(plan), "candidates",
-			  match_candidates_json(&plan->work->match), "kernels",
-			  kernels_json(plan), "checks", checks, "changes",
-			  changes_json(plan), "unasked", plan->unasked, "would_fail",
-			  would_fail ? json_build("i", (int)would_fail)
-				     : json_build("n"));
+	return json_build(
+		"{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "schema", 1,
+		"host_driver", gpu_host_json(&agent->guest.host), "driver",
+		driver_json(plan), "previous", previous_json(plan, &agent->state),
+		"candidates", match_candidates_json(&plan->work->match), "kernels",
+		kernels_json(plan), "checks", checks, "changes", changes_json(plan),
+		"unasked", plan->unasked, "would_fail",
+		would_fail ? json_build("i", (int)would_fail) : json_build("n"));
 }
 
 static int no_memory(struct error *err)

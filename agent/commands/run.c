@@ -119,6 +119,28 @@ static void describe_match(const struct match *match, struct outcome *outcome)
 	(void)text_copy(outcome->warning, sizeof(outcome->warning), match->warning);
 }
 
+/* What was taken back by hand would come again by itself. */
+static void warn_of_upgrade(const struct context *ctx, const struct state *state,
+			    struct outcome *outcome)
+{
+	if (ctx->settings.driver.upgrade)
+		(void)text_format(outcome->warning, sizeof(outcome->warning),
+				  "driver.upgrade is true: the next run installs %s "
+				  "again, unless it is set to false",
+				  state->driver.version);
+}
+
+static int go_back(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	const struct context *ctx = &agent->context;
+
+	if (choose_previous(ctx, &agent->state, &agent->work, outcome->detail,
+			    sizeof(outcome->detail), err) < 0)
+		return -1;
+	warn_of_upgrade(ctx, &agent->state, outcome);
+	return choose_refuse_obstacles(ctx, &agent->state, &agent->work, err);
+}
+
 int command_run_match(void *subject, struct outcome *outcome, struct error *err)
 {
 	struct agent *agent = subject;
@@ -126,6 +148,8 @@ int command_run_match(void *subject, struct outcome *outcome, struct error *err)
 	struct work *work = &agent->work;
 
 	work_begin(ctx, &agent->guest, work);
+	if (ctx->options->previous)
+		return go_back(agent, outcome, err);
 	if (choose_cut_off(ctx, &agent->state, work, outcome->detail,
 			   sizeof(outcome->detail)))
 		return 0;
@@ -372,6 +396,16 @@ int command_run(struct agent *agent, const struct request *request,
 int command_run_install(struct agent *agent, const struct request *request,
 			struct json **ret_report, struct error *err)
 {
+	const struct settings *settings = &agent->context.settings;
+
+	/* --driver is driver.url of the command line. */
+	if (request->options.previous && settings->driver_layer == SETTINGS_COMMAND &&
+	    (settings->driver.url[0] || settings->driver.version[0])) {
+		(void)error_set(
+			err, ERROR_USAGE,
+			"--previous names the driver, and so does another option");
+		return error_hint(err, "leave one of them out");
+	}
 	if (is_held(agent, request))
 		return report_steps(&(struct pipeline_report){ 0 }, 0, ret_report, err);
 	return run_and_report(agent, JOB_INSTALL, ret_report, err);

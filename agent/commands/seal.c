@@ -250,8 +250,11 @@ static int reduce_state(void *subject, struct outcome *outcome, struct error *er
 	}
 	if (state->driver.path[0] && root_unlink(&ctx->root, state->driver.path, err) < 0)
 		return -1;
+	if (state->previous.path[0] &&
+	    root_unlink(&ctx->root, state->previous.path, err) < 0)
+		return -1;
 	json_each(state->steps, find_other, &others);
-	if (!state->driver.path[0] && !others) {
+	if (!state->driver.path[0] && !state->previous.version[0] && !others) {
 		outcome_tell(outcome, false, "only what uninstall needs");
 		return 0;
 	}
@@ -262,6 +265,7 @@ static int reduce_state(void *subject, struct outcome *outcome, struct error *er
 	json_free(state->steps);
 	state->steps = reduced;
 	state->driver.path[0] = '\0';
+	state->previous = DRIVER_NONE;
 	if (state_save(&ctx->root, state, err) < 0)
 		return -1;
 	outcome_tell(outcome, true, "reduced to what uninstall needs");

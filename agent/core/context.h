@@ -52,6 +52,7 @@ struct options {
 	size_t kernel_count;
 	const char *driver;       /* --driver FILE, or NULL */
 	const char *host_version; /* --host-version VERSION, or NULL */
+	bool previous;            /* install --previous */
 };
 
 /* What opens itself at its first use, and is closed by tools_close(). */

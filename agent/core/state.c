@@ -203,6 +203,7 @@ static int take_object(struct json *json, struct state *ret_state, struct error 
 	*ret_state = (struct state){ .steps = copy.steps };
 	read_driver(json_get(json, "driver"), &ret_state->driver);
 	read_driver(json_get(json, "installing"), &ret_state->installing);
+	read_driver(json_get(json, "previous"), &ret_state->previous);
 	ret_state->installing_failed = json_get_bool(json, "installing_failed", false);
 	ret_state->lost = json_get_bool(json, "lost", false);
 	read_indexes(json_get(json, "indexes"), ret_state);
@@ -305,9 +306,10 @@ int state_refuse_lost(const struct state *state, struct error *err)
 int state_save(const struct root *root, const struct state *state, struct error *err)
 {
 	cleanup_json struct json *json = json_build(
-		"{s:i, s:o, s:o, s:b, s:b, s:o, s:O, s:O?}", "schema", SCHEMA, "driver",
-		driver_json(&state->driver), "installing",
-		driver_json(&state->installing), "installing_failed",
+		"{s:i, s:o, s:o, s:o, s:b, s:b, s:o, s:O, s:O?}", "schema", SCHEMA,
+		"driver", driver_json(&state->driver), "installing",
+		driver_json(&state->installing), "previous",
+		driver_json(&state->previous), "installing_failed",
 		state->installing_failed, "lost", state->lost, "indexes",
 		indexes_json(state), "steps", state->steps, "trouble", state->trouble);
 	cleanup_free char *rest = json ? json_print(json) : NULL, *text = NULL;

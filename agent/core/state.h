@@ -32,6 +32,8 @@ struct state {
 	struct driver driver; /* put there by us, and nvidia-smi answered */
 	/* The system is being changed to this one: finish it, or put `driver` back. */
 	struct driver installing;
+	/* The one before `driver`; its package is kept for "install --previous". */
+	struct driver previous;
 	bool installing_failed; /* it was tried to its end and does not work */
 	size_t index_count;
 	struct state_index indexes[STATE_KEYS_MAX]; /* the oldest key first */

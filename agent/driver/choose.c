@@ -343,6 +343,7 @@ bool choose_cut_off(const struct context *ctx, const struct state *state,
 
 	if (!state->installing_failed && file_is_there(ctx, state->installing.path)) {
 		work->driver = state->installing;
+		work->recorded = true;
 		(void)text_format(detail, size,
 				  "finishing the installation of %s that was cut off",
 				  state->installing.version);
@@ -350,10 +351,65 @@ bool choose_cut_off(const struct context *ctx, const struct state *state,
 	}
 	if (state->driver.version[0] && file_is_there(ctx, state->driver.path)) {
 		work->driver = state->driver;
-		work->way_back = true;
+		work->way_back = work->recorded = true;
 		(void)text_format(detail, size, "putting %s back: %s does not work here",
 				  state->driver.version, state->installing.version);
 		return true;
 	}
 	return false;
+}
+
+/*
+ * The one before what was there at the beginning: where an update was cut off the driver
+ * on record, else the kept one, which may itself be on its way back.
+ */
+static const struct driver *driver_before(const struct state *state)
+{
+	const char *installing = state->installing.path;
+
+	return state->installing.version[0] &&
+			       strcmp(installing, state->previous.path) != 0
+		       ? &state->driver
+		       : &state->previous;
+}
+
+static int refuse_previous(const struct driver *before, struct error *err)
+{
+	if (before->version[0])
+		(void)error_set(err, ERROR_NO_MATCH,
+				"the package of driver %s, the one before, is not kept",
+				before->version);
+	else
+		(void)error_set(err, ERROR_NO_MATCH,
+				"no driver was replaced here: there is none before");
+	return error_hint(err, "name one: --driver FILE, or --set driver.version=VERSION "
+			       "of what the repository has");
+}
+
+const struct driver *choose_kept_previous(const struct context *ctx,
+					  const struct state *state)
+{
+	const struct driver *before = driver_before(state);
+
+	return before->version[0] && file_is_there(ctx, before->path) ? before : NULL;
+}
+
+int choose_previous(const struct context *ctx, const struct state *state,
+		    struct work *work, char *detail, size_t size, struct error *err)
+{
+	const struct driver *before = choose_kept_previous(ctx, state);
+
+	if (!before)
+		return refuse_previous(driver_before(state), err);
+	if (!ctx->settings.driver.allow_mismatch &&
+	    match_fits(&work->guest->host, before->version, err) < 0)
+		return error_prefix(err, "the driver before");
+	work->driver = *before;
+	work->recorded = true;
+	work->way_back = before == &state->driver;
+	(void)text_format(detail, size, "putting %s back, the driver before%s%s",
+			  before->version, state->driver.version[0] ? " " : "",
+			  work->way_back ? state->installing.version
+					 : state->driver.version);
+	return 0;
 }

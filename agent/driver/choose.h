@@ -30,6 +30,19 @@ must_check int choose_driver(const struct context *ctx, struct state *state,
 bool choose_cut_off(const struct context *ctx, const struct state *state,
 		    struct work *work, char *detail, size_t size);
 
+/*
+ * For `install --previous`: work->driver becomes the driver before the one that is there,
+ * from its kept package; where an update was cut off, the one on record. ERROR_NO_MATCH
+ * where none is kept, or where its version does not fit the host.
+ */
+must_check int choose_previous(const struct context *ctx, const struct state *state,
+			       struct work *work, char *detail, size_t size,
+			       struct error *err);
+
+/* The driver that choose_previous() would take, of the state; NULL: none is kept. */
+const struct driver *choose_kept_previous(const struct context *ctx,
+					  const struct state *state);
+
 /* Reads what the repository has; none is set: 0, and `repository` stays as it is. */
 must_check int choose_list(const struct context *ctx, struct state *state,
 			   struct repository *repository, struct error *err);

@@ -200,11 +200,11 @@ static int prepare_package(const struct context *ctx, struct work *work,
 static int find_sources(const struct context *ctx, struct work *work, struct error *err)
 {
 	const struct driver *driver = &work->driver;
-	/* The driver before worked with its own flavour, whatever is set now. */
+	/* A driver that was built before had its own flavour, whatever is set now. */
 	const struct build_choice choice = {
 		.tree = work->tree,
 		.version = driver->version,
-		.wanted = work->way_back ? prebuilt_flavour(driver->open)
+		.wanted = work->recorded ? prebuilt_flavour(driver->open)
 					 : ctx->settings.driver.kernel_module,
 	};
 

@@ -185,6 +185,23 @@ static int is_kept(const struct root *root, const struct driver *driver, bool *r
 	return driver->path[0] ? root_exists(root, driver->path, ret_kept, err) : 0;
 }
 
+/* Whether a package is one that the state names. */
+static bool is_named(const struct state *state, const char *path)
+{
+	return strcmp(state->driver.path, path) == 0 ||
+	       strcmp(state->installing.path, path) == 0 ||
+	       strcmp(state->previous.path, path) == 0;
+}
+
+/* Once the state is saved: what it named before and names no longer is not needed. */
+static int drop_package(const struct root *root, const struct state *state,
+			const struct driver *driver, struct error *err)
+{
+	if (!driver->path[0] || is_named(state, driver->path))
+		return 0;
+	return root_unlink(root, driver->path, err);
+}
+
 /* Both packages are where they stay, and the state on the disk says what is coming. */
 static int note_coming(const struct replace *replace, struct work *work,
 		       struct error *err)
@@ -199,6 +216,9 @@ static int note_coming(const struct replace *replace, struct work *work,
 		return -1;
 	state->installing = work->driver;
 	state->installing_failed = false;
+	/* The same version again: its kept file is now this one. */
+	if (strcmp(state->installing.path, state->previous.path) == 0)
+		state->previous = state->installing;
 	return state_save(root, state, err);
 }
 
@@ -221,43 +241,48 @@ static int begin_change(const struct replace *replace, struct work *work,
 		state->installing_failed = had_failed;
 		return -1;
 	}
-	if (!given_up.path[0] || strcmp(given_up.path, state->installing.path) == 0 ||
-	    strcmp(given_up.path, state->driver.path) == 0)
-		return 0;
-	return root_unlink(root, given_up.path, err);
+	return drop_package(root, state, &given_up, err);
+}
+
+/* What the state names once the change is done. */
+static void note_change(const struct context *ctx, const struct work *work,
+			struct state *state)
+{
+	if (!work->way_back) {
+		if (strcmp(state->driver.path, state->installing.path) != 0)
+			state->previous = state->driver;
+		state->driver = state->installing;
+	}
+	/* An image needs no way back: its guests have the repository. */
+	if (ctx->offline) {
+		state->driver.path[0] = '\0';
+		state->previous = DRIVER_NONE;
+	}
+	state->installing = DRIVER_NONE;
+	state->installing_failed = false;
 }
 
 /*
- * The new driver is the driver. The state says so before the package that is no longer
- * needed goes: cut off in between, a file too many is left, never one too few.
+ * The new driver is the driver, and the one before is kept. The state says so before the
+ * package that is no longer needed goes: cut off in between, a file too many is left,
+ * never one too few.
  */
 static int end_change(const struct replace *replace, const struct work *work,
 		      struct error *err)
 {
 	const struct context *ctx = replace->ctx;
 	struct state *state = replace->state;
-	struct driver unneeded;
+	const struct driver before[] = { state->driver, state->installing,
+					 state->previous };
 	bool changed = false;
 
-	if (work->way_back) {
-		unneeded = state->installing;
-	} else {
-		unneeded = state->driver;
-		state->driver = state->installing;
-	}
-	/* An image needs no way back: its guests have the repository. */
-	if (ctx->offline) {
-		unneeded = state->driver;
-		state->driver.path[0] = '\0';
-	}
-
-	state->installing = DRIVER_NONE;
-	state->installing_failed = false;
+	note_change(ctx, work, state);
 	if (state_save(&ctx->root, state, err) < 0)
 		return -1;
-	if (unneeded.path[0] && strcmp(unneeded.path, state->driver.path) != 0 &&
-	    root_unlink(&ctx->root, unneeded.path, err) < 0)
-		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(before); i++) {
+		if (drop_package(&ctx->root, state, &before[i], err) < 0)
+			return -1;
+	}
 	if (tidy_sources(ctx, work, &changed, err) < 0)
 		return -1;
 	return fetch_prune(&ctx->root, NULL, err);
@@ -301,15 +326,18 @@ static int change(const struct replace *replace, struct work *work, struct error
 
 /*
  * What the failed one occupies goes first: the way back may need that room. Its package
- * is not tried again by itself.
+ * is not tried again by itself; that of the driver before stays, for another try.
  */
-static int make_room(const struct context *ctx, const struct work *failed,
+static int make_room(const struct replace *replace, const struct work *failed,
 		     const struct driver *old, struct error *err)
 {
+	const struct context *ctx = replace->ctx;
+
 	if (root_remove_tree(&ctx->root, PATHS_TREE, err) < 0 ||
 	    root_remove_tree(&ctx->root, PATHS_BUILD, err) < 0)
 		return -1;
 	if (strcmp(failed->driver.path, old->path) == 0 ||
+	    strcmp(failed->driver.path, replace->state->previous.path) == 0 ||
 	    !text_starts(failed->driver.path, PATHS_BACKUP "/"))
 		return 0;
 	return root_unlink(&ctx->root, failed->driver.path, err);
@@ -407,7 +435,7 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	log_line(LOG_LEVEL_WARNING, "warning: install: %s; putting driver %s back",
 		 err->text, back.driver.version);
 	/* The modules are often there still; of one version they may be either's. */
-	if (make_room(ctx, work, &back.driver, &second) < 0 ||
+	if (make_room(replace, work, &back.driver, &second) < 0 ||
 	    (strcmp(work->driver.version, back.driver.version) != 0 &&
 	     work_look_at_targets(ctx, NULL, back.driver.version, &back, &second) < 0) ||
 	    put_back(replace, &back, &second) < 0)
@@ -487,7 +515,7 @@ static int sweep_packages(const struct context *ctx, const struct state *state,
 
 		if (!text_starts(*name, "driver-") ||
 		    !text_format(path, sizeof(path), PATHS_BACKUP "/%s", *name) ||
-		    strcmp(path, state->driver.path) == 0)
+		    is_named(state, path))
 			continue;
 		if (root_unlink(&ctx->root, path, err) < 0)
 			return -1;

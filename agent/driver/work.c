@@ -38,7 +38,7 @@ void work_back(const struct work *work, const struct driver *driver,
 	ret_back->guest = work->guest;
 	ret_back->dkms_wanted = work->dkms_wanted;
 	ret_back->driver = *driver;
-	ret_back->way_back = true;
+	ret_back->way_back = ret_back->recorded = true;
 	ret_back->target_count = work->target_count;
 	for (size_t i = 0; i < work->target_count; i++)
 		ret_back->targets[i].kernel = work->targets[i].kernel;

@@ -27,6 +27,8 @@ struct work {
 	struct match match;        /* what the rules say: rule, file, candidates */
 	struct driver driver;      /* what is to be installed, or is and stays */
 	bool way_back; /* `driver` is the one before, since another does not work */
+	bool recorded; /* `driver` is one of the state's: its modules keep their flavour
+			*/
 	struct fetch_result file;      /* the file that was fetched */
 	struct unpack_content content; /* and what it holds */
 	char tree[256];      /* the kernel sources, unpacked or kept; "": none */

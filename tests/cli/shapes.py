@@ -64,6 +64,7 @@ SHAPES = {
                     "integrity": ({"sha256-pin", "signature", "index-tls", "manifest-tls", "tls", "local-file", "none"}, None),
                     "transfer": ({"member", "whole", "local"}, None), "bytes": (int, None)}, None),
         "candidates": [{"name": str, "version": (str, None), "accepted": bool, "why": str}],
+        "previous": ({"version": str}, None),
         "kernels": [{"release": str, "action": {"build", "prebuilt", "none"}}],
         "checks": [{"name": set(CHECKS), "ok": (bool, None), "detail": str}],
         "changes": [{"path": str, "detail": str}],

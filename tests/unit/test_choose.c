@@ -201,6 +201,72 @@ static void a_run_that_was_cut_off_is_finished_or_put_back(void **state)
 	end(scene);
 }
 
+#define OLD_PATH PATHS_BACKUP "/old.run"
+
+/* The one before is the kept one; where an update was cut off, the one on record. */
+static void the_driver_before_is_found_or_refused_with_a_way_out(void **state)
+{
+	static const struct {
+		const char *previous, *path, *installing, *host;
+		const char *expected, *words;
+		bool way_back;
+	} rows[] = {
+		{ MACHINE_OLD, OLD_PATH, "", "", MACHINE_OLD, "", false },
+		/* cut off on the way to it: it is gone on with */
+		{ MACHINE_OLD, OLD_PATH, OLD_PATH, "", MACHINE_OLD, "", false },
+		/* cut off on the way to a third one */
+		{ MACHINE_OLD, OLD_PATH, "/third.run", "", MACHINE_NEW, "", true },
+		{ "", "", "", "", NULL, "none before", false },
+		{ MACHINE_OLD, "", "", "", NULL, "is not kept", false },
+		{ MACHINE_OLD, PATHS_BACKUP "/gone.run", "", "", NULL, "is not kept",
+		  false },
+		{ MACHINE_OLD, OLD_PATH, "", "535.161.05", NULL, "later branch", false },
+		{ MACHINE_OLD, OLD_PATH, "", "595.10.01", NULL, "too old", false },
+	};
+	const struct sysroot *sysroot = *state;
+	struct scene *scene = scene_of(sysroot);
+
+	sysroot_mkdir(sysroot, PATHS_BACKUP);
+	sysroot_write(sysroot, PATHS_BACKUP "/new.run", MACHINE_NEW);
+	sysroot_write(sysroot, OLD_PATH, MACHINE_OLD);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct state *record = &scene->state;
+		struct error err = ERROR_INIT;
+		char words[160] = "";
+		int result;
+
+		record->driver = (struct driver){ .kind = PACKAGE_RUN,
+						  .version = MACHINE_NEW,
+						  .path = PATHS_BACKUP "/new.run" };
+		record->previous = (struct driver){ .kind = PACKAGE_RUN, .open = true };
+		(void)strcpy(record->previous.version, rows[i].previous);
+		(void)strcpy(record->previous.path, rows[i].path);
+		record->installing = (struct driver){ .kind = PACKAGE_RUN };
+		(void)strcpy(record->installing.path, rows[i].installing);
+		if (rows[i].installing[0])
+			(void)strcpy(record->installing.version, "550.144.03");
+		(void)strcpy(scene->guest.host.version, rows[i].host);
+		work_begin(&scene->stage.ctx, &scene->guest, &scene->work);
+
+		result = choose_previous(&scene->stage.ctx, record, &scene->work, words,
+					 sizeof(words), &err);
+
+		assert_int_equal(result, rows[i].expected ? 0 : -1);
+		if (!rows[i].expected) {
+			assert_int_equal(err.code, ERROR_NO_MATCH);
+			assert_non_null(strstr(err.text, rows[i].words));
+			assert_true(err.hint[0]);
+			continue;
+		}
+		assert_string_equal(scene->work.driver.version, rows[i].expected);
+		assert_int_equal(scene->work.driver.open, !rows[i].way_back);
+		assert_int_equal(scene->work.way_back, rows[i].way_back);
+		assert_true(scene->work.recorded);
+		assert_non_null(strstr(words, rows[i].expected));
+	}
+	end(scene);
+}
+
 static void the_systems_own_packages_are_its_familys(void **state)
 {
 	const struct os debian = { .id = "debian" },
@@ -322,6 +388,7 @@ int main(void)
 		TEST(a_named_url_is_taken),
 		TEST(where_no_driver_can_be_right_nothing_is_chosen),
 		TEST(a_run_that_was_cut_off_is_finished_or_put_back),
+		TEST(the_driver_before_is_found_or_refused_with_a_way_out),
 		TEST(the_systems_own_packages_are_its_familys),
 		TEST(where_nothing_is_installed_the_repository_is_asked_once),
 		TEST(a_repository_that_is_down_is_a_warning_where_a_driver_stays),

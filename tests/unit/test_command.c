@@ -47,6 +47,37 @@ static void options_stand_before_or_after_the_command(void **state)
 	}
 }
 
+/* The one option that takes a value or none, by the command. */
+static void previous_takes_a_file_but_of_install(void **state)
+{
+	static const struct {
+		const char *line, *file, *word;
+	} rows[] = {
+		{ "install --previous", NULL, NULL },
+		{ "--previous install", NULL, NULL },
+		{ "--json --root /mnt install --previous --kernel 6.1", NULL, NULL },
+		{ "index --previous old.json a.run", "old.json", "a.run" },
+		{ "--previous old.json index a.run", "old.json", "a.run" },
+		{ "index --previous=install install", "install", "install" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct command *command = NULL;
+		struct error err = ERROR_INIT;
+		struct args args;
+
+		if (parse(rows[i].line, &args, &command, &err) < 0)
+			fail_msg("%s: %s", rows[i].line, err.text);
+		assert_int_equal(args.request.options.previous, !rows[i].file);
+		assert_int_equal(args.request.operand_count, rows[i].word != NULL);
+		if (rows[i].file)
+			assert_string_equal(args.request.previous, rows[i].file);
+		if (rows[i].word)
+			assert_string_equal(args.request.operands[0], rows[i].word);
+	}
+}
+
 static void a_command_may_have_two_words_and_a_file(void **state)
 {
 	const struct command *command = NULL;
@@ -127,6 +158,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_stand_before_or_after_the_command),
+		cmocka_unit_test(previous_takes_a_file_but_of_install),
 		cmocka_unit_test(a_command_may_have_two_words_and_a_file),
 		cmocka_unit_test(what_is_not_understood_is_usage_with_a_way_out),
 		cmocka_unit_test(quiet_and_verbose_move_the_level),

@@ -181,6 +181,72 @@ static void each_job_has_its_steps(void **state)
 	}
 }
 
+/* A guest whose driver has replaced another one, which is kept. */
+static struct agent *begin_updated(const struct sysroot *sysroot)
+{
+	struct agent *agent = begin(sysroot);
+
+	agent->state.installing = DRIVER_NONE;
+	agent->state.driver = (struct driver){ .kind = PACKAGE_RUN,
+					       .version = MACHINE_NEW,
+					       .path = PACKAGE_PATH };
+	agent->state.previous =
+		(struct driver){ .kind = PACKAGE_RUN,
+				 .version = MACHINE_OLD,
+				 .path = PATHS_BACKUP "/driver-" MACHINE_OLD ".run" };
+	machine_add_package(&machine, agent->state.previous.path, MACHINE_OLD);
+	return agent;
+}
+
+static void install_previous_puts_the_driver_before_back(void **state)
+{
+	struct agent *agent = begin_updated(*state);
+	cleanup_json struct json *report = NULL;
+	struct error err = ERROR_INIT;
+
+	request.options.previous = true;
+	agent->context.settings.driver.upgrade = true;
+	if (command_run_install(agent, &request, &report, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_string_equal(machine_loaded(&machine), MACHINE_OLD);
+	assert_string_equal(
+		steps_of(report),
+		"detect:unchanged metadata:skipped match:unchanged fetch:skipped "
+		"unpack:changed build:changed install:changed");
+	assert_string_equal(detail_of(report, "match"),
+			    "putting " MACHINE_OLD
+			    " back, the driver before " MACHINE_NEW);
+	assert_string_equal(agent->state.previous.version, MACHINE_NEW);
+	agent_stage_end(agent);
+}
+
+static void previous_and_a_named_driver_contradict_each_other(void **state)
+{
+	for (unsigned named = 0; named < 3; named++) {
+		struct agent *agent = begin_updated(*state);
+		struct settings *settings = &agent->context.settings;
+		cleanup_json struct json *report = NULL;
+		struct error err = ERROR_INIT;
+
+		request.options.previous = true;
+		settings->driver_layer = SETTINGS_COMMAND;
+		(void)strcpy(named == 0 ? settings->driver.url : settings->driver.version,
+			     named == 0   ? "file:///srv/x.run"
+			     : named == 1 ? MACHINE_NEW
+					  : "");
+		(void)strcpy(settings->driver.repository, "https://x.example/");
+		assert_int_equal(command_run_install(agent, &request, &report, &err),
+				 named < 2 ? -1 : 0);
+		if (named < 2) {
+			assert_int_equal(err.code, ERROR_USAGE);
+			assert_true(err.hint[0]);
+			assert_int_equal(machine.count, 0);
+		}
+		agent_stage_end(agent);
+	}
+}
+
 static void what_a_new_token_asks_for_is_no_driver(void **state)
 {
 	struct agent *agent = begin(*state);
@@ -420,6 +486,8 @@ int main(void)
 		TEST(a_run_brings_the_driver_and_the_license),
 		TEST(a_second_run_changes_nothing),
 		TEST(each_job_has_its_steps),
+		TEST(install_previous_puts_the_driver_before_back),
+		TEST(previous_and_a_named_driver_contradict_each_other),
 		TEST(what_a_new_token_asks_for_is_no_driver),
 		TEST(of_a_sealed_guest_a_unit_makes_nothing),
 		TEST(a_run_by_hand_ends_the_seal),

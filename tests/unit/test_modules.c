@@ -100,7 +100,7 @@ static void the_flavour_is_what_is_set_but_on_the_way_back_what_worked(void **st
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		begin(*state);
 		(void)strcpy(scene.stage.ctx.settings.driver.kernel_module, rows[i].set);
-		scene.work.way_back = rows[i].way_back;
+		scene.work.way_back = scene.work.recorded = rows[i].way_back;
 		scene.work.driver.open = rows[i].worked_open;
 		if (unpack_and_build() < 0)
 			fail_msg("row %zu: %s", i, scene.err.text);

@@ -469,6 +469,186 @@ static void in_an_image_nothing_is_loaded_and_no_way_back_is_kept(void **state)
 	end();
 }
 
+/* The packages that are kept are those that the state names, and no others. */
+static void assert_kept(const struct sysroot *sysroot, const char *const *expected)
+{
+	cleanup_strv char **names = NULL;
+	struct error err = ERROR_INIT;
+	size_t packages = 0, count = 0;
+
+	assert_int_equal(root_list(&sysroot->root, PATHS_BACKUP, 100, &names, &err), 0);
+	for (char **name = names; *name; name++)
+		packages += strncmp(*name, "driver-", 7) == 0;
+	for (; expected[count]; count++) {
+		char path[256];
+		struct stat st;
+
+		(void)snprintf(path, sizeof(path), PATHS_BACKUP "/driver-%s",
+			       expected[count]);
+		if (!root_stat(&sysroot->root, path, &st))
+			fail_msg("%s is gone", path);
+	}
+	assert_int_equal(packages, count);
+}
+
+/* A guest that went from the old driver to the new one: the old one is kept. */
+static void make_updated_guest(const struct sysroot *sysroot, enum package_kind kind)
+{
+	const struct driver new = driver_of(MACHINE_NEW, kind);
+	struct error err = ERROR_INIT;
+
+	make_guest(sysroot, kind, true);
+	if (bring(&new, false, &err) < 0)
+		fail_msg("%s", err.text);
+	end();
+	begin(sysroot);
+	scene.machine.count = 0;
+}
+
+/* What the step match decides for install --previous. */
+static int bring_previous(struct error *err)
+{
+	const struct driver previous = scene.state.previous;
+
+	return bring(&previous, false, err);
+}
+
+static void the_driver_before_comes_back_and_the_next_time_the_other_one(void **state)
+{
+	static const char *const kept[] = { MACHINE_OLD ".run", MACHINE_NEW ".run",
+					    NULL };
+	static const char *const order[] = { MACHINE_OLD, MACHINE_NEW, MACHINE_OLD };
+
+	make_updated_guest(*state, PACKAGE_RUN);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		struct error err = ERROR_INIT;
+
+		assert_kept(*state, kept);
+		assert_string_equal(scene.state.previous.version, order[i]);
+		if (bring_previous(&err) < 0)
+			fail_msg("%s", err.text);
+		assert_true(is_whole(order[i]));
+		end();
+		begin(*state);
+	}
+	assert_kept(*state, kept);
+	end();
+}
+
+#define THIRD "550.144.03"
+
+static int bring_package(const struct sysroot *sysroot, const char *version,
+			 struct error *err)
+{
+	const struct driver driver = driver_of(version, PACKAGE_RUN);
+
+	struct stat st;
+
+	end();
+	begin(sysroot);
+	if (!root_stat(&sysroot->root, DOWNLOADS, &st))
+		sysroot_mkdir(sysroot, DOWNLOADS);
+	machine_add_package(&scene.machine, driver.path, version);
+	return bring(&driver, false, err);
+}
+
+/* Of three drivers the last two; the same one once more is no other one before. */
+static void only_one_driver_before_is_kept(void **state)
+{
+	static const char *const kept[] = { MACHINE_NEW ".run", THIRD ".run", NULL };
+
+	make_updated_guest(*state, PACKAGE_RUN);
+	for (unsigned i = 0; i < 2; i++) {
+		struct error err = ERROR_INIT;
+
+		if (bring_package(*state, THIRD, &err) < 0)
+			fail_msg("%s", err.text);
+		assert_string_equal(scene.state.previous.version, MACHINE_NEW);
+		assert_kept(*state, kept);
+	}
+	end();
+}
+
+static void an_update_that_fails_costs_no_driver_before(void **state)
+{
+	static const char *const kept[] = { MACHINE_OLD ".run", THIRD ".run", NULL };
+	struct error err = ERROR_INIT;
+
+	make_guest(*state, PACKAGE_RUN, true);
+	if (bring_package(*state, THIRD, &err) < 0)
+		fail_msg("%s", err.text);
+	scene.machine.broken = 1;
+	assert_int_equal(bring_package(*state, MACHINE_NEW, &err), -1);
+
+	assert_true(is_whole(THIRD));
+	assert_string_equal(scene.state.previous.version, MACHINE_OLD);
+	assert_kept(*state, kept);
+	end();
+}
+
+/* One that does not work any more stays the one before. */
+static void a_way_back_that_fails_ends_where_it_began(void **state)
+{
+	static const char *const kept[] = { MACHINE_OLD ".run", MACHINE_NEW ".run",
+					    NULL };
+	struct error err = ERROR_INIT;
+
+	make_updated_guest(*state, PACKAGE_RUN);
+	if (bring_previous(&err) < 0)
+		fail_msg("%s", err.text);
+	scene.machine.broken = 1;
+	end();
+	begin(*state);
+	assert_int_equal(bring_previous(&err), -1);
+
+	assert_true(is_whole(MACHINE_OLD));
+	assert_string_equal(scene.state.previous.version, MACHINE_NEW);
+	assert_kept(*state, kept);
+	end();
+}
+
+/* Failed, half done, cut off: what is there is whole, and both packages still are. */
+static void whatever_fails_on_the_way_to_the_driver_before_both_are_kept(void **state)
+{
+	static const struct row rows[] = { { PACKAGE_RUN, true, MACHINE_FAILS },
+					   { PACKAGE_RUN, true, MACHINE_HALF },
+					   { PACKAGE_RUN, true, MACHINE_CUT_OFF },
+					   { PACKAGE_DEB, true, MACHINE_CUT_OFF } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *kind = package_kind_name(rows[i].kind);
+		char names[2][64];
+		const char *const kept[] = { names[0], names[1], NULL };
+		bool failed = true;
+
+		(void)snprintf(names[0], sizeof(names[0]), MACHINE_OLD ".%s", kind);
+		(void)snprintf(names[1], sizeof(names[1]), MACHINE_NEW ".%s", kind);
+		for (unsigned number = 1; failed; number++) {
+			struct error err = ERROR_INIT, again = ERROR_INIT;
+
+			assert_true(number < COMMANDS_MAX);
+			make_updated_guest(*state, rows[i].kind);
+			scene.machine.fail_at = number;
+			scene.machine.fault = rows[i].fault;
+			failed = bring_previous(&err) < 0 ||
+				 scene.machine.count >= number;
+			scene.machine.fail_at = 0;
+			end();
+			if (bring_again(*state, &again) < 0)
+				fail_msg("command %u: %s", number, again.text);
+			if (err.code != ERROR_REBOOT && !is_whole(MACHINE_OLD) &&
+			    !is_whole(MACHINE_NEW))
+				fail_msg("command %u (%s): %s", number,
+					 scene.machine.failed, err.text);
+			assert_kept(*state, kept);
+			assert_string_not_equal(scene.state.previous.version,
+						scene.state.driver.version);
+			end();
+			empty(*state);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +671,19 @@ int main(void)
 			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
 			in_an_image_nothing_is_loaded_and_no_way_back_is_kept,
+			sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_driver_before_comes_back_and_the_next_time_the_other_one,
+			sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(only_one_driver_before_is_kept,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			an_update_that_fails_costs_no_driver_before, sysroot_setup,
+			sysroot_teardown),
+		cmocka_unit_test_setup_teardown(a_way_back_that_fails_ends_where_it_began,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			whatever_fails_on_the_way_to_the_driver_before_both_are_kept,
 			sysroot_setup, sysroot_teardown),
 	};
 

@@ -31,6 +31,7 @@ static void what_is_saved_is_loaded(void **state)
 
 	assert_int_equal(state_load(&sysroot->root, &saved, &err), 0);
 	saved.driver = driver_of("525.105.17");
+	saved.previous = driver_of("525.85.05");
 	saved.installing = driver_of("535.129.03");
 	saved.installing_failed = true;
 	assert_int_equal(state_note(&saved, &outcome, &err), 0);
@@ -41,6 +42,7 @@ static void what_is_saved_is_loaded(void **state)
 	assert_int_equal(loaded.driver.kind, PACKAGE_RUN);
 	assert_string_equal(loaded.installing.path, saved.installing.path);
 	assert_true(loaded.installing.open);
+	assert_string_equal(loaded.previous.version, "525.85.05");
 	assert_true(loaded.installing_failed);
 	assert_string_equal(json_get_string(json_get(loaded.steps, "fetch"), "outcome"),
 			    "changed");
