@@ -160,6 +160,15 @@ enum package_kind choose_os_kind(const struct os *os)
 	return family_package_kind(os);
 }
 
+/* Whether the command line says which driver it is to be. */
+static bool is_commanded(const struct context *ctx)
+{
+	const struct settings_driver *driver = &ctx->settings.driver;
+
+	return ctx->settings.driver_layer == SETTINGS_COMMAND &&
+	       (driver->url[0] || driver->version[0]);
+}
+
 static struct match_input match_input(const struct context *ctx,
 				      const struct guest *guest, const char *installed,
 				      bool fits)
@@ -178,6 +187,7 @@ static struct match_input match_input(const struct context *ctx,
 		.version = driver->version,
 		.upgrade = driver->upgrade,
 		.allow_mismatch = driver->allow_mismatch,
+		.commanded = is_commanded(ctx),
 		.installed = installed,
 		.installed_fits = fits,
 	};
@@ -224,7 +234,9 @@ static int ask_repository(const struct context *ctx, struct state *state,
 			  struct repository *repository, struct match_input *input,
 			  struct error *down, struct error *err)
 {
-	bool needed = !input->installed_fits || input->again;
+	bool other = input->commanded && input->version[0] &&
+		     version_compare(input->version, input->installed) != 0;
+	bool needed = !input->installed_fits || input->again || other;
 
 	if (choose_list(ctx, state, repository, down) < 0 &&
 	    (needed || down->interrupted)) {
@@ -334,11 +346,30 @@ static bool file_is_there(const struct context *ctx, const char *path)
 	return path[0] && root_stat(&ctx->root, path, &st) && S_ISREG(st.st_mode);
 }
 
+/*
+ * Whether the command line wants another driver than the one that was cut off. --driver
+ * is always another one: it is a file that the caller has chosen now.
+ */
+static bool is_other_wanted(const struct context *ctx, const struct state *state)
+{
+	const struct settings_driver *driver = &ctx->settings.driver;
+	const char *version = driver->version, *ignored;
+	struct package package;
+
+	if (!is_commanded(ctx) || ctx->options->driver)
+		return ctx->options->driver != NULL;
+	if (driver->url[0])
+		version = package_parse(match_url_file(driver->url), &package, &ignored)
+				  ? package.version
+				  : "";
+	return strcmp(version, state->installing.version) != 0;
+}
+
 bool choose_cut_off(const struct context *ctx, const struct state *state,
 		    struct work *work, char *detail, size_t size)
 {
-	/* Who names a file wants that one. */
-	if (ctx->job & JOB_APART || !state->installing.version[0] || ctx->options->driver)
+	if (ctx->job & JOB_APART || !state->installing.version[0] ||
+	    is_other_wanted(ctx, state))
 		return false;
 
 	if (!state->installing_failed && file_is_there(ctx, state->installing.path)) {

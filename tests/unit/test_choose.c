@@ -162,17 +162,26 @@ static void where_no_driver_can_be_right_nothing_is_chosen(void **state)
 static void a_run_that_was_cut_off_is_finished_or_put_back(void **state)
 {
 	static const struct {
-		bool failed, kept, named;
+		bool failed, kept;
+		const char *file, *url, *version; /* of the command line; "": not said */
 		bool expected, way_back;
-		const char *version;
+		const char *brought;
 	} rows[] = {
-		{ false, true, false, true, false, MACHINE_NEW },
-		{ true, true, false, true, true, MACHINE_OLD },
-		{ true, false, false, false, false, "" },
-		{ false, true, true, false, false, "" },
+		{ false, true, NULL, "", "", true, false, MACHINE_NEW },
+		{ true, true, NULL, "", "", true, true, MACHINE_OLD },
+		{ true, false, NULL, "", "", false, false, "" },
+		/* who names another driver wants that one */
+		{ false, true, "/x.run", "file:///x.run", "", false, false, "" },
+		{ false, true, NULL, "file:///x.run", "", false, false, "" },
+		{ false, true, NULL, "", MACHINE_OLD, false, false, "" },
+		{ false, true, NULL, "", MACHINE_NEW, true, false, MACHINE_NEW },
+		{ false, true, NULL,
+		  "https://h/NVIDIA-Linux-x86_64-" MACHINE_NEW "-grid.run?x", "", true,
+		  false, MACHINE_NEW },
 	};
 	const struct sysroot *sysroot = *state;
 	struct scene *scene = scene_of(sysroot);
+	struct settings *settings = &scene->stage.ctx.settings;
 
 	sysroot_mkdir(sysroot, PATHS_BACKUP);
 	sysroot_write(sysroot, PACKAGE_PATH, MACHINE_NEW);
@@ -188,14 +197,17 @@ static void a_run_that_was_cut_off_is_finished_or_put_back(void **state)
 		if (rows[i].kept)
 			(void)strcpy(scene->state.driver.path, PATHS_BACKUP "/old.run");
 		scene->state.installing_failed = rows[i].failed;
-		scene->stage.options.driver = rows[i].named ? "/x.run" : NULL;
+		scene->stage.options.driver = rows[i].file;
+		settings->driver_layer = SETTINGS_COMMAND;
+		(void)strcpy(settings->driver.url, rows[i].url);
+		(void)strcpy(settings->driver.version, rows[i].version);
 		work_begin(&scene->stage.ctx, &scene->guest, &scene->work);
 
-		assert_int_equal(choose_cut_off(&scene->stage.ctx, &scene->state,
-						&scene->work, words, sizeof(words)),
-				 rows[i].expected);
+		if (choose_cut_off(&scene->stage.ctx, &scene->state, &scene->work, words,
+				   sizeof(words)) != rows[i].expected)
+			fail_msg("row %zu: %s", i, words);
 		assert_int_equal(scene->work.way_back, rows[i].way_back);
-		assert_string_equal(scene->work.driver.version, rows[i].version);
+		assert_string_equal(scene->work.driver.version, rows[i].brought);
 		assert_int_equal(words[0] != '\0', rows[i].expected);
 	}
 	end(scene);
@@ -334,6 +346,44 @@ static void a_repository_that_is_down_is_a_warning_where_a_driver_stays(void **s
 	end(scene);
 }
 
+/* A repository that is down fails who names a version, and nobody else. */
+static void a_version_of_the_command_line_is_asked_for(void **state)
+{
+	static const struct {
+		enum settings_layer layer;
+		const char *version, *answer;
+		int result;
+		const char *driver; /* that is brought, or the error's words */
+	} rows[] = {
+		{ SETTINGS_COMMAND, MACHINE_NEW, LIST, 0, MACHINE_NEW },
+		{ SETTINGS_COMMAND, MACHINE_NEW, DOWN, -1, "HTTP 503" },
+		{ SETTINGS_COMMAND, MACHINE_OLD, DOWN, 0, MACHINE_OLD },
+		{ SETTINGS_COMMAND, "550.1.1", LIST, -1, "of version 550.1.1" },
+		{ SETTINGS_FILE, MACHINE_NEW, DOWN, 0, MACHINE_OLD },
+	};
+
+	struct scene *scene = scene_of(*state);
+
+	install(scene, MACHINE_OLD, true);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		scene->err = ERROR_INIT;
+		answer_list(scene, *state, rows[i].answer);
+		scene->stage.ctx.settings.driver_layer = rows[i].layer;
+		(void)strcpy(scene->stage.ctx.settings.driver.version, rows[i].version);
+
+		if (choose(scene) != rows[i].result ||
+		    !strstr(rows[i].result ? scene->err.text : scene->work.driver.version,
+			    rows[i].driver))
+			fail_msg("row %zu: %s, %s", i, scene->work.driver.version,
+				 scene->err.text);
+		work_done(&scene->work);
+		repository_done(&scene->repository);
+		scene->repository = (struct repository){ .source = REPOSITORY_NONE };
+	}
+	scene->work = WORK_INIT;
+	end(scene);
+}
+
 static void a_driver_of_others_that_does_not_fit_is_in_the_way(void **state)
 {
 	struct scene *scene = scene_of(*state);
@@ -392,6 +442,7 @@ int main(void)
 		TEST(the_systems_own_packages_are_its_familys),
 		TEST(where_nothing_is_installed_the_repository_is_asked_once),
 		TEST(a_repository_that_is_down_is_a_warning_where_a_driver_stays),
+		TEST(a_version_of_the_command_line_is_asked_for),
 		TEST(a_driver_of_others_that_does_not_fit_is_in_the_way),
 		TEST(only_what_copies_files_minds_the_packages_of_others),
 	};

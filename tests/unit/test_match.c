@@ -589,19 +589,101 @@ static void what_the_catalog_allows_also_fits_once_installed(void **state)
 	assert_int_equal(scene->match.rule, MATCH_INSTALLED);
 }
 
-static void an_older_version_that_is_asked_for_is_mentioned(void **state)
+#define URL_OLD "file:///" RUN("535.54.03")
+#define URL_SAME "file:///" RUN("535.161.07")
+#define URL_LATER "file:///" RUN("550.54.14")
+
+/* Installed is 535.161.07; the repository has 535.54.03 and 535.183.06. */
+static void a_wish_is_obeyed_by_who_wishes(void **state)
 {
+	static const struct {
+		const char *url, *version;
+		bool commanded, upgrade;
+		enum match_rule rule; /* MATCH_NONE: an error */
+		const char *chosen, *warning;
+	} rows[] = {
+		/* the command line: up, down, the same, or an error */
+		{ "", "535.54.03", true, false, MATCH_VERSION, "535.54.03", "" },
+		{ "", "535.183.06", true, false, MATCH_VERSION, "535.183.06", "" },
+		{ "", "535.161.07", true, false, MATCH_INSTALLED, "535.161.07", "" },
+		{ "", "535.1.1", true, false, MATCH_NONE, "", "" },
+		{ "", "535.1.1", true, true, MATCH_NONE, "", "" },
+		{ URL_OLD, "", true, false, MATCH_URL, "535.54.03", "" },
+		{ URL_SAME, "", true, false, MATCH_INSTALLED, "535.161.07", "" },
+		{ "file:///x.run", "", true, false, MATCH_URL, "", "" },
+		{ URL_LATER, "", true, false, MATCH_NONE, "", "" },
+		/* the configuration: a warning, and with driver.upgrade up or down */
+		{ "", "535.54.03", false, false, MATCH_INSTALLED, "535.161.07",
+		  "535.54.03 is asked for, but" },
+		{ "", "535.183.06", false, false, MATCH_INSTALLED, "535.161.07",
+		  "535.183.06 is asked for, but" },
+		{ "", "535.1.1", false, false, MATCH_INSTALLED, "535.161.07",
+		  "535.1.1 is asked for, but" },
+		{ "", "535.161.07", false, false, MATCH_INSTALLED, "535.161.07", "" },
+		{ URL_OLD, "", false, false, MATCH_INSTALLED, "535.161.07",
+		  "535.54.03 is asked for, but" },
+		{ URL_LATER, "", false, false, MATCH_INSTALLED, "535.161.07",
+		  "cannot be had" },
+		{ "", "535.54.03", false, true, MATCH_VERSION, "535.54.03", "" },
+		{ "", "535.183.06", false, true, MATCH_VERSION, "535.183.06", "" },
+		{ "", "535.161.07", false, true, MATCH_INSTALLED, "535.161.07", "" },
+		{ URL_OLD, "", false, true, MATCH_URL, "535.54.03", "" },
+		{ "", "535.1.1", false, true, MATCH_INSTALLED, "535.161.07",
+		  "535.1.1 is asked for and cannot be had" },
+	};
 	struct scene *scene = *state;
 
 	set_host(scene, "535.161.05");
-	set_files(scene, RUN("535.54.03"), NULL);
-	scene->input.version = "535.54.03";
+	set_files(scene, RUN("535.54.03") " " RUN("535.183.06"), NULL);
 	scene->input.installed = "535.161.07";
 	scene->input.installed_fits = true;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int result;
 
-	assert_int_equal(decide(scene), 0);
-	assert_int_equal(scene->match.rule, MATCH_INSTALLED);
-	assert_non_null(strstr(scene->match.warning, "535.54.03 is asked for"));
+		scene->input.url = rows[i].url;
+		scene->input.version = rows[i].version;
+		scene->input.commanded = rows[i].commanded;
+		scene->input.upgrade = rows[i].upgrade;
+		result = decide(scene);
+		if (scene->match.rule != rows[i].rule ||
+		    (result < 0) != (rows[i].rule == MATCH_NONE) ||
+		    strcmp(scene->match.package.version, rows[i].chosen) != 0 ||
+		    !strstr(scene->match.warning, rows[i].warning) ||
+		    (!rows[i].warning[0] && scene->match.warning[0]))
+			fail_msg("row %zu: %s %s, %s, %s", i,
+				 match_rule_name(scene->match.rule),
+				 scene->match.package.version, scene->match.warning,
+				 scene->err.text);
+	}
+}
+
+/* What is installed is no reason not to ask for what is wished for. */
+static void only_a_wish_that_is_obeyed_asks_the_repository(void **state)
+{
+	static const struct {
+		const char *version;
+		bool commanded, upgrade, asks;
+	} rows[] = {
+		{ "535.54.03", true, false, true },
+		{ "535.161.07", true, false, false },
+		{ "535.54.03", false, false, false },
+		{ "535.54.03", false, true, true },
+	};
+	struct scene *scene = *state;
+
+	set_host(scene, "535.161.05");
+	scene->input.repository = NULL;
+	scene->input.may_ask = true;
+	scene->input.installed = "535.161.07";
+	scene->input.installed_fits = true;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		scene->input.version = rows[i].version;
+		scene->input.commanded = rows[i].commanded;
+		scene->input.upgrade = rows[i].upgrade;
+		assert_int_equal(decide(scene), 0);
+		if (scene->match.ask != rows[i].asks)
+			fail_msg("row %zu", i);
+	}
 }
 
 static void an_absent_host_version_takes_the_only_driver(void **state)
@@ -843,7 +925,8 @@ int main(void)
 		TEST(upgrade_takes_only_what_is_newer),
 		TEST(an_installed_driver_that_does_not_fit_is_replaced),
 		TEST(what_the_catalog_allows_also_fits_once_installed),
-		TEST(an_older_version_that_is_asked_for_is_mentioned),
+		TEST(a_wish_is_obeyed_by_who_wishes),
+		TEST(only_a_wish_that_is_obeyed_asks_the_repository),
 		TEST(an_absent_host_version_takes_the_only_driver),
 		TEST(an_unreadable_host_version_needs_root),
 		TEST(a_malformed_host_version_is_no_absent_one),

@@ -83,8 +83,7 @@ static int check_fits(const struct match_input *input, const char *version,
 	return match_fits(input->host, version, err);
 }
 
-/* The file that a URL names: its last component, without query and fragment. */
-static struct span url_file(const char *url)
+struct span match_url_file(const char *url)
 {
 	return span_base_name((struct span){ url, strcspn(url, "?#") });
 }
@@ -93,7 +92,7 @@ static struct span url_file(const char *url)
 static int take_url(const struct match_input *input, struct package *ret_package,
 		    struct error *err)
 {
-	struct span file = url_file(input->url);
+	struct span file = match_url_file(input->url);
 	struct package package;
 	const char *why = "";
 
@@ -306,7 +305,25 @@ static int choose(const struct match_input *input, const struct match_work *work
 	return 0;
 }
 
-/* Rule 0: whether the installed driver stays, given what the other rules would take. */
+static bool is_named(const struct match_input *input)
+{
+	return input->url[0] || input->version[0];
+}
+
+/* Whether the driver that is named is the installed one. A file's name may not tell. */
+static bool names_installed(const struct match_input *input,
+			    const struct package *package)
+{
+	const char *version = input->url[0] ? package->version : input->version;
+
+	return version[0] && version_compare(version, input->installed) == 0;
+}
+
+/*
+ * Rule 0: whether the installed driver stays, given what the other rules would take. A
+ * wish on the command line is obeyed or fails; a configured one is followed up or down,
+ * but only with driver.upgrade; without a wish only what is newer goes before.
+ */
 static bool installed_stays(const struct match_input *input, int chosen,
 			    const struct package *package)
 {
@@ -315,32 +332,59 @@ static bool installed_stays(const struct match_input *input, int chosen,
 	if (!input->installed[0] || !input->installed_fits ||
 	    check_fits(input, input->installed, &ignored) < 0)
 		return false;
+	if (is_named(input) && names_installed(input, package))
+		return true;
+	if (input->commanded)
+		return false;
 	if (!input->upgrade || chosen < 0)
 		return true;
 
-	return package->version[0] &&
+	return !is_named(input) && package->version[0] &&
 	       version_compare(package->version, input->installed) <= 0;
 }
 
-static void keep_installed(const struct match_input *input, int chosen,
-			   const struct package *package, struct match *match)
+/* What a configured wish is called where its version is not known. */
+static const char *wish_of(const struct match_input *input, const struct package *package)
+{
+	if (!input->url[0])
+		return input->version;
+	return package->version[0] ? package->version : "driver.url";
+}
+
+static void warn_of_wish(const struct match_input *input, const struct package *package,
+			 const struct error *why, struct match *match)
+{
+	const char *wish = wish_of(input, package);
+
+	if (names_installed(input, package))
+		return;
+	/* Without driver.upgrade the repository may not have been asked. */
+	if (why->code && (input->upgrade || input->url[0]))
+		(void)text_format(match->warning, sizeof(match->warning),
+				  "%s is asked for and cannot be had, so the installed "
+				  "%s stays: %.120s",
+				  wish, input->installed, why->text);
+	else
+		(void)text_format(match->warning, sizeof(match->warning),
+				  "%s is asked for, but the installed %s fits this host "
+				  "and stays: driver.upgrade = true would install it",
+				  wish, input->installed);
+}
+
+/* `why`: of the choice by the other rules, code ERROR_NONE where `package` is theirs. */
+static void keep_installed(const struct match_input *input, const struct package *package,
+			   const struct error *why, struct match *match)
 {
 	match->rule = MATCH_INSTALLED;
 	(void)text_copy(match->package.version, sizeof(match->package.version),
 			input->installed);
 
-	if (chosen < 0 || package->version[0] == '\0')
-		return;
-	if (version_compare(package->version, input->installed) > 0)
+	if (is_named(input))
+		warn_of_wish(input, package, why, match);
+	else if (!why->code && version_compare(package->version, input->installed) > 0)
 		(void)text_format(match->warning, sizeof(match->warning),
 				  "%s is newer than the installed %s: "
 				  "driver.upgrade = true would install it",
-				  package->version, input->installed);
-	else if ((input->version[0] || input->url[0]) &&
-		 version_compare(package->version, input->installed) < 0)
-		(void)text_format(match->warning, sizeof(match->warning),
-				  "%s is asked for, but the installed %s fits this host "
-				  "and stays",
 				  package->version, input->installed);
 }
 
@@ -386,7 +430,7 @@ static int decide(const struct match_input *input, struct match *ret_match,
 	one_host = check_one_host(input, &why) == 0;
 	result = one_host ? choose(input, &work, &rule, &chosen, &package, &why) : -1;
 	if (one_host && installed_stays(input, result, &package)) {
-		keep_installed(input, result, &package, &match);
+		keep_installed(input, &package, &why, &match);
 		result = 0;
 	} else if (result == 0) {
 		match.rule = rule;

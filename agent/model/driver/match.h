@@ -35,6 +35,7 @@ struct match_input {
 	const char *package;            /* driver.package: auto, run, deb, rpm */
 	const char *url, *version;      /* "" when not set */
 	bool upgrade, allow_mismatch;
+	bool commanded;        /* `url` or `version` stands on the command line: obeyed */
 	const char *installed; /* version of the driver that is there, or "" */
 	bool installed_fits;   /* it is a GRID driver and can be loaded */
 	bool again;            /* where it stays, its own package is needed once more */
@@ -77,6 +78,9 @@ void match_done(struct match *match);
  */
 must_check int match_fits(const struct host_driver *host, const char *version,
 			  struct error *err);
+
+/* The file that a URL names: its last component, without query and fragment. */
+struct span match_url_file(const char *url);
 
 const char *match_rule_name(enum match_rule rule);
 struct json *match_candidates_json(const struct match *match);
