@@ -127,11 +127,11 @@ static int look_for_copies(void *subject, struct outcome *outcome, struct error 
 	if (found->count > clouds)
 		return refuse_copies(found, err);
 	if (found->unread)
-		(void)text_format(outcome->warning, sizeof(outcome->warning),
-				  "%zu file%s could not be searched to the end: %.200s%s",
-				  found->unread, found->unread == 1 ? "" : "s",
-				  found->first_unread,
-				  found->unread == 1 ? "" : " and others");
+		(void)text_format(
+			outcome->warning, sizeof(outcome->warning),
+			"%zu place%s could not be searched to the end: %.200s%s",
+			found->unread, found->unread == 1 ? "" : "s", found->first_unread,
+			found->unread == 1 ? "" : " and others");
 	outcome_tell(outcome, clouds > 0,
 		     clouds ? "cloud-init's copy of the metadata removed"
 			    : "no copy of a token anywhere else");

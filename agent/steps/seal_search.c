@@ -69,6 +69,13 @@ static void add_unread(struct search *search, const char *path)
 		(void)text_copy(search->found->first_unread, SEAL_PATH_MAX, path);
 }
 
+/* After a call that failed: what is gone by now holds nothing, anything else may. */
+static void add_failed(struct search *search)
+{
+	if (errno != ENOENT)
+		add_unread(search, search->path);
+}
+
 static void note(struct search *search, enum seal_content content, const char *path)
 {
 	if (content == SEAL_TOKEN)
@@ -137,7 +144,8 @@ static int look_at_file(struct search *search, int dir, const char *name,
 
 /*
  * A file system that is mounted in the tree is part of the image where it lies on a disk:
- * not the network's, not the kernel's own, not one in memory, and no CD.
+ * not the network's, not the kernel's own, not one in memory, and no CD. One that cannot
+ * be told is searched.
  */
 static bool is_on_disk(int fd, bool or_in_memory)
 {
@@ -147,7 +155,7 @@ static bool is_on_disk(int fd, bool or_in_memory)
 	struct statfs fs;
 
 	if (fstatfs(fd, &fs) < 0)
-		return false;
+		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if ((uint32_t)fs.f_type == kinds[i])
 			return true;
@@ -176,17 +184,22 @@ static int look_at(struct search *search, const struct place *place, const char 
 	struct place inner = { .depth = place->depth + 1 };
 	struct stat st;
 
-	if (fstatat(place->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    is_passed_over(search))
+	if (is_passed_over(search))
 		return 0;
+	if (fstatat(place->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		add_failed(search);
+		return 0;
+	}
 	if (S_ISREG(st.st_mode))
 		return look_at_file(search, place->fd, name, &st, err);
 	if (!S_ISDIR(st.st_mode))
 		return 0;
 	inner.fd =
 		openat(place->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (inner.fd < 0)
+	if (inner.fd < 0) {
+		add_failed(search);
 		return 0;
+	}
 	inner.device = st.st_dev;
 	if (st.st_dev != place->device && !is_on_disk(inner.fd, false)) {
 		(void)close(inner.fd);
@@ -201,15 +214,17 @@ static int walk(struct search *search, struct place place, struct error *err)
 	size_t length = strlen(search->path);
 
 	if (!dir) {
+		int failed = errno;
+
 		(void)close(place.fd);
-		return error_set_errno(err, ENOMEM, "looking for tokens in %s",
+		return error_set_errno(err, failed, "looking for tokens in %s",
 				       search->path);
 	}
 	if (place.depth > DEPTH_MAX) {
 		add_unread(search, search->path);
 		return 0;
 	}
-	for (struct dirent *entry; (entry = readdir(dir));) {
+	for (struct dirent *entry; (errno = 0, entry = readdir(dir));) {
 		const char *name = entry->d_name;
 
 		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -221,6 +236,8 @@ static int walk(struct search *search, struct place place, struct error *err)
 			return -1;
 		search->path[length] = '\0';
 	}
+	if (errno != 0)
+		add_unread(search, search->path);
 	return 0;
 }
 

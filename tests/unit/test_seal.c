@@ -1,8 +1,14 @@
+/* wrap: fstatat64 openat64 readdir64 */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/paths.h"
 #include "steps/seal.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -25,6 +31,53 @@ static const char formless[] =
 
 static struct seal seal;
 static struct seal_found found;
+
+/* The call that fails, and as what: of the folder CLOSED, or, as it has no name, at its
+ * first entry. */
+#define CLOSED "closed"
+enum call { CALL_NONE, CALL_FSTATAT, CALL_OPENAT, CALL_READDIR };
+static struct {
+	enum call call;
+	int errnum;
+} failing;
+
+static bool fails(enum call call, const char *name)
+{
+	if (failing.call != call || strcmp(name, CLOSED) != 0)
+		return false;
+	errno = failing.errnum;
+	return true;
+}
+
+int __real_fstatat64(int dir, const char *name, struct stat *st, int flags);
+int __wrap_fstatat64(int dir, const char *name, struct stat *st, int flags);
+int __wrap_fstatat64(int dir, const char *name, struct stat *st, int flags)
+{
+	return fails(CALL_FSTATAT, name) ? -1 : __real_fstatat64(dir, name, st, flags);
+}
+
+int __real_openat64(int dir, const char *name, int flags, ...);
+int __wrap_openat64(int dir, const char *name, int flags, ...);
+int __wrap_openat64(int dir, const char *name, int flags, ...)
+{
+	va_list args;
+	mode_t mode = 0;
+
+	va_start(args, flags);
+	if (flags & (O_CREAT | O_TMPFILE))
+		mode = va_arg(args, mode_t);
+	va_end(args);
+	return fails(CALL_OPENAT, name) ? -1 : __real_openat64(dir, name, flags, mode);
+}
+
+struct dirent *__real_readdir64(DIR *dir);
+struct dirent *__wrap_readdir64(DIR *dir);
+struct dirent *__wrap_readdir64(DIR *dir)
+{
+	struct dirent *entry = __real_readdir64(dir);
+
+	return entry && fails(CALL_READDIR, entry->d_name) ? NULL : entry;
+}
 
 static int setup(void **state)
 {
@@ -212,6 +265,35 @@ static void a_damaged_record_is_none(void **state)
 	}
 }
 
+/* A folder that cannot be looked into may hold a token; one that is gone does not. */
+static void a_folder_that_cannot_be_searched_is_told(void **state)
+{
+	static const struct {
+		enum call call;
+		int errnum;
+		size_t unread;
+		const char *first;
+	} rows[] = {
+		{ CALL_FSTATAT, EIO, 1, "/root/" CLOSED },
+		{ CALL_FSTATAT, ENOENT, 0, "" },
+		{ CALL_OPENAT, EACCES, 1, "/root/" CLOSED },
+		{ CALL_OPENAT, EMFILE, 1, "/root/" CLOSED },
+		{ CALL_OPENAT, ENOENT, 0, "" },
+		{ CALL_READDIR, EIO, 1, "/root" },
+	};
+
+	sysroot_mkdir(*state, "/root/" CLOSED);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		failing.call = rows[i].call;
+		failing.errnum = rows[i].errnum;
+		assert_int_equal(search(), 0);
+		failing.call = CALL_NONE;
+		if (found.unread != rows[i].unread)
+			fail_msg("row %zu: %zu", i, found.unread);
+		assert_string_equal(found.first_unread, rows[i].first);
+	}
+}
+
 /* What cannot be unpacked is said, and what is read of it is searched. */
 static void what_is_damaged_is_told(void **state)
 {
@@ -314,6 +396,7 @@ int main(void)
 		TEST(a_second_search_is_no_weaker),
 		TEST(what_is_kept_of_a_token_is_none),
 		TEST(a_damaged_record_is_none),
+		TEST(a_folder_that_cannot_be_searched_is_told),
 		TEST(what_is_damaged_is_told),
 		TEST(a_search_tells_how_far_it_is_and_can_be_ended),
 		TEST(every_token_goes_and_what_is_none_stays),

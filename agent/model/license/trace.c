@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/macro.h"
 
@@ -65,20 +67,12 @@ struct json *trace_print(const struct trace *trace)
 
 static bool read_piece(const char *word, uint64_t *ret_piece)
 {
-	size_t digits = 0;
+	char *end;
 
-	*ret_piece = 0;
-	for (; word && word[digits]; digits++) {
-		char c = word[digits];
-		int value = c >= '0' && c <= '9'   ? c - '0'
-			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-						   : -1;
-
-		if (value < 0 || digits == 16)
-			return false;
-		*ret_piece = *ret_piece << 4 | (uint64_t)value;
-	}
-	return digits == 16;
+	if (!word || strlen(word) != 16)
+		return false;
+	*ret_piece = strtoull(word, &end, 16);
+	return end == word + 16;
 }
 
 void trace_read(struct trace *trace, const struct json *pieces)
