@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "core/config.h"
 #include "model/paths.h"
+#include "steps/sealed.h"
 
 static bool is_program(const struct root *caller, const char *path)
 {
@@ -137,4 +138,18 @@ void agent_close(struct agent *agent)
 	root_close(&agent->context.sysfs);
 	root_close(&agent->context.root);
 	root_close(&agent->context.caller);
+}
+
+int agent_stop_units(const struct agent *agent, struct outcome *outcome,
+		     struct error *err)
+{
+	const struct context *ctx = &agent->context;
+	bool changed = false;
+
+	if (sealed_begin(ctx->runner, &ctx->root, &changed, err) < 0)
+		return -1;
+	outcome_tell(outcome, changed,
+		     changed ? "monitor, timer and rotation stopped until the next boot"
+			     : "no unit of ours is active");
+	return 0;
 }

@@ -35,3 +35,10 @@ void agent_init(struct agent *ret_agent, const struct options *options, int canc
  */
 must_check int agent_open(struct agent *agent, struct error *err);
 void agent_close(struct agent *agent);
+
+/*
+ * The first step of seal and uninstall, before anything goes: the agent's own units stop,
+ * and what they would bring back stays away (steps/sealed.h).
+ */
+must_check int agent_stop_units(const struct agent *agent, struct outcome *outcome,
+				struct error *err);

@@ -14,7 +14,6 @@
 #include "steps/license/gridd.h"
 #include "steps/license/token.h"
 #include "steps/seal.h"
-#include "steps/sealed.h"
 
 #define CLOUD "/var/lib/cloud/"
 #define SWAPS "/proc/swaps"
@@ -165,19 +164,11 @@ static int look_at_swap(void *subject, struct outcome *outcome, struct error *er
 	return 0;
 }
 
-/* Before anything goes: what they do would bring it back. */
 static int stop_ours(void *subject, struct outcome *outcome, struct error *err)
 {
 	const struct sealing *sealing = subject;
-	const struct context *ctx = &sealing->agent->context;
-	bool changed = false;
 
-	if (sealed_begin(ctx->runner, &ctx->root, &changed, err) < 0)
-		return -1;
-	outcome_tell(outcome, changed,
-		     changed ? "monitor, timer and rotation stopped until the next boot"
-			     : "no unit of ours is active");
-	return 0;
+	return agent_stop_units(sealing->agent, outcome, err);
 }
 
 /* First of all: it would write its store again, and the license goes back. */

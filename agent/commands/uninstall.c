@@ -12,23 +12,12 @@
 #include "steps/license/announce.h"
 #include "steps/license/gridd.h"
 #include "steps/license/token.h"
-#include "steps/sealed.h"
 
 #define LET_GO_S 2 /* the monitor's, once it has seen the mark */
 
-/* Before anything goes: what they do would bring it back. */
 static int stop_ours(void *subject, struct outcome *outcome, struct error *err)
 {
-	const struct agent *agent = subject;
-	const struct context *ctx = &agent->context;
-	bool changed = false;
-
-	if (sealed_begin(ctx->runner, &ctx->root, &changed, err) < 0)
-		return -1;
-	outcome_tell(outcome, changed,
-		     changed ? "monitor, timer and rotation stopped until the next boot"
-			     : "no unit of ours is active");
-	return 0;
+	return agent_stop_units(subject, outcome, err);
 }
 
 /* Its license goes back while it still can. */

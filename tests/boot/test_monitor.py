@@ -9,6 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from lab import check, scene, servers  # noqa: E402
 from lab.check import need  # noqa: E402
+from lab.scene import shell, wait_for  # noqa: E402
 
 check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip")
 
@@ -22,19 +23,8 @@ monitor: {{ interval = 1; metrics_file = "{METRICS}"; }};
 """
 
 
-def shell(guest, script):
-    return guest.exec(["/bin/sh", "-c", script], merge=True).stdout.decode(errors="replace")
-
-
 def show(guest, unit, name):
     return shell(guest, f"systemctl show {unit} --property={name} --value").strip()
-
-
-def wait_for(guest, what, condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        need(time.monotonic() < deadline, f"no {what} within {seconds} s:\n{shell(guest, 'journalctl -n 40 --no-pager')}")
-        time.sleep(0.1)
 
 
 def entries(guest, name, since=0):

@@ -10,7 +10,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -19,6 +18,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("support", "http", "publi
 from authority import Authority  # noqa: E402
 from lab import check, network, scene  # noqa: E402
 from lab.check import need  # noqa: E402
+from lab.scene import shell, wait_for  # noqa: E402
 from pulp import PASSWORD, USER, Pulp  # noqa: E402
 
 check.need_root_and("systemd-nspawn", "mmdebstrap", "nginx", "ip", "openssl")
@@ -34,19 +34,8 @@ monitor: {{ interval = 1; metrics_file = "{METRICS}"; }};
 """
 
 
-def shell(guest, script):
-    return guest.exec(["/bin/sh", "-c", script], merge=True).stdout.decode(errors="replace")
-
-
 def metrics(guest):
     return shell(guest, f"cat {METRICS}")
-
-
-def wait_for(guest, what, condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        need(time.monotonic() < deadline, f"no {what} within {seconds} s:\n{shell(guest, 'journalctl -n 60 --no-pager')}")
-        time.sleep(0.1)
 
 
 def publish(guest, *words):
@@ -158,13 +147,13 @@ def claim_a_driver_is_withdrawn_and_brought_back_while_guests_look(guest):
         return lambda: all(each.versions[-1:] == [version] or each.final for each in looking)
 
     try:
-        wait_for(guest, scene.DRIVER, all_got(scene.DRIVER))
+        wait_for(guest, scene.DRIVER, all_got(scene.DRIVER), 120)
         report = publish(guest, "--expires", "90", "--keep", "2", "--withdraw", guest.bundle)
         need(report["removed"] == [guest.bundle] and report["serial"] == 2, report)
-        wait_for(guest, OLDER, all_got(OLDER))
+        wait_for(guest, OLDER, all_got(OLDER), 120)
         report = publish(guest, "--expires", "90", "--keep", "2", "--rollback")
         need(guest.bundle in report["added"] and report["serial"] == 3, report)
-        wait_for(guest, scene.DRIVER, all_got(scene.DRIVER))
+        wait_for(guest, scene.DRIVER, all_got(scene.DRIVER), 120)
     finally:
         for each in looking:
             each.over.set()

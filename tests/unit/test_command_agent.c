@@ -77,12 +77,6 @@ static const struct command_call changes = {
 	.name = "change", .run = look_around, .locks = true, .cancel_fd = -1
 };
 
-static void put_program(const struct sysroot *sysroot, const char *path)
-{
-	sysroot_write(sysroot, path, "");
-	assert_int_equal(fchmodat(sysroot->root.fd, path + 1, 0755, 0), 0);
-}
-
 /* An image with the programs and a configuration; the command line names it. */
 static void begin(const struct sysroot *sysroot)
 {
@@ -93,8 +87,8 @@ static void begin(const struct sysroot *sysroot)
 	sysroot_mkdir(sysroot, "/usr/bin");
 	sysroot_mkdir(sysroot, "/etc/vgpu-guest-agent");
 	sysroot_mkdir(sysroot, PATHS_STATE);
-	put_program(sysroot, "/usr/bin/fetch-worker");
-	put_program(sysroot, "/usr/bin/net-worker");
+	sysroot_program(sysroot, "/usr/bin/fetch-worker");
+	sysroot_program(sysroot, "/usr/bin/net-worker");
 	sysroot_write(sysroot, PATHS_CONFIG, "license: { wait = 77; };\n");
 }
 
@@ -173,7 +167,7 @@ static void the_workers_are_beside_the_program_or_where_they_are_installed(void 
 		*strrchr(folder, '/') = '\0';
 		err = ERROR_INIT;
 		assert_int_equal(root_mkdir(&sysroot->root, folder, 0755, &err), 0);
-		put_program(sysroot, installed);
+		sysroot_program(sysroot, installed);
 	}
 	if (execute(&looks, &step, &err) < 0)
 		fail_msg("%s", err.text);

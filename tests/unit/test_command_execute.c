@@ -130,18 +130,13 @@ static int execute(struct error *err)
 
 static void begin(const struct sysroot *sysroot)
 {
-	static const char *const workers[] = { "/usr/bin/fetch-worker",
-					       "/usr/bin/net-worker" };
-
 	image = sysroot;
 	sysroot_empty(sysroot);
 	sysroot_mkdir(sysroot, "/usr/bin");
 	sysroot_mkdir(sysroot, "/run");
 	sysroot_mkdir(sysroot, PATHS_STATE);
-	for (size_t i = 0; i < ARRAY_SIZE(workers); i++) {
-		sysroot_write(sysroot, workers[i], "");
-		assert_int_equal(fchmodat(sysroot->root.fd, workers[i] + 1, 0755, 0), 0);
-	}
+	sysroot_program(sysroot, "/usr/bin/fetch-worker");
+	sysroot_program(sysroot, "/usr/bin/net-worker");
 	memset(&noted, 0, sizeof(noted));
 	memset(&meeting, 0, sizeof(meeting));
 	meeting.job = JOB_INSTALL;

@@ -61,17 +61,12 @@ int __wrap_command_run_install(struct agent *agent, const struct request *reques
 
 static void begin(const struct sysroot *sysroot)
 {
-	static const char *const workers[] = { "/usr/bin/fetch-worker",
-					       "/usr/bin/net-worker" };
-
 	image = sysroot;
 	sysroot_empty(sysroot);
 	sysroot_mkdir(sysroot, "/usr/bin");
 	sysroot_mkdir(sysroot, "/run");
-	for (size_t i = 0; i < ARRAY_SIZE(workers); i++) {
-		sysroot_write(sysroot, workers[i], "");
-		assert_int_equal(fchmodat(sysroot->root.fd, workers[i] + 1, 0755, 0), 0);
-	}
+	sysroot_program(sysroot, "/usr/bin/fetch-worker");
+	sysroot_program(sysroot, "/usr/bin/net-worker");
 	built[0] = '\0';
 	comes_meanwhile = NULL;
 	failure = ERROR_INIT;

@@ -83,12 +83,6 @@ static const struct script_answer goes[] = {
 	{ .match = NULL },
 };
 
-static void put_program(const struct sysroot *sysroot, const char *path)
-{
-	sysroot_write(sysroot, path, "");
-	assert_int_equal(fchmodat(sysroot->root.fd, path + 1, 0755, 0), 0);
-}
-
 /* A guest with a driver of ours, loaded, and everything that belongs to it. */
 static struct agent *begin(const struct sysroot *sysroot,
 			   const struct script_answer *answers)
@@ -118,10 +112,10 @@ static struct agent *begin(const struct sysroot *sysroot,
 		sysroot_write(sysroot, path, "ours");
 	}
 	root_discard(&sysroot->root, PATHS_STATE_FILE);
-	put_program(sysroot, PATHS_SMI);
-	put_program(sysroot, "/usr/bin/nvidia-uninstall");
-	put_program(sysroot, "/usr/sbin/rmmod");
-	put_program(sysroot, "/usr/sbin/depmod");
+	sysroot_program(sysroot, PATHS_SMI);
+	sysroot_program(sysroot, "/usr/bin/nvidia-uninstall");
+	sysroot_program(sysroot, "/usr/sbin/rmmod");
+	sysroot_program(sysroot, "/usr/sbin/depmod");
 
 	agent = agent_stage(sysroot, &request.options);
 	script_init(&script, answers, (void *)(uintptr_t)sysroot);

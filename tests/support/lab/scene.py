@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 from . import base, nspawn, servers
 from .base import CACHE, CLONE, ENVIRONMENT, LabError
@@ -133,6 +134,20 @@ def asking_for(version):
 def agent(guest, *arguments, timeout=300):
     """The agent in the booted guest."""
     return guest.exec(["vgpu-guest-agent", *arguments], timeout=timeout)
+
+
+def shell(guest, script):
+    """What a script says in the booted guest, both streams in one."""
+    return guest.exec(["/bin/sh", "-c", script], merge=True).stdout.decode(errors="replace")
+
+
+def wait_for(guest, what, condition, seconds=60):
+    """Until it is so; with the end of the guest's journal where it does not become so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"no {what} within {seconds} s:\n{shell(guest, 'journalctl -n 60 --no-pager')}")
+        time.sleep(0.1)
 
 
 def report(done):
