@@ -74,7 +74,7 @@ static const char *const dpkg_repair[] = { "/usr/bin/dpkg", "--force-confold",
 
 /*
  * apt asks nothing and needrestart, which Ubuntu hooks into it, neither. Our own kernel
- * hook (dist/kernel/postinst) sees who called it and does not wait for us.
+ * hook (dist/kernel/postinst) sees who called it and leaves the kernel to the caller.
  */
 static const char *const env[] = { "DEBIAN_FRONTEND=noninteractive",
 				   "NEEDRESTART_SUSPEND=1", "VGPU_GUEST_AGENT=1", NULL };
