@@ -52,8 +52,8 @@ class Program:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="agent-")
         os.chmod(self.folder, 0o755)
-        subprocess.run(["cmake", "--install", namespace.build(), "--prefix", os.path.join(self.folder, "usr")], check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run(["cmake", "--install", namespace.build(), "--prefix", "/usr"], check=True, stdout=subprocess.DEVNULL,
+                       env={**os.environ, "DESTDIR": self.folder})
         self.path = os.path.join(self.folder, "usr/bin/vgpu-guest-agent")
         self.worker = os.path.join(self.folder, "usr/libexec/vgpu-guest-agent/fetch-worker")
 

@@ -72,7 +72,7 @@ claim 'the system is as it was' [ ! -e /usr/written-in-the-copy ]
 claim 'nothing is left over' [ -z "$(ls -A "$work/tmp")" ]
 
 if [ "${VGPU_ALL:-}" = 1 ]; then
-    cmake --install "$VGPU_BUILD" --prefix "$work/usr" >/dev/null
+    DESTDIR=$work cmake --install "$VGPU_BUILD" --prefix /usr >/dev/null
     tests/standin/make-driver --version 550.90.07 --kinds run --output "$work" >/dev/null
     other=$(apt-cache pkgnames linux-headers- | sed -n 's/^linux-headers-\([0-9].*-cloud-amd64\)$/\1/p' | grep -v -x -e "$kernel" |
         sort -V | tail -n 1)

@@ -77,7 +77,8 @@ def make_kernel(top):
 
 def make_base(top, build):
     """The agent, installed; drivers, tokens, a kernel; the tracer."""
-    subprocess.run(["cmake", "--install", build, "--prefix", f"{top}/usr"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--install", build, "--prefix", "/usr"], check=True, stdout=subprocess.DEVNULL,
+                   env={**os.environ, "DESTDIR": top})
     for name, path in (("tracer", "torture_tracer"), ("alloc.so", "libtorture_alloc.so")):
         with open(os.path.join(build, "tests", path), "rb") as file:
             write(f"{top}/torture/{name}", file.read(), 0o755)
