@@ -5,6 +5,7 @@ gives, which is the tree of before where `clean` stands."""
 
 import dataclasses
 import os
+import stat
 import subprocess
 import sys
 
@@ -75,8 +76,16 @@ def make_kernel(top):
                             f'-DNAME="{name.replace("-", "_")}"', *more], check=True)
 
 
+def hide(top, *paths):
+    """What the machine below has there is not in the world: to overlayfs, device 0/0 is a name that was deleted."""
+    for path in paths:
+        os.makedirs(os.path.dirname(top + path), exist_ok=True)
+        os.mknod(top + path, stat.S_IFCHR, 0)
+
+
 def make_base(top, build):
     """The agent, installed; drivers, tokens, a kernel; the tracer."""
+    hide(top, "/etc/nvidia", "/var/cache/vgpu-guest-agent", "/var/lib/nvidia", "/var/lib/vgpu-guest-agent", "/var/log/vgpu-guest-agent")
     subprocess.run(["cmake", "--install", build, "--prefix", "/usr"], check=True, stdout=subprocess.DEVNULL,
                    env={**os.environ, "DESTDIR": top})
     for name, path in (("tracer", "torture_tracer"), ("alloc.so", "libtorture_alloc.so")):
