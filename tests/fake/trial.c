@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * In a worker's place: enters the same sandbox, the net worker's where the request has
- * "servers", and then does what no worker needs, the "trial" of its request. Says so in
- * the words of an error. Built twice, with the layers and without them: only then do the
- * refusals say something.
+ * In a worker's place, the net worker's under the name "net-trial": enters as the workers
+ * do, and then does what none needs, the "trial" of its request. Says so in the words of
+ * an error. Built twice, with the layers and without them: only then do the refusals say
+ * something.
+ *
+ * What is done to another process is done to the agent, and where the request leads to a
+ * server to the other worker: by the net worker if "nets", else to it.
  */
 
 #include <errno.h>
@@ -30,10 +33,14 @@
 #include <unistd.h>
 
 #include "base/channel.h"
+#include "base/macro.h"
 #include "base/text.h"
+#include "worker/job/job.h"
 #include "worker/sandbox.h"
+#include "worker/worker.h"
 
 static const struct json *request;
+static pid_t other;
 
 static const char *path_of(const char *name)
 {
@@ -46,11 +53,11 @@ static const char *path_of(const char *name)
 	return buffer;
 }
 
-static const char *of_parent(const char *name)
+static const char *of_other(const char *name)
 {
 	static char path[64];
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)getppid(), name);
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)other, name);
 	return path;
 }
 
@@ -93,19 +100,24 @@ static int home(void)
 	return try_open("/root", O_RDONLY | O_DIRECTORY);
 }
 
-static int parents_memory(void)
+static int others_memory(void)
 {
-	return try_open(of_parent("mem"), O_RDONLY);
+	return try_open(of_other("mem"), O_RDONLY);
 }
 
-static int parents_environment(void)
+static int others_environment(void)
 {
-	return try_open(of_parent("environ"), O_RDONLY);
+	return try_open(of_other("environ"), O_RDONLY);
+}
+
+static int others_files(void)
+{
+	return try_open(of_other("fd"), O_RDONLY | O_DIRECTORY);
 }
 
 static int trace(void)
 {
-	return (int)ptrace(PTRACE_SEIZE, getppid(), NULL, NULL);
+	return (int)ptrace(PTRACE_SEIZE, other, NULL, NULL);
 }
 
 static int vm_read(void)
@@ -114,14 +126,44 @@ static int vm_read(void)
 	struct iovec here = { &byte, 1 }, there = { &byte, 1 };
 
 	/* That address may be none there: then it was at least looked for. */
-	if (process_vm_readv(getppid(), &here, 1, &there, 1, 0) < 0 && errno != EFAULT)
+	if (process_vm_readv(other, &here, 1, &there, 1, 0) < 0 && errno != EFAULT)
 		return -1;
 	return 0;
 }
 
 static int send_signal(void)
 {
-	return kill(getppid(), 0);
+	return kill(other, 0);
+}
+
+/* What comes in that pipe would signal its owner. */
+static int own_signal(void)
+{
+	int ends[2];
+
+	return pipe(ends) < 0 ? -1 : fcntl(ends[0], F_SETOWN, other);
+}
+
+/* A descriptor of the other's. */
+static int take_file(void)
+{
+	int process = (int)syscall(SYS_pidfd_open, other, 0);
+
+	return process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, CHANNEL_FD, 0);
+}
+
+static int set_limit(void)
+{
+	struct rlimit had;
+
+	return prlimit(other, RLIMIT_CORE, NULL, &had) < 0
+		       ? -1
+		       : prlimit(other, RLIMIT_CORE, &had, NULL);
+}
+
+static int slow_down(void)
+{
+	return setpriority(PRIO_PROCESS, (id_t)other, 19);
 }
 
 static int exec(void)
@@ -300,11 +342,16 @@ static const struct {
 	{ "read_library", read_library },
 	{ "read_users_file", read_users_file },
 	{ "home", home },
-	{ "parents_memory", parents_memory },
-	{ "parents_environment", parents_environment },
+	{ "others_memory", others_memory },
+	{ "others_environment", others_environment },
+	{ "others_files", others_files },
 	{ "trace", trace },
 	{ "vm_read", vm_read },
 	{ "send_signal", send_signal },
+	{ "own_signal", own_signal },
+	{ "take_file", take_file },
+	{ "set_limit", set_limit },
+	{ "slow_down", slow_down },
 	{ "exec", exec },
 	{ "fork", fork_child },
 	{ "unshare", unshare_mounts },
@@ -331,27 +378,98 @@ static const struct {
 	{ "raise_limit", raise_limit },
 };
 
-int main(void)
-{
-	cleanup_json struct json *mine = NULL;
-	struct error err = ERROR_INIT;
-	int done = -1, errnum = ENOENT;
-	const char *name;
+struct done {
+	int done, errnum;
+};
 
-	if (channel_receive(CHANNEL_FD, &mine, &err) < 0 ||
-	    sandbox_enter(json_get(mine, "servers") != NULL, mine, NULL, &err) < 0)
-		return channel_send_error(CHANNEL_FD, &err, &err) < 0;
-	request = mine;
-	name = json_get_string(mine, "trial");
-	for (size_t i = 0; name && i < sizeof(trials) / sizeof(trials[0]); i++) {
+static struct done try_it(const char *name)
+{
+	struct done said = { 0, ENOENT };
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(trials); i++) {
 		if (strcmp(trials[i].name, name) != 0)
 			continue;
 		errno = 0;
-		done = trials[i].run();
-		errnum = errno;
+		said.done = trials[i].run() >= 0;
+		said.errnum = said.done ? 0 : errno;
 	}
-	/* As an error's words: an answer must have the shape of its job's. */
-	(void)error_set(&err, ERROR_USAGE, "done %d errno %d landlock %d", done >= 0,
-			done >= 0 ? 0 : errnum, sandbox_layers().landlock);
-	return channel_send_error(CHANNEL_FD, &err, &(struct error){ .code = 0 }) < 0;
+	return said;
+}
+
+/* As an error's words: an answer must have the shape of its job's. */
+static int say(struct done said, struct error *err)
+{
+	return error_set(err, ERROR_USAGE, "done %d errno %d landlock %d", said.done,
+			 said.errnum, sandbox_layers().landlock);
+}
+
+static int alone(const struct json *mine, struct json **ret_result, struct error *err)
+{
+	(void)ret_result;
+	request = mine;
+	other = getppid();
+	return say(try_it(json_get_string(mine, "trial")), err);
+}
+
+/* In the fetch worker's place: tells the net worker who it is, and what to try. */
+static int beside_net(const struct json *mine, struct json **ret_result,
+		      struct error *err)
+{
+	const char *trial = json_get_string(mine, "trial");
+	bool nets = json_get_bool(mine, "nets", false);
+	cleanup_json struct json *answer = NULL;
+
+	(void)ret_result;
+	request = mine;
+	if (channel_send((int)json_get_int(mine, "questions", -1), "ask",
+			 json_build("{s:i, s:s?}", "pid", (int)getpid(), "trial",
+				    nets ? trial : NULL),
+			 err) < 0 ||
+	    channel_receive((int)json_get_int(mine, "answers", -1), &answer, err) < 0) {
+		err->errnum = EPIPE; /* then the agent says of what it died */
+		return -1;
+	}
+	other = (pid_t)json_get_int(json_get(answer, "is"), "pid", 0);
+	if (!nets)
+		return say(try_it(trial), err);
+	return say((struct done){ (int)json_get_int(json_get(answer, "is"), "done", 0),
+				  (int)json_get_int(json_get(answer, "is"), "errno", 0) },
+		   err);
+}
+
+/* In the net worker's place: does what it is told, and stays until nobody asks. */
+static int beside_fetch(const struct json *mine, struct json **ret_result,
+			struct error *err)
+{
+	int questions = (int)json_get_int(mine, "questions", -1);
+	cleanup_json struct json *question = NULL, *none = NULL;
+	const struct json *ask;
+	struct done said;
+
+	(void)ret_result;
+	request = mine;
+	if (channel_receive(questions, &question, err) < 0)
+		return -1;
+	ask = json_get(question, "ask");
+	other = (pid_t)json_get_int(ask, "pid", 0);
+	said = try_it(json_get_string(ask, "trial"));
+	if (channel_send((int)json_get_int(mine, "answers", -1), "is",
+			 json_build("{s:i, s:i, s:i}", "pid", (int)getpid(), "done",
+				    said.done, "errno", said.errnum),
+			 err) < 0)
+		return -1;
+	return channel_receive(questions, &none, err);
+}
+
+static const struct job jobs[] = {
+	{ "copy", alone },
+	{ "probe", alone },
+	{ "fetch", beside_net },
+	{ "serve", beside_fetch },
+};
+
+int main(int argc, char **argv)
+{
+	return worker_run(argc, argv, jobs, ARRAY_SIZE(jobs),
+			  text_starts(program_invocation_short_name, "net-"));
 }

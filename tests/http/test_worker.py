@@ -174,7 +174,7 @@ class Kernels(unittest.TestCase):
                 file.write("secret")
             done = {}
             for trial in ("read_library", "read_users_file", "create", "home", "passwd"):
-                process, talk = start_one([], program=os.path.join(os.path.dirname(CONFINED), "trial"), online=True)
+                process, talk = start_one([], program=os.path.join(os.path.dirname(CONFINED), "net-trial"), online=True)
                 send(talk, {"job": "probe", "servers": [], "trial": trial, "folder": folder})
                 done[trial] = json.loads(talk.makefile("rb").read())["error"]["message"].startswith("done 1")
                 end(process, talk)

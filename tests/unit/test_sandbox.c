@@ -10,6 +10,7 @@
 
 #include "base/channel.h"
 #include "support/cmocka.h"
+#include "support/kernel.h"
 #include "support/sysroot.h"
 
 /*
@@ -17,6 +18,12 @@
  * file is built twice: with VGPU_BARE neither the child nor the trial has its layers, and
  * all of it must succeed for root.
  */
+#ifdef VGPU_INSTRUMENTED
+#	define LAYERED false
+#else
+#	define LAYERED true
+#endif
+
 #define ONLINE 1u
 #define OFFLINE 2u
 #define BOTH (ONLINE | OFFLINE)
@@ -33,11 +40,15 @@ static const struct trial {
 	{ "read_library", OFFLINE, false, 0 },
 	{ "read_users_file", BOTH, false, 1 },
 	{ "home", BOTH, true, 1 },
-	{ "parents_memory", BOTH, true, 1 },
-	{ "parents_environment", BOTH, true, 1 },
+	{ "others_memory", BOTH, true, 1 },
+	{ "others_environment", BOTH, true, 1 },
 	{ "trace", BOTH, true, 0 },
 	{ "vm_read", BOTH, true, 0 },
 	{ "send_signal", BOTH, true, 0 },
+	{ "own_signal", BOTH, false, 0 },
+	{ "take_file", BOTH, true, 0 },
+	{ "set_limit", BOTH, true, 0 },
+	{ "slow_down", BOTH, true, 0 },
 	{ "exec", BOTH, false, 0 },
 	{ "fork", BOTH, false, 0 },
 	{ "unshare", BOTH, true, 0 },
@@ -62,6 +73,15 @@ static const struct trial {
 	{ "dump", BOTH, false, 0 },
 	{ "outlive", BOTH, false, 0 },
 	{ "raise_limit", BOTH, false, 0 },
+};
+
+/*
+ * What is tried on the other worker of the same job, each of the two on the other: both
+ * are one user, and that alone refuses nothing.
+ */
+static const char *const beside[] = {
+	"others_memory", "others_environment", "others_files", "trace",     "vm_read",
+	"send_signal",   "own_signal",         "take_file",    "set_limit", "slow_down",
 };
 
 struct scene {
@@ -108,17 +128,32 @@ static void scene_end(const struct scene *scene)
 
 enum outcome { REFUSED, DONE, UNKNOWN_HERE };
 
+/* Who tries, and where what is done to a process is not done to the agent, to whom. */
+enum who { NET, FETCH, NET_TO_FETCH, FETCH_TO_NET };
+
+static struct json *request_of(const struct scene *scene, const char *name, enum who who)
+{
+	static const char *const jobs[] = { "probe", "copy", "fetch", "fetch" };
+
+	return json_build("{s:s, s:s, s:s, s:i, s:s, s:b, s:o*, s:s*}", "job", jobs[who],
+			  "trial", name, "folder", scene->sysroot->dir, "port",
+			  scene->port, "abstract", scene->abstract, "nets",
+			  who == NET_TO_FETCH, "servers",
+			  who == NET ? json_build("[]") : NULL, "url",
+			  who > FETCH ? "https://192.0.2.1/" : NULL);
+}
+
 /* Done is also a program that took the place of the trial and ended well. */
-static enum outcome call(const struct scene *scene, const char *name, bool online,
+static enum outcome call(const struct scene *scene, const char *name, enum who who,
 			 int *ret_landlock, char *ret_how, size_t size)
 {
 	const struct channel channel = {
-		.worker = TRIAL, .net = TRIAL, .silence_s = 30, .cancel_fd = -1
+		.worker = TRIAL_DIR "/" TRIAL,
+		.net = TRIAL_DIR "/net-" TRIAL,
+		.silence_s = 30,
+		.cancel_fd = -1,
 	};
-	cleanup_json struct json *request = json_build(
-		"{s:s, s:s, s:s, s:i, s:s, s:o*}", "job", online ? "probe" : "copy",
-		"trial", name, "folder", scene->sysroot->dir, "port", scene->port,
-		"abstract", scene->abstract, "servers", online ? json_build("[]") : NULL);
+	cleanup_json struct json *request = request_of(scene, name, who);
 	cleanup_json struct json *result = NULL;
 	struct error err = ERROR_INIT;
 	int done, errnum;
@@ -144,7 +179,7 @@ static int landlock_here(const struct scene *scene)
 	char how[256];
 	int landlock = -1;
 
-	(void)call(scene, "read_library", true, &landlock, how, sizeof(how));
+	(void)call(scene, "read_library", NET, &landlock, how, sizeof(how));
 	assert_true(landlock >= 0);
 	return landlock;
 }
@@ -162,13 +197,25 @@ static bool must_be_refused(const struct trial *trial, int landlock)
 	return true;
 }
 
-static void what_no_worker_needs_is_refused_to_it(void **state)
+static void judge(const char *name, const char *by, bool refused, enum outcome outcome,
+		  const char *how)
 {
-	struct scene scene;
-	int landlock, ignored;
+#ifdef VGPU_BARE
+	(void)refused;
+	if (geteuid() == 0 && outcome == REFUSED)
+		fail_msg("%s, %s: cannot be done anyway: %s", name, by, how);
+	if (outcome == UNKNOWN_HERE)
+		print_message("%s: not in this kernel\n", name);
+#else
+	if (refused && outcome == DONE)
+		fail_msg("%s, %s: done (%s)", name, by, how);
+#endif
+}
 
-	scene_begin(&scene, *state);
-	landlock = landlock_here(&scene);
+static void try_alone(const struct scene *scene)
+{
+	int landlock = landlock_here(scene), ignored;
+
 	for (size_t i = 0; i < ARRAY_SIZE(trials) * 2; i++) {
 		const struct trial *trial = &trials[i / 2];
 		bool online = i % 2 == 0;
@@ -177,20 +224,44 @@ static void what_no_worker_needs_is_refused_to_it(void **state)
 
 		if (!(trial->jobs & (online ? ONLINE : OFFLINE)))
 			continue;
-		outcome = call(&scene, trial->name, online, &ignored, how, sizeof(how));
-#ifdef VGPU_BARE
-		if (geteuid() == 0 && outcome == REFUSED)
-			fail_msg("%s cannot be done anyway: %s", trial->name, how);
-		if (outcome == UNKNOWN_HERE)
-			print_message("%s: not in this kernel\n", trial->name);
-#else
-		if (must_be_refused(trial, landlock) && outcome == DONE)
-			fail_msg("%s, %s: done (%s)", trial->name,
-				 online ? "online" : "offline", how);
-#endif
+		outcome = call(scene, trial->name, online ? NET : FETCH, &ignored, how,
+			       sizeof(how));
+		judge(trial->name, online ? "online" : "offline",
+		      must_be_refused(trial, landlock), outcome, how);
 	}
-	(void)must_be_refused;
-	(void)landlock;
+}
+
+static void try_beside(const struct scene *scene)
+{
+	int ignored;
+
+	for (size_t i = 0; i < ARRAY_SIZE(beside) * 2; i++) {
+		bool nets = i % 2 == 0;
+		char how[256] = "";
+		enum outcome outcome = call(scene, beside[i / 2],
+					    nets ? NET_TO_FETCH : FETCH_TO_NET, &ignored,
+					    how, sizeof(how));
+
+		judge(beside[i / 2], nets ? "to the fetch worker" : "to the net worker",
+		      LAYERED, outcome, how);
+	}
+}
+
+static void what_no_worker_needs_is_refused_to_it(void **state)
+{
+	struct scene scene;
+
+	scene_begin(&scene, *state);
+	try_alone(&scene);
+	scene_end(&scene);
+}
+
+static void neither_worker_has_power_over_the_other(void **state)
+{
+	struct scene scene;
+
+	scene_begin(&scene, *state);
+	try_beside(&scene);
 	scene_end(&scene);
 }
 
@@ -205,9 +276,21 @@ static void what_a_worker_needs_is_granted_to_it(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(needs); i++) {
 		char how[256];
 
-		if (call(&scene, needs[i], true, &landlock, how, sizeof(how)) != DONE)
+		if (call(&scene, needs[i], NET, &landlock, how, sizeof(how)) != DONE)
 			fail_msg("%s: %s", needs[i], how);
 	}
+	scene_end(&scene);
+}
+
+/* The last test: this process stays on that kernel. */
+static void nor_does_that_hang_on_landlock(void **state)
+{
+	struct scene scene;
+
+	assert_int_equal(kernel_without_landlock(), 0);
+	scene_begin(&scene, *state);
+	try_alone(&scene);
+	try_beside(&scene);
 	scene_end(&scene);
 }
 
@@ -218,7 +301,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		sysroot_test(what_no_worker_needs_is_refused_to_it),
+		sysroot_test(neither_worker_has_power_over_the_other),
 		sysroot_test(what_a_worker_needs_is_granted_to_it),
+		sysroot_test(nor_does_that_hang_on_landlock),
 	};
 
 	return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);
