@@ -342,8 +342,8 @@ static const char *last_line(char *output, size_t size)
 	return line;
 }
 
-int run_checked(struct runner *runner, const struct root *root, const struct run *run,
-		struct error *err)
+int run_question(struct runner *runner, const struct root *root, const struct run *run,
+		 int last, struct run_result *ret_result, struct error *err)
 {
 	cleanup(run_result_done) struct run_result result = { 0 };
 	struct run kept = *run;
@@ -354,13 +354,24 @@ int run_checked(struct runner *runner, const struct root *root, const struct run
 		kept.output_limit = 4096;
 	if (run_command(runner, root, &kept, &result, err) < 0)
 		return -1;
-	if (!result.timed_out && result.signal == 0 && result.status == 0)
+	if (!result.timed_out && result.signal == 0 && result.status <= last) {
+		*ret_result = result;
+		result = (struct run_result){ 0 };
 		return 0;
+	}
 
 	line = result.output ? last_line(result.output, result.size) : "";
 	(void)run_describe(&result, run, how, sizeof(how));
 	return error_set(err, ERROR_INTERNAL, "%s: %s%s%.300s",
 			 text_base_name(run->argv[0]), how, line[0] ? ": " : "", line);
+}
+
+int run_checked(struct runner *runner, const struct root *root, const struct run *run,
+		struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+
+	return run_question(runner, root, run, 0, &result, err);
 }
 
 const char *run_describe(const struct run_result *result, const struct run *run,

@@ -60,6 +60,17 @@ must_check int run_command(struct runner *runner, const struct root *root,
 must_check int run_checked(struct runner *runner, const struct root *root,
 			   const struct run *run, struct error *err);
 
+/* Above, a shell or a loader says why nothing was started. */
+#define RUN_STATUS_MAX 125
+
+/*
+ * A question to a program that answers with exit status 0 to `last`. Any other end is no
+ * answer, whatever was printed: ERROR_INTERNAL as of run_checked(), without a result.
+ */
+must_check int run_question(struct runner *runner, const struct root *root,
+			    const struct run *run, int last,
+			    struct run_result *ret_result, struct error *err);
+
 /* "exit status 2", "killed by signal 9", "no end after 30 s". */
 const char *run_describe(const struct run_result *result, const struct run *run,
 			 char *buffer, size_t size);

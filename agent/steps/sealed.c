@@ -42,18 +42,14 @@ static bool find_systemctl(const struct root *root, char *program, size_t size)
 	       run_find(root, "systemctl", program, size);
 }
 
-/* Its exit status; -1 where it did not come to one. */
 static int systemctl(struct runner *runner, const struct root *root, const char **argv,
 		     unsigned timeout_s, int *ret_status, struct error *err)
 {
 	struct run run = { .argv = argv, .timeout_s = timeout_s };
 	cleanup(run_result_done) struct run_result result = { 0 };
 
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return -1;
-	if (result.signal)
-		return error_set(err, ERROR_INTERNAL, "systemctl %s died of signal %d",
-				 argv[1], result.signal);
+	if (run_question(runner, root, &run, RUN_STATUS_MAX, &result, err) < 0)
+		return error_prefix(err, "systemctl %s", argv[1]);
 	*ret_status = result.status;
 	return 0;
 }

@@ -322,6 +322,46 @@ static void flavour_follows_wish_then_package_then_branch(void **state)
 	}
 }
 
+/* To go by the branch then would change the flavour between two runs. */
+static void an_installer_that_does_not_answer_is_not_guessed_for(void **state)
+{
+	static const struct script_answer ends[] = {
+		{ .status = 127,
+		  .output = "./nvidia-installer: error while loading shared libraries: "
+			    "libpciaccess.so.0\n" },
+		{ .status = 126, .output = "Permission denied\n" },
+		{ .status = 2, .output = "open\n" },
+		{ .signal = 11 },
+		{ .signal = 15, .timed_out = true, .output = "open\n" },
+	};
+	const struct sysroot *sysroot = *state;
+
+	sysroot_mkdir(sysroot, "/tree");
+	sysroot_mkdir(sysroot, "/tree/kernel-open");
+	sysroot_mkdir(sysroot, "/tree/kernel");
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct script_answer answers[] = { ends[i], { 0 } };
+		const struct build_choice auto_of = { "/tree", "570.133.20", "auto" };
+		const struct build_choice open_of = { "/tree", "570.133.20", "open" };
+		struct error err = ERROR_INIT;
+		struct script script;
+		bool open = false;
+
+		answers[0].match = "/nvidia-installer";
+		script_init(&script, answers, NULL);
+		assert_int_equal(build_flavour(&script.runner, &sysroot->root, &auto_of,
+					       &open, &err),
+				 -1);
+		assert_int_equal(err.code, ERROR_INSTALL);
+		if (ends[i].status == 127)
+			assert_non_null(strstr(err.text, "libpciaccess.so.0"));
+		assert_non_null(strstr(err.hint, "driver.kernel_module"));
+		assert_int_equal(build_flavour(&script.runner, &sysroot->root, &open_of,
+					       &open, &err),
+				 0);
+	}
+}
+
 static void copy_makefile(struct script *script, const struct run *run)
 {
 	char path[256];
@@ -397,6 +437,7 @@ int main(void)
 		TEST(a_wrong_module_is_no_success),
 		TEST(make_without_nvidia_ko_is_no_success),
 		TEST(flavour_follows_wish_then_package_then_branch),
+		TEST(an_installer_that_does_not_answer_is_not_guessed_for),
 		TEST(sources_are_kept_once_and_of_one_version),
 		TEST(a_failed_copy_keeps_the_old_sources),
 	};

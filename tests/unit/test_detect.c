@@ -307,6 +307,33 @@ static void a_system_without_a_driver_says_so(void **state)
 	assert_false(driver.tools);
 }
 
+/* Else the driver that is there would be installed once more. */
+static void a_modinfo_that_does_not_answer_has_not_said_none(void **state)
+{
+	static const struct script_answer ends[] = {
+		{ .match = "modinfo",
+		  .status = 127,
+		  .output = "modinfo: libkmod.so.2\n" },
+		{ .match = "modinfo", .signal = 9 },
+		{ .match = "modinfo", .signal = 15, .timed_out = true },
+	};
+	const struct sysroot *sysroot = *state;
+
+	put_tool(sysroot, "/usr/sbin/modinfo");
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		const struct script_answer answers[] = { ends[i], { 0 } };
+		struct error err = ERROR_INIT;
+		struct detect_driver driver;
+		struct script script;
+
+		script_init(&script, answers, NULL);
+		assert_int_equal(
+			detect_driver(&script.runner, &sysroot->root, REL, &driver, &err),
+			-1);
+		assert_non_null(strstr(err.text, "asking modinfo"));
+	}
+}
+
 static void a_module_that_hides_its_version_is_loaded_all_the_same(void **state)
 {
 	static const struct script_answer answers[] = { { NULL } };
@@ -362,6 +389,7 @@ int main(void)
 		TEST(a_release_with_a_slash_is_refused),
 		TEST(an_installed_driver_is_described),
 		TEST(a_system_without_a_driver_says_so),
+		TEST(a_modinfo_that_does_not_answer_has_not_said_none),
 		TEST(a_module_that_hides_its_version_is_loaded_all_the_same),
 		TEST(a_command_that_cannot_be_run_is_an_error),
 	};

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "support/cmocka.h"
 #include "support/script.h"
 #include "support/sysroot.h"
@@ -108,6 +109,44 @@ static void a_package_that_owns_a_part_of_a_driver_is_named(void **state)
 		assert_null(refused_by(&input, &err));
 		(void)sysroot_teardown(state);
 		(void)sysroot_setup(state);
+	}
+}
+
+static void a_package_manager_that_does_not_answer_has_not_said_nobody(void **state)
+{
+	static const struct {
+		const char *tool;
+		struct script_answer end;
+		bool answers;
+	} cases[] = {
+		{ "dpkg-query", { .status = 1 }, true },
+		{ "dpkg-query",
+		  { .status = 2, .output = "dpkg-query: error: x\n" },
+		  false },
+		{ "dpkg-query", { .signal = 9 }, false },
+		{ "rpm", { .status = 3 }, true },
+		{ "rpm", { .status = 127, .output = "rpm: librpm.so.9\n" }, false },
+		{ "rpm", { .signal = 15, .timed_out = true }, false },
+	};
+
+	sysroot_mkdir(*state, "/usr/bin");
+	sysroot_write(*state, "/usr/bin/nvidia-smi", "");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct script_answer answers[] = { cases[i].end, { 0 } };
+		const struct sysroot *sysroot = *state;
+		struct error err = ERROR_INIT;
+		char names[128], tool[64];
+		struct script script;
+
+		answers[0].match = cases[i].tool;
+		script_init(&script, answers, NULL);
+		text_path(tool, sizeof(tool), "/usr/bin/%s", cases[i].tool);
+		add_program(sysroot, tool);
+		assert_int_equal(obstacle_owners(&script.runner, &sysroot->root, names,
+						 sizeof(names), &err),
+				 cases[i].answers ? 0 : -1);
+		assert_string_equal(names, "");
+		assert_int_equal(root_unlink(&sysroot->root, tool, &err), 0);
 	}
 }
 
@@ -260,6 +299,7 @@ int main(void)
 
 	const struct CMUnitTest tests[] = {
 		TEST(a_package_that_owns_a_part_of_a_driver_is_named),
+		TEST(a_package_manager_that_does_not_answer_has_not_said_nobody),
 		TEST(what_switches_the_module_off_is_named_with_its_file),
 		TEST(a_hidden_file_counts_for_nothing),
 		TEST(only_gpus_that_are_all_kept_for_a_guest_are_in_the_way),

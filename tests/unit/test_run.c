@@ -535,6 +535,47 @@ static void checked_names_the_end_and_the_last_line(void **state)
 	root_close(&root);
 }
 
+static void only_an_answer_is_a_questions_result(void **state)
+{
+	static const struct {
+		const char *script;
+		int last;
+		const char *text; /* NULL: it is an answer */
+	} cases[] = {
+		{ "exit 0", 0, NULL },
+		{ "exit 1", 1, NULL },
+		{ "exit 125", RUN_STATUS_MAX, NULL },
+		{ "exit 1", 0, "sh: exit status 1" },
+		{ "echo lost >&2; exit 2", 1, "sh: exit status 2: lost" },
+		{ "/nonexistent/program", RUN_STATUS_MAX, "sh: exit status 127: " },
+		{ "kill -11 $$", RUN_STATUS_MAX, "sh: killed by signal 11" },
+		{ "sleep 60", RUN_STATUS_MAX, "sh: no end after 1 s" },
+	};
+	struct runner runner = run_runner(-1);
+	struct root root = ROOT_INIT;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(root_open("/", &root, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct shell shell = shell_of(cases[i].script);
+		int result;
+
+		shell.run.argv = shell.argv;
+		shell.run.timeout_s = i + 1 == ARRAY_SIZE(cases) ? 1 : 20;
+		result = run_question(&runner, &root, &shell.run, cases[i].last,
+				      &shell.result, &err);
+		assert_int_equal(result, cases[i].text ? -1 : 0);
+		if (cases[i].text) {
+			assert_non_null(strstr(err.text, cases[i].text));
+			assert_int_equal(err.code, ERROR_INTERNAL);
+			assert_null(shell.result.output);
+		}
+		run_result_done(&shell.result);
+	}
+	root_close(&root);
+}
+
 static void find_follows_links_inside_the_root(void **state)
 {
 	const struct sysroot *sysroot = *state;
@@ -584,6 +625,7 @@ int main(void)
 						sysroot_teardown),
 		cmocka_unit_test(run_without_a_deadline_is_refused),
 		cmocka_unit_test(checked_names_the_end_and_the_last_line),
+		cmocka_unit_test(only_an_answer_is_a_questions_result),
 		cmocka_unit_test_setup_teardown(find_follows_links_inside_the_root,
 						sysroot_setup, sysroot_teardown),
 	};

@@ -177,9 +177,10 @@ static void a_tool_that_does_not_answer_is_missing(void **state)
 	static const struct {
 		const char *broken, *missing;
 	} cases[] = {
-		{ "/usr/bin/make --version", "make" },
-		{ "/usr/bin/ld --version", "ld" },
-		{ "/usr/bin/gcc-12 -dumpversion", "gcc-12" },
+		{ "/usr/bin/make --version", "make (make: exit status 127: libmpc)" },
+		{ "/usr/bin/ld --version", "ld (ld: exit status 127: libmpc)" },
+		{ "/usr/bin/gcc-12 -dumpversion",
+		  "gcc-12 (gcc-12: exit status 127: libmpc)" },
 	};
 
 	add_tools(*state);
@@ -187,7 +188,7 @@ static void a_tool_that_does_not_answer_is_missing(void **state)
 	add_headers(*state, REL, CONFIG);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct script_answer answers[] = {
-			{ .match = cases[i].broken, .status = 127 },
+			{ .match = cases[i].broken, .status = 127, .output = "libmpc\n" },
 			TOOLS,
 			{ 0 },
 		};

@@ -220,6 +220,37 @@ static void a_package_is_asked_with_its_own_tool(void **state)
 	}
 }
 
+/* A file that nobody could look at is not a damaged one. */
+static void a_tool_that_does_not_start_judges_no_package(void **state)
+{
+	static const struct {
+		struct script_answer end;
+		enum error_code code;
+	} cases[] = {
+		{ { .match = "-W", .status = 2 }, ERROR_INTEGRITY },
+		{ { .match = "-W", .status = 127, .output = "libmd.so.0\n" },
+		  ERROR_INTERNAL },
+		{ { .match = "-W", .signal = 9 }, ERROR_INTERNAL },
+		{ { .match = "-W", .signal = 15, .timed_out = true }, ERROR_INTERNAL },
+	};
+	struct fixture *fixture = *state;
+
+	add_program(fixture->sysroot, "/usr/bin/dpkg-deb", "");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct script_answer answers[] = { cases[i].end, { 0 } };
+		struct unpack_content content;
+		struct error err = ERROR_INIT;
+
+		script_init(&fixture->script, answers, NULL);
+		fixture_answer(fixture,
+			       "{\"result\":{\"kind\":\"deb\",\"version\":null,"
+			       "\"arch\":null,\"members\":[]}}",
+			       "");
+		assert_int_equal(unpack_inspect(&fixture->input, &content, &err), -1);
+		assert_int_equal(err.code, cases[i].code);
+	}
+}
+
 static void a_member_gets_the_name_of_its_bytes(void **state)
 {
 	struct fixture *fixture = *state;
@@ -278,6 +309,7 @@ int main(void)
 		TEST(a_run_for_another_machine_is_no_match),
 		TEST(the_members_choice_follows_the_wish),
 		TEST(a_package_is_asked_with_its_own_tool),
+		TEST(a_tool_that_does_not_start_judges_no_package),
 		TEST(a_member_gets_the_name_of_its_bytes),
 		TEST(a_member_that_fails_leaves_nothing),
 	};

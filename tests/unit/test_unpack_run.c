@@ -170,6 +170,7 @@ static void a_tree_is_whole_or_not_there(void **state)
 		  ERROR_INTEGRITY },
 		{ HEAD "echo x >\"$3\"/nvidia-installer; kill -9 $$\n",
 		  "killed by signal 9", ERROR_INTERNAL },
+		{ HEAD "no-such-tool\n", "exit status 127", ERROR_PREREQUISITES },
 		{ HEAD, "holds no nvidia-installer", ERROR_INTEGRITY },
 		{ "<html>\n", "exit status 2", ERROR_INTEGRITY },
 	};

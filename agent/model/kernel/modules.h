@@ -11,7 +11,7 @@
 struct toolchain {
 	char compiler[128]; /* absolute: /usr/bin/gcc-12 */
 	char make[128];
-	char missing[256]; /* what is not there, in words; "" when complete */
+	char missing[384]; /* what is not there, in words; "" when complete */
 };
 
 #define BUILD_MODULES_MAX 8

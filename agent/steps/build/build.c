@@ -185,7 +185,22 @@ int build_discard(const struct root *root, struct error *err)
 	return root_remove_tree(root, PATHS_BUILD, err);
 }
 
-/* "open" or "proprietary" from the package's own installer; false: it does not say. */
+/* To guess would change the flavour of a guest whose installer answered last time. */
+static int refuse_mute(struct error *err)
+{
+	if (err->interrupted)
+		return -1;
+	(void)error_prefix(err, "asking which modules this GPU needs");
+	(void)error_recode(err, ERROR_INSTALL);
+	return error_hint(err,
+			  "the installer must start here: mend what it lacks; "
+			  "driver.kernel_module names the modules without the question");
+}
+
+/*
+ * "open" or "proprietary" from the package's own installer. Before 570.86.16 the
+ * installer does not know the option, and says so with status 1.
+ */
 static int ask_package(struct runner *runner, const struct root *root, const char *tree,
 		       bool *ret_known, bool *ret_open, struct error *err)
 {
@@ -203,10 +218,9 @@ static int ask_package(struct runner *runner, const struct root *root, const cha
 	*ret_known = false;
 	if (!text_format(program, sizeof(program), "%s/nvidia-installer", tree))
 		return 0;
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return err->interrupted ? -1 : 0;
-	/* Before 570.86.16 it does not know the option and ends with status 1. */
-	if (result.status != 0 || result.signal)
+	if (run_question(runner, root, &run, 1, &result, err) < 0)
+		return refuse_mute(err);
+	if (result.status != 0)
 		return 0;
 	rest = span_of(result.output);
 	while (span_next_line(&rest, &line)) {

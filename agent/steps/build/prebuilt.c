@@ -68,8 +68,8 @@ static int ask_compiler(const struct prebuilt_input *input, char *ret_text, size
 	struct run run = { .argv = argv, .timeout_s = TOOL_S, .output_limit = 4096 };
 	struct span rest, line = { "", 0 };
 
-	if (run_command(input->runner, input->root, &run, &result, err) < 0)
-		return -1;
+	if (run_question(input->runner, input->root, &run, 0, &result, err) < 0)
+		return error_prefix(err, "asking the compiler for its version");
 	rest = (struct span){ result.output, result.size };
 	(void)span_next_line(&rest, &line);
 	(void)span_copy(span_trim(line), ret_text, size);

@@ -22,9 +22,9 @@ int module_chosen(struct runner *runner, const struct root *root, const char *re
 	ret_value[0] = '\0';
 	if (!run_find(root, "modinfo", program, sizeof(program)))
 		return 0;
-	if (run_command(runner, root, &run, &result, err) < 0)
+	if (run_question(runner, root, &run, 1, &result, err) < 0)
 		return error_prefix(err, "asking modinfo for the module nvidia");
-	if (result.status != 0 || result.signal != 0)
+	if (result.status != 0)
 		return 0;
 
 	/* The last line counts: warnings stand before it. */

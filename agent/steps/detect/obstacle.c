@@ -120,8 +120,9 @@ int obstacle_owners(struct runner *runner, const struct root *root, char *ret_na
 {
 	static const struct {
 		const char *tool, *words[3];
-	} owners[] = { { "dpkg-query", { "-S", NULL, NULL } },
-		       { "rpm", { "-qf", "--qf", "%{NAME}\\n" } } };
+		int last; /* of the statuses that say how many files are nobody's */
+	} owners[] = { { "dpkg-query", { "-S", NULL, NULL }, 1 },
+		       { "rpm", { "-qf", "--qf", "%{NAME}\\n" }, RUN_STATUS_MAX } };
 	const char *argv[ARRAY_SIZE(driver_files) + 5];
 
 	ret_names[0] = '\0';
@@ -148,7 +149,7 @@ int obstacle_owners(struct runner *runner, const struct root *root, char *ret_na
 			return 0;
 		if (!run_find(root, owners[i].tool, tool, sizeof(tool)))
 			continue;
-		if (run_command(runner, root, &run, &result, err) < 0)
+		if (run_question(runner, root, &run, owners[i].last, &result, err) < 0)
 			return error_prefix(err, "asking whose nvidia's files are");
 		read_owners((struct span){ result.output, result.size }, i == 0,
 			    ret_names, size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "steps/detect/toolchain_parts.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -65,8 +66,8 @@ static void read_kernel(const struct root *root, struct kernel *kernel)
  * Whether a program starts and says what it is asked; its first words. A system that lets
  * nobody ask (no root, and the programs are in another tree) is believed by its names.
  */
-static bool answers(const struct toolchain_ask *ask, const char *program,
-		    const char *question, char *ret_words, size_t size)
+static bool answers(struct toolchain_ask *ask, const char *program, const char *question,
+		    char *ret_words, size_t size)
 {
 	const char *argv[] = { program, question, NULL };
 	struct run run = { .argv = argv, .timeout_s = ASK_S, .output_limit = 4096 };
@@ -77,15 +78,18 @@ static bool answers(const struct toolchain_ask *ask, const char *program,
 	ret_words[0] = '\0';
 	if (ask->err->interrupted)
 		return false;
-	if (run_command(ask->runner, ask->root, &run, &result, &err) < 0) {
+	if (run_question(ask->runner, ask->root, &run, 0, &result, &err) < 0) {
 		if (err.interrupted)
 			*ask->err = err;
-		return !err.interrupted;
+		else if (err.errnum != EPERM && !ask->why[0])
+			(void)text_format(ask->why, sizeof(ask->why), "%s", err.text);
+		return err.errnum == EPERM && !err.interrupted;
 	}
 	rest = (struct span){ .at = result.output, .len = result.size };
 	(void)span_next_line(&rest, &line);
 	(void)span_copy(span_trim(line), ret_words, size);
-	return result.status == 0 && result.signal == 0;
+	ask->why[0] = '\0';
+	return true;
 }
 
 /* "12", "11.4.1" -> their major version; 0: no number. */
@@ -114,7 +118,7 @@ static bool find_program(const struct root *root, const char *name, char *ret_pa
  * The compiler of the major version that built the kernel, whatever it is called here: it
  * says itself which one it is. What is not known cannot be demanded.
  */
-static bool find_compiler(const struct toolchain_ask *ask, char *ret_path, size_t size)
+static bool find_compiler(struct toolchain_ask *ask, char *ret_path, size_t size)
 {
 	const struct kernel *kernel = ask->kernel;
 	const char *names = kernel->clang ? FAMILY_CLANG : FAMILY_GCC;
@@ -146,7 +150,7 @@ static const char *compiler_name(const struct kernel *kernel, char *buffer, size
 	return buffer;
 }
 
-static bool find_tool(const struct toolchain_ask *ask, const char *name, char *ret_path,
+static bool find_tool(struct toolchain_ask *ask, const char *name, char *ret_path,
 		      size_t size)
 {
 	char words[64];
@@ -155,7 +159,7 @@ static bool find_tool(const struct toolchain_ask *ask, const char *name, char *r
 	       answers(ask, ret_path, "--version", words, sizeof(words));
 }
 
-static bool find_linker(const struct toolchain_ask *ask)
+static bool find_linker(struct toolchain_ask *ask)
 {
 	char path[128], versioned[32];
 
@@ -167,15 +171,18 @@ static bool find_linker(const struct toolchain_ask *ask)
 	       find_tool(ask, "ld.lld", path, sizeof(path));
 }
 
-static void name_part(struct toolchain *toolchain, const char *what)
+static void name_part(struct toolchain_ask *ask, struct toolchain *toolchain,
+		      const char *what)
 {
 	size_t used = strlen(toolchain->missing);
 
 	(void)text_format(toolchain->missing + used, sizeof(toolchain->missing) - used,
-			  "%s%s", used ? ", " : "", what);
+			  "%s%s%s%s%s", used ? ", " : "", what, ask->why[0] ? " (" : "",
+			  ask->why, ask->why[0] ? ")" : "");
+	ask->why[0] = '\0';
 }
 
-unsigned toolchain_look(const struct toolchain_ask *ask, bool dkms,
+unsigned toolchain_look(struct toolchain_ask *ask, bool dkms,
 			struct toolchain *ret_toolchain)
 {
 	struct kernel *kernel = ask->kernel;
@@ -188,29 +195,29 @@ unsigned toolchain_look(const struct toolchain_ask *ask, bool dkms,
 		missing |= PART_HEADERS;
 		(void)text_format(words, sizeof(words), "the headers of kernel %s",
 				  kernel->release);
-		name_part(&found, words);
+		name_part(ask, &found, words);
 	}
 	if (!find_tool(ask, "make", found.make, sizeof(found.make))) {
 		missing |= PART_MAKE;
-		name_part(&found, "make");
+		name_part(ask, &found, "make");
 		found.make[0] = '\0';
 	}
 	if (!find_compiler(ask, found.compiler, sizeof(found.compiler))) {
 		missing |= PART_COMPILER;
-		name_part(&found, compiler_name(kernel, words, sizeof(words)));
+		name_part(ask, &found, compiler_name(kernel, words, sizeof(words)));
 		found.compiler[0] = '\0';
 	}
 	if (!find_linker(ask)) {
 		missing |= PART_LINKER;
-		name_part(&found, kernel->clang ? "ld.lld" : "ld");
+		name_part(ask, &found, kernel->clang ? "ld.lld" : "ld");
 	}
 	if (!headers_real(ask->root, "/usr/include", "stdio.h")) {
 		missing |= PART_LIBC;
-		name_part(&found, "/usr/include/stdio.h");
+		name_part(ask, &found, "/usr/include/stdio.h");
 	}
 	if (dkms && !run_find(ask->root, "dkms", words, sizeof(words))) {
 		missing |= PART_DKMS;
-		name_part(&found, "dkms");
+		name_part(ask, &found, "dkms");
 	}
 
 	*ret_toolchain = found;

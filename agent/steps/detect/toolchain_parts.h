@@ -22,11 +22,12 @@ struct toolchain_ask {
 	const struct root *root;
 	struct kernel *kernel; /* read anew where it had no headers */
 	struct error *err;     /* filled only where a signal ends all of it */
+	char why[160]; /* of a program that is there and does not answer; "": none */
 };
 
 /*
  * Reads the kernel's headers again, fills the toolchain, and gives the set of enum
  * toolchain_part that is not there.
  */
-unsigned toolchain_look(const struct toolchain_ask *ask, bool dkms,
+unsigned toolchain_look(struct toolchain_ask *ask, bool dkms,
 			struct toolchain *ret_toolchain);

@@ -51,9 +51,10 @@ static int ask_tool(const struct unpack_input *input, struct unpack_content *con
 		return error_set(err, ERROR_PREREQUISITES,
 				 "%s is a .%s and %s is not installed", input->name,
 				 package_kind_name(content->kind), words[0]);
-	if (run_command(input->runner, input->root, &run, &result, err) < 0)
-		return -1;
-	if (result.status != 0 || result.signal)
+	if (run_question(input->runner, input->root, &run, RUN_STATUS_MAX, &result, err) <
+	    0)
+		return error_prefix(err, "asking what %s is", input->name);
+	if (result.status != 0)
 		return error_set(err, ERROR_INTEGRITY, "%s: %s cannot read it",
 				 input->name, words[0]);
 

@@ -74,8 +74,10 @@ static int explain(const struct root *root, const char *path,
 	(void)run_describe(result, run, how, sizeof(how));
 	(void)error_set(err, ERROR_INTEGRITY, "extracting %s: %s%s%s", path, how,
 			words[0] ? ": " : "", words);
-	if (result->timed_out || result->signal)
+	if (result->timed_out || result->signal || result->status > 128)
 		(void)error_recode(err, ERROR_INTERNAL);
+	else if (result->status > RUN_STATUS_MAX)
+		(void)error_recode(err, ERROR_PREREQUISITES); /* of the script's tools */
 	return room_explain(root, folders, err);
 }
 

@@ -56,11 +56,11 @@ static int ask_status(struct runner *runner, const struct root *root,
 			   .output_limit = OUTPUT_MAX };
 	struct span output;
 
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return -1;
+	/* Of a module that it does not know DKMS may end with any status of its own. */
+	if (run_question(runner, root, &run, RUN_STATUS_MAX, &result, err) < 0)
+		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
 	output = (struct span){ .at = result.output, .len = result.size };
-	*ret_installed = result.signal == 0 &&
-			 dkms_is_installed(output, place->version, place->release);
+	*ret_installed = dkms_is_installed(output, place->version, place->release);
 	return 0;
 }
 

@@ -74,13 +74,11 @@ static int choose_options(struct runner *runner, const struct root *root,
 	};
 	const char *mode = NULL;
 	struct span help;
-	char how[64];
 
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return -1;
-	if (result.status != 0 || result.signal || result.timed_out)
-		return error_set(err, ERROR_INSTALL, "asking %s for its options: %s",
-				 program, run_describe(&result, &run, how, sizeof(how)));
+	if (run_question(runner, root, &run, 0, &result, err) < 0) {
+		(void)error_prefix(err, "asking for its options");
+		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
+	}
 	help = (struct span){ .at = result.output, .len = result.size };
 
 	for (size_t i = 0; i < ARRAY_SIZE(without_modules) && !mode; i++) {

@@ -24,13 +24,15 @@ static int ask_owner(struct runner *runner, const struct root *root,
 	struct run run = { .argv = argv, .timeout_s = ASK_S, .output_limit = 4096 };
 	struct span name, rest, line = { "", 0 };
 
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return -1;
+	if (run_question(runner, root, &run, RUN_STATUS_MAX, &result, err) < 0) {
+		(void)error_prefix(err, "finding the package of " PATHS_SMI);
+		return err->interrupted ? -1 : error_recode(err, ERROR_INSTALL);
+	}
 	rest = (struct span){ .at = result.output, .len = result.size };
 	(void)span_next_line(&rest, &line);
 	(void)span_split(line, end, &name, &rest);
 	name = span_trim(name);
-	if (result.status != 0 || result.signal || name.len == 0 ||
+	if (result.status != 0 || name.len == 0 ||
 	    !span_copy(name, ret_name, PACKAGE_NAME_SIZE) || ret_name[0] == '-')
 		return error_set(err, ERROR_INSTALL, "finding the package of " PATHS_SMI);
 	return 0;

@@ -9,6 +9,7 @@
 
 #define ASK_S 30
 #define STOP_S 120
+#define INACTIVE_LAST 4 /* of is-active: 3 not active, 4 no such unit */
 
 int gridd_stop(struct runner *runner, const struct root *root, bool *ret_changed,
 	       struct error *err)
@@ -26,9 +27,9 @@ int gridd_stop(struct runner *runner, const struct root *root, bool *ret_changed
 		*ret_changed = false;
 		return 0;
 	}
-	if (run_command(runner, root, &run, &result, err) < 0)
-		return -1;
-	if (result.status != 0 || result.signal) {
+	if (run_question(runner, root, &run, INACTIVE_LAST, &result, err) < 0)
+		return error_prefix(err, "asking for " PATHS_GRIDD_UNIT);
+	if (result.status != 0) {
 		*ret_changed = false;
 		return 0;
 	}
