@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "base/span.h"
+#include "base/manager_words.h"
 #include "base/text.h"
 
 #define INSTALL_S 1800
@@ -14,59 +14,67 @@
 #define TRIES 3
 #define ARGV_MAX (MANAGER_PACKAGES_MAX + 16)
 
-/* Its words after its own name: how packages are installed, its lists made current, and
- * packages removed. */
+/*
+ * Its words after its own name: for an installation the options, and then how packages
+ * are installed, over a newer one, and over the same one; whole, how they are removed,
+ * and how its lists are made current.
+ */
 struct program {
 	const char *name;
-	const char *const *install, *const *replace, *const *refresh, *const *remove;
+	const char *const *options, *const *install, *const *replace, *const *again;
+	const char *const *remove, *const *refresh;
 };
 
-static const char *const apt_install[] = {
-	"-y",      "--no-install-recommends",
-	"-o",      "DPkg::Lock::Timeout=0",
-	"-o",      "Acquire::Retries=3",
-	"-o",      "DPkg::Options::=--force-confold",
-	"install", NULL,
+static const char *const apt_options[] = {
+	"-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=0",
+	"-o", "Acquire::Retries=3",      "-o", "DPkg::Options::=--force-confold",
+	NULL,
 };
-/* dnf does so by itself for a file that is named. */
-static const char *const apt_replace[] = { "--allow-downgrades", "--reinstall", NULL };
-static const char *const apt_refresh[] = { "-o", "Acquire::Retries=3", "update", NULL };
+static const char *const apt_replace[] = { "install", "--allow-downgrades", NULL };
+static const char *const apt_again[] = { "install", "--allow-downgrades", "--reinstall",
+					 NULL };
 static const char *const apt_remove[] = { "-y", "-o", "DPkg::Lock::Timeout=0", "remove",
 					  NULL };
-static const char *const dnf_install[] = { "-y", "--setopt=exit_on_lock=True",
-					   "--setopt=install_weak_deps=False", "install",
-					   NULL };
-static const char *const dnf_refresh[] = { "-y", "--setopt=exit_on_lock=True",
-					   "makecache", "--refresh", NULL };
+static const char *const apt_refresh[] = { "-o", "Acquire::Retries=3", "update", NULL };
+static const char *const dnf_options[] = { "-y", "--setopt=exit_on_lock=True",
+					   "--setopt=install_weak_deps=False", NULL };
 static const char *const dnf_remove[] = { "-y", "--setopt=exit_on_lock=True", "remove",
 					  NULL };
+static const char *const dnf_refresh[] = { "-y", "--setopt=exit_on_lock=True",
+					   "makecache", "--refresh", NULL };
 static const char *const yum_refresh[] = { "-y", "--setopt=exit_on_lock=True",
 					   "makecache", NULL };
-static const char *const microdnf_install[] = { "-y", "--setopt=install_weak_deps=False",
-						"install", NULL };
-static const char *const plain_refresh[] = { "-y", "makecache", NULL };
-static const char *const plain_remove[] = { "-y", "remove", NULL };
-static const char *const zypper_install[] = { "--non-interactive", "install",
-					      "--no-recommends", NULL };
-static const char *const zypper_replace[] = { "--oldpackage", "--allow-unsigned-rpm",
+static const char *const microdnf_options[] = { "-y", "--setopt=install_weak_deps=False",
+						NULL };
+static const char *const zypper_options[] = { "--non-interactive", NULL };
+static const char *const zypper_install[] = { "install", "--no-recommends", NULL };
+static const char *const zypper_replace[] = { "install", "--no-recommends",
+					      "--oldpackage", "--allow-unsigned-rpm",
 					      NULL };
-static const char *const zypper_refresh[] = { "--non-interactive", "refresh", NULL };
+static const char *const zypper_again[] = { "install",      "--no-recommends",
+					    "--oldpackage", "--allow-unsigned-rpm",
+					    "--force",      NULL };
 static const char *const zypper_remove[] = { "--non-interactive", "remove", NULL };
-static const char *const tdnf_install[] = { "-y", "install", NULL };
-static const char *const nothing[] = { NULL };
+static const char *const zypper_refresh[] = { "--non-interactive", "refresh", NULL };
+static const char *const tdnf_options[] = { "-y", NULL };
+static const char *const plain_install[] = { "install", NULL };
+/* To "install" of a version that is there dnf says "Nothing to do", and ends well. */
+static const char *const plain_again[] = { "reinstall", NULL };
+static const char *const plain_remove[] = { "-y", "remove", NULL };
+static const char *const plain_refresh[] = { "-y", "makecache", NULL };
 
 /* In the order in which one is taken where several are there and none is the system's
  * own. */
 static const struct program programs[] = {
-	[MANAGER_DNF5] = { "dnf5", dnf_install, nothing, dnf_refresh, dnf_remove },
-	[MANAGER_DNF] = { "dnf", dnf_install, nothing, dnf_refresh, dnf_remove },
-	[MANAGER_YUM] = { "yum", dnf_install, nothing, yum_refresh, dnf_remove },
-	[MANAGER_MICRODNF] = { "microdnf", microdnf_install, nothing, plain_refresh,
-			       plain_remove },
-	[MANAGER_ZYPPER] = { "zypper", zypper_install, zypper_replace, zypper_refresh,
-			     zypper_remove },
-	[MANAGER_TDNF] = { "tdnf", tdnf_install, nothing, plain_refresh, plain_remove },
-	[MANAGER_APT] = { "apt-get", apt_install, apt_replace, apt_refresh, apt_remove },
+	/* clang-format off */
+	[MANAGER_DNF5] = { "dnf5", dnf_options, plain_install, plain_install, plain_again, dnf_remove, dnf_refresh },
+	[MANAGER_DNF] = { "dnf", dnf_options, plain_install, plain_install, plain_again, dnf_remove, dnf_refresh },
+	[MANAGER_YUM] = { "yum", dnf_options, plain_install, plain_install, plain_again, dnf_remove, yum_refresh },
+	[MANAGER_MICRODNF] = { "microdnf", microdnf_options, plain_install, plain_install, plain_again, plain_remove, plain_refresh },
+	[MANAGER_ZYPPER] = { "zypper", zypper_options, zypper_install, zypper_replace, zypper_again, zypper_remove, zypper_refresh },
+	[MANAGER_TDNF] = { "tdnf", tdnf_options, plain_install, plain_install, plain_again, plain_remove, plain_refresh },
+	[MANAGER_APT] = { "apt-get", apt_options, plain_install, apt_replace, apt_again, apt_remove, apt_refresh },
+	/* clang-format on */
 };
 
 static const char *const dpkg_repair[] = { "/usr/bin/dpkg", "--force-confold",
@@ -78,33 +86,6 @@ static const char *const dpkg_repair[] = { "/usr/bin/dpkg", "--force-confold",
  */
 static const char *const env[] = { "DEBIAN_FRONTEND=noninteractive",
 				   "NEEDRESTART_SUSPEND=1", "VGPU_GUEST_AGENT=1", NULL };
-
-static bool says(const struct run_result *result, const char *const *words)
-{
-	for (; *words; words++) {
-		if (strstr(result->output, *words))
-			return true;
-	}
-	return false;
-}
-
-static bool is_locked(const struct run_result *result)
-{
-	static const char *const words[] = {
-		"Could not get lock",
-		"Unable to acquire the dpkg frontend lock",
-		"Unable to lock",
-		"was locked by another",
-		"already locked by",
-		"holding the yum lock",
-		"can't create transaction lock",
-		"is locked by",
-		"System management is locked",
-		NULL,
-	};
-
-	return says(result, words);
-}
 
 /* dpkg, apt and rpm lock with fcntl(2). */
 enum manager_lock manager_look(const struct root *root, long *ret_pid)
@@ -167,39 +148,24 @@ static int run_manager(const struct manager *manager, const char *const *argv,
 	return run_command(manager->runner, manager->root, &run, ret_result, err);
 }
 
-/* The manager's first complaint; where that is only a heading, the line after it too. */
-static void find_complaint(const struct run_result *result, char *text, size_t size)
-{
-	static const char *const marks[] = { "E: ", "Error:", "error:" };
-	struct span rest = { .at = result->output, .len = result->size }, line;
-	struct span found = { .at = "", .len = 0 };
-
-	while (found.len == 0 && span_next_line(&rest, &line)) {
-		for (size_t i = 0; i < ARRAY_SIZE(marks) && found.len == 0; i++) {
-			if (span_skip(&line, marks[i]))
-				found = span_trim(line);
-			else
-				continue;
-			if (found.len == 0 && span_next_line(&rest, &line))
-				found = span_trim(line);
-		}
-	}
-
-	(void)span_copy(found, text, size);
-	text_sanitize(text);
-}
-
+/* A script's own words say more than the manager's about it. */
 static int give_up(const struct run_result *result, const char *program,
 		   struct error *err)
 {
+	const struct span output = { .at = result->output, .len = result->size };
+	const char *hint = manager_words_hint(result->output);
 	struct run run = { .timeout_s = INSTALL_S };
-	char complaint[300], how[64];
+	char complaint[MANAGER_WORDS_MAX], how[64];
 
-	find_complaint(result, complaint, sizeof(complaint));
+	manager_words_script(output, complaint, sizeof(complaint));
+	if (!complaint[0])
+		manager_words_complaint(output, complaint, sizeof(complaint));
 	(void)run_describe(result, &run, how, sizeof(how));
 	(void)error_set(err, ERROR_PREREQUISITES, "%s: %s", program,
 			complaint[0] ? complaint : how);
-	return is_locked(result) ? refuse_locked(err) : -1;
+	if (manager_words_locked(result->output))
+		return refuse_locked(err);
+	return hint ? error_hint(err, "%s", hint) : -1;
 }
 
 bool manager_find(const struct root *root, const char *own, enum manager_kind *ret_kind)
@@ -251,11 +217,11 @@ static int join(const char *path, const char *const *const *lists, size_t count,
 static int repair(const struct manager *manager, const char *path,
 		  const struct run_result *failed, struct error *err)
 {
-	static const char *const interrupted[] = { "dpkg was interrupted", NULL };
 	cleanup(run_result_done) struct run_result result = { 0 };
 	const char *argv[ARGV_MAX];
 
-	if (manager->kind == MANAGER_APT && says(failed, interrupted))
+	if (manager->kind == MANAGER_APT &&
+	    strstr(failed->output, "dpkg was interrupted"))
 		return run_manager(manager, dpkg_repair, INSTALL_S, &result, err);
 	if (join(path, &programs[manager->kind].refresh, 1, argv, err) < 0)
 		return -1;
@@ -266,11 +232,12 @@ int manager_install(const struct manager *manager, const char *const *packages,
 		    struct error *err)
 {
 	const struct program *program = &programs[manager->kind];
-	const char *const *lists[] = { program->install,
-				       manager->replace ? program->replace : nothing,
-				       packages };
+	const char *const *how = manager->again     ? program->again
+				 : manager->replace ? program->replace
+						    : program->install;
+	const char *const *lists[] = { program->options, how, packages };
+	char path[64], script[MANAGER_WORDS_MAX];
 	const char *argv[ARGV_MAX];
-	char path[64];
 
 	text_path(path, sizeof(path), "/usr/bin/%s", program->name);
 	if (join(path, lists, ARRAY_SIZE(lists), argv, err) < 0)
@@ -281,9 +248,15 @@ int manager_install(const struct manager *manager, const char *const *packages,
 
 		if (run_manager(manager, argv, INSTALL_S, &result, err) < 0)
 			return -1;
+		manager_words_script((struct span){ result.output, result.size }, script,
+				     sizeof(script));
+		if (manager->script)
+			memcpy(manager->script, script, sizeof(script));
 		if (result.status == 0 && result.signal == 0 && !result.timed_out)
 			return 0;
-		if (tries == TRIES || result.timed_out || is_locked(&result))
+		/* A script that failed fails again. */
+		if (tries == TRIES || result.timed_out || script[0] ||
+		    manager_words_locked(result.output))
 			return give_up(&result, program->name, err);
 		if (repair(manager, path, &result, err) < 0)
 			return -1;
@@ -292,18 +265,17 @@ int manager_install(const struct manager *manager, const char *const *packages,
 
 int manager_remove(const struct manager *manager, const char *package, struct error *err)
 {
-	const struct program *program = &programs[manager->kind];
 	const char *const packages[] = { package, NULL };
-	const char *const *lists[] = { program->remove, packages };
+	const char *const *lists[] = { programs[manager->kind].remove, packages };
+	const char *name = programs[manager->kind].name, *argv[ARGV_MAX];
 	cleanup(run_result_done) struct run_result result = { 0 };
-	const char *argv[ARGV_MAX];
 	char path[64];
 
-	text_path(path, sizeof(path), "/usr/bin/%s", program->name);
+	text_path(path, sizeof(path), "/usr/bin/%s", name);
 	if (join(path, lists, ARRAY_SIZE(lists), argv, err) < 0 ||
 	    run_manager(manager, argv, INSTALL_S, &result, err) < 0)
 		return -1;
 	if (result.status == 0 && result.signal == 0 && !result.timed_out)
 		return 0;
-	return give_up(&result, program->name, err);
+	return give_up(&result, name, err);
 }

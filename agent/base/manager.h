@@ -32,15 +32,26 @@ struct manager {
 	struct runner *runner;
 	const struct root *root;
 	int log_fd;   /* gets all output; 0: nowhere */
-	bool replace; /* also a newer version, or the same one once more */
+	bool replace; /* also over a newer version */
+	bool again;   /* the same version once more, also where it is there and whole */
+	/*
+	 * Of MANAGER_WORDS_MAX bytes, gets what a script of a package said that failed,
+	 * "" where none did: rpm's managers call that installed. May be NULL.
+	 */
+	char *script;
 };
 
 #define MANAGER_PACKAGES_MAX 16
+#define MANAGER_WORDS_MAX 300
 
 /*
  * Installs packages: names of the repositories, or absolute paths. Where the first try
  * fails, the package lists are brought up to date and an interrupted dpkg is repaired.
- * ERROR_PREREQUISITES with the package manager's own words.
+ * ERROR_PREREQUISITES with the package manager's own words, and a hint by what went wrong
+ * where the words tell.
+ *
+ * 0 means that the manager is content, not that what the package brings is there: who
+ * needs that looks.
  */
 must_check int manager_install(const struct manager *manager, const char *const *packages,
 			       struct error *err);

@@ -122,19 +122,32 @@ int choose_list(const struct context *ctx, struct state *state,
 	return 0;
 }
 
+/* What is replaced, or comes, by the package manager is no stranger to that. */
+static enum obstacle_packages packages_in_the_way(const struct context *ctx,
+						  const struct state *state,
+						  const struct work *work)
+{
+	const char *wanted = ctx->settings.driver.package;
+	enum package_kind here = state->driver.kind;
+
+	if (work_keeps_installed(work))
+		return OBSTACLE_PACKAGES_NONE;
+	return work_is_package(work) || here == PACKAGE_DEB || here == PACKAGE_RPM ||
+			       strcmp(wanted, "deb") == 0 || strcmp(wanted, "rpm") == 0
+		       ? OBSTACLE_PACKAGES_OTHERS
+		       : OBSTACLE_PACKAGES_ANY;
+}
+
 struct obstacle_input choose_obstacles(const struct context *ctx,
 				       const struct state *state, const struct work *work)
 {
-	enum package_kind here = state->driver.kind;
-
 	return (struct obstacle_input){
 		.runner = ctx->runner,
 		.root = &ctx->root,
 		.gpus = &work->guest->gpus,
 		.os = &work->guest->os,
 		.offline = ctx->offline,
-		.own_files = !work_keeps_installed(work) && !work_is_package(work) &&
-			     here != PACKAGE_DEB && here != PACKAGE_RPM,
+		.packages = packages_in_the_way(ctx, state, work),
 	};
 }
 

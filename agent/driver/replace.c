@@ -304,6 +304,54 @@ static int change_by_run(const struct context *ctx, const struct work *work,
 			       driver->open, err);
 }
 
+/*
+ * What the package brings and what its scripts make: tools, and modules of each target.
+ * Whether the kernel takes these is no matter of the package's: the load tells.
+ */
+static int is_whole(const struct context *ctx, struct work *work, bool *ret_whole,
+		    struct error *err)
+{
+	bool whole;
+
+	if (root_exists(&ctx->root, PATHS_SMI, &whole, err) < 0 ||
+	    work_look_at_targets(ctx, NULL, work->driver.version, work, err) < 0)
+		return -1;
+	for (size_t i = 0; i < work->target_count; i++)
+		whole &= work->targets[i].done || work->targets[i].refused;
+	*ret_whole = whole;
+	return 0;
+}
+
+/*
+ * Once more where the package manager had nothing to do, since this version is installed,
+ * whole or not: a new kernel, or scripts that failed before.
+ */
+static int change_by_package(const struct context *ctx, struct work *work,
+			     struct error *err)
+{
+	char script[MANAGER_WORDS_MAX] = "";
+	struct install_package input = { .kind = work->driver.kind,
+					 .path = work->driver.path,
+					 .script = script,
+					 .log_fd = ctx->tools->log_fd };
+	bool whole = false;
+
+	for (int turn = 0; turn < 2 && !whole && !script[0]; turn++) {
+		input.again = turn > 0;
+		if (install_package(ctx->runner, &ctx->root, &input, err) < 0 ||
+		    is_whole(ctx, work, &whole, err) < 0)
+			return -1;
+	}
+	if (whole)
+		return 0;
+	(void)error_set(err, ERROR_INSTALL,
+			"the package of driver %s is installed and has left no modules "
+			"for this kernel: %s",
+			work->driver.version,
+			script[0] ? script : "its scripts said nothing of it");
+	return error_hint(err, "what its scripts said is in %s", ctx->tools->log_path);
+}
+
 static int change(const struct replace *replace, struct work *work, struct error *err)
 {
 	const struct context *ctx = replace->ctx;
@@ -312,10 +360,8 @@ static int change(const struct replace *replace, struct work *work, struct error
 
 	if (install_blacklist(&ctx->root, &changed, err) < 0)
 		return -1;
-	if (driver->kind == PACKAGE_RUN
-		    ? change_by_run(ctx, work, err) < 0
-		    : install_package(ctx->runner, &ctx->root, driver->kind, driver->path,
-				      ctx->tools->log_fd, err) < 0)
+	if (driver->kind == PACKAGE_RUN ? change_by_run(ctx, work, err) < 0
+					: change_by_package(ctx, work, err) < 0)
 		return -1;
 	if (look_into_initramfs(ctx, err) < 0 ||
 	    install_gridd_unit(&ctx->root, &changed, err) < 0)

@@ -15,7 +15,7 @@
 #define USER_SPACE "/usr/lib/driver-version" /* what the installer leaves, in short */
 #define PLACE "/lib/modules/" MACHINE_KERNEL "/" PATHS_MODULES
 #define MODULE PLACE "/nvidia.ko"
-#define BY_PACKAGE "/lib/modules/" MACHINE_KERNEL "/kernel/nvidia.ko"
+#define BY_PACKAGE MACHINE_PACKAGE_MODULE
 
 static const char *text_of(const struct machine *machine, const char *path)
 {
@@ -169,17 +169,31 @@ static void unload(struct machine *machine, const char *module)
 	assert_int_equal(root_remove_tree(&machine->sysroot->root, path, &err), 0);
 }
 
-/* apt-get ... install ./PACKAGE: everything of it, by its own scripts */
-static void install_package(struct machine *machine, const struct run *run)
+/*
+ * apt-get ... install PACKAGE: everything of it, by its own scripts. As rpm's managers do
+ * it ends well where the scripts fail, and where this version is installed already, whole
+ * or not, nothing is done but by name.
+ */
+static char *install_package(struct machine *machine, const struct run *run)
 {
+	bool again = false;
+
 	for (size_t i = 1; run->argv[i]; i++) {
 		const char *version = text_of(machine, run->argv[i]);
 
+		again |= strcmp(run->argv[i], "--reinstall") == 0;
 		if (strncmp(run->argv[i], "/", 1) != 0 || !version[0])
 			continue;
+		if (!again && strcmp(machine_user_space(machine), version) == 0)
+			return strdup("Nothing to do.\n");
 		install_user_space(machine, version);
+		if (machine->scripts_fail)
+			return strdup("Error! Bad return status for module build\n"
+				      "warning: %post(x) scriptlet failed, exit "
+				      "status 10\n");
 		sysroot_write(machine->sysroot, BY_PACKAGE, version);
 	}
+	return strdup("");
 }
 
 /* Of a driver whose module is not loaded, or is another one's, it answers nothing. */
@@ -230,7 +244,7 @@ static char *act(struct machine *machine, const struct run *run, int *ret_status
 	else if (strcmp(program, "rmmod") == 0)
 		unload(machine, run->argv[1]);
 	else if (strcmp(program, "apt-get") == 0)
-		install_package(machine, run);
+		return install_package(machine, run);
 	else if (strcmp(program, "nvidia-smi") == 0)
 		return smi(machine, ret_status);
 	else if (strcmp(program, "modinfo") == 0)

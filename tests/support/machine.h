@@ -28,6 +28,7 @@ struct machine {
 	enum machine_fault fault;
 	unsigned broken; /* nvidia-smi of this branch's last digit pair answers nothing */
 	bool licensed;   /* what nvidia-smi says */
+	bool scripts_fail;              /* of packages: they leave no module */
 	char unpacked[32], flavour[16]; /* of the package that was unpacked last */
 	char failed[256];               /* the command that was made to fail */
 };
@@ -40,6 +41,7 @@ void machine_add_package(const struct machine *machine, const char *path,
 			 const char *version);
 
 /* What is there: version of user space, of the kernel's module, of the loaded one; "". */
+#define MACHINE_PACKAGE_MODULE "/lib/modules/" MACHINE_KERNEL "/kernel/nvidia.ko"
 const char *machine_user_space(const struct machine *machine);
 const char *machine_module(const struct machine *machine);
 const char *machine_loaded(const struct machine *machine);

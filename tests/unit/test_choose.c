@@ -402,18 +402,25 @@ static void a_driver_of_others_that_does_not_fit_is_in_the_way(void **state)
 	end(scene);
 }
 
-static void only_what_copies_files_minds_the_packages_of_others(void **state)
+static void a_run_minds_all_packages_and_a_package_those_of_others(void **state)
 {
 	static const struct {
 		enum match_rule rule;
 		enum package_kind next, here;
-		bool expected;
+		const char *wanted;
+		enum obstacle_packages expected;
 	} rows[] = {
-		{ MATCH_BRANCH, PACKAGE_RUN, PACKAGE_RUN, true },
-		{ MATCH_BRANCH, PACKAGE_RUN, PACKAGE_NONE, true },
-		{ MATCH_BRANCH, PACKAGE_DEB, PACKAGE_NONE, false },
-		{ MATCH_BRANCH, PACKAGE_RUN, PACKAGE_RPM, false },
-		{ MATCH_INSTALLED, PACKAGE_RUN, PACKAGE_RUN, false },
+		{ MATCH_BRANCH, PACKAGE_RUN, PACKAGE_RUN, "auto", OBSTACLE_PACKAGES_ANY },
+		{ MATCH_BRANCH, PACKAGE_BUNDLE, PACKAGE_NONE, "run",
+		  OBSTACLE_PACKAGES_ANY },
+		{ MATCH_BRANCH, PACKAGE_BUNDLE, PACKAGE_NONE, "rpm",
+		  OBSTACLE_PACKAGES_OTHERS },
+		{ MATCH_BRANCH, PACKAGE_DEB, PACKAGE_NONE, "auto",
+		  OBSTACLE_PACKAGES_OTHERS },
+		{ MATCH_BRANCH, PACKAGE_RUN, PACKAGE_RPM, "auto",
+		  OBSTACLE_PACKAGES_OTHERS },
+		{ MATCH_INSTALLED, PACKAGE_RUN, PACKAGE_RUN, "auto",
+		  OBSTACLE_PACKAGES_NONE },
 	};
 	struct scene *scene = scene_of(*state);
 
@@ -422,8 +429,9 @@ static void only_what_copies_files_minds_the_packages_of_others(void **state)
 		scene->work.match.rule = rows[i].rule;
 		scene->work.driver.kind = rows[i].next;
 		scene->state.driver.kind = rows[i].here;
+		(void)strcpy(scene->stage.ctx.settings.driver.package, rows[i].wanted);
 		if (choose_obstacles(&scene->stage.ctx, &scene->state, &scene->work)
-			    .own_files != rows[i].expected)
+			    .packages != rows[i].expected)
 			fail_msg("row %zu", i);
 	}
 	end(scene);
@@ -444,7 +452,7 @@ int main(void)
 		TEST(a_repository_that_is_down_is_a_warning_where_a_driver_stays),
 		TEST(a_version_of_the_command_line_is_asked_for),
 		TEST(a_driver_of_others_that_does_not_fit_is_in_the_way),
-		TEST(only_what_copies_files_minds_the_packages_of_others),
+		TEST(a_run_minds_all_packages_and_a_package_those_of_others),
 	};
 
 	return cmocka_run_group_tests_name("choose", tests, NULL, NULL);

@@ -90,12 +90,18 @@ static void packages_go_through_their_manager(void **state)
 {
 	static const struct {
 		enum package_kind kind;
+		bool again;
 		const char *path, *command;
 	} cases[] = {
-		{ PACKAGE_DEB, "/var/cache/x.deb",
+		{ PACKAGE_DEB, false, "/var/cache/x.deb",
+		  " install --allow-downgrades /var/cache/x.deb\n" },
+		{ PACKAGE_DEB, true, "/var/cache/x.deb",
 		  " install --allow-downgrades --reinstall /var/cache/x.deb\n" },
-		{ PACKAGE_RPM, "/var/cache/x.rpm",
+		{ PACKAGE_RPM, false, "/var/cache/x.rpm",
 		  "/usr/bin/dnf -y --setopt=exit_on_lock=True --setopt=install_weak_deps=False install "
+		  "/var/cache/x.rpm\n" },
+		{ PACKAGE_RPM, true, "/var/cache/x.rpm",
+		  "/usr/bin/dnf -y --setopt=exit_on_lock=True --setopt=install_weak_deps=False reinstall "
 		  "/var/cache/x.rpm\n" },
 	};
 
@@ -120,11 +126,19 @@ static void packages_go_through_their_manager(void **state)
 
 		script_init(&script, good, NULL);
 		assert_int_equal(install_package(&script.runner, &sysroot->root,
-						 cases[i].kind, cases[i].path, 0, &err),
+						 &(struct install_package){
+							 .kind = cases[i].kind,
+							 .path = cases[i].path,
+							 .again = cases[i].again },
+						 &err),
 				 0);
 		script_init(&script, bad, NULL);
 		assert_int_equal(install_package(&script.runner, &sysroot->root,
-						 cases[i].kind, cases[i].path, 0, &err),
+						 &(struct install_package){
+							 .kind = cases[i].kind,
+							 .path = cases[i].path,
+							 .again = cases[i].again },
+						 &err),
 				 -1);
 		assert_int_equal(err.code, ERROR_INSTALL);
 		assert_non_null(strstr(err.text, "Sub-process dkms"));
@@ -140,8 +154,10 @@ static void a_run_is_no_package_of_the_system(void **state)
 
 	script_init(&script, answers, NULL);
 
-	assert_int_equal(install_package(&script.runner, &sysroot->root, PACKAGE_RUN,
-					 "/x.run", 0, &err),
+	assert_int_equal(install_package(&script.runner, &sysroot->root,
+					 &(struct install_package){ .kind = PACKAGE_RUN,
+								    .path = "/x.run" },
+					 &err),
 			 -1);
 }
 

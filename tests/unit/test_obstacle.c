@@ -44,14 +44,21 @@ static struct obstacle_input input_of(const struct sysroot *sysroot,
 					.root = &sysroot->root,
 					.gpus = gpus,
 					.os = &debian,
-					.own_files = true };
+					.packages = OBSTACLE_PACKAGES_ANY };
 }
 
 static void a_package_that_owns_a_part_of_a_driver_is_named(void **state)
 {
 	static const struct {
 		const char *file, *tool, *answer, *names;
+		bool own; /* the guest driver's package alone, which a newer one replaces
+			   */
 	} cases[] = {
+		{ "/usr/bin/nvidia-smi", "rpm", "nvidia-linux-grid-550\n",
+		  "nvidia-linux-grid-550", true },
+		{ "/usr/bin/nvidia-smi", "rpm",
+		  "nvidia-linux-grid-550\nnvidia-driver-cuda-libs\n",
+		  "nvidia-driver-cuda-libs" },
 		{ "/usr/bin/nvidia-smi", "dpkg-query",
 		  "nvidia-utils-575: /usr/bin/nvidia-smi\n", "nvidia-utils-575" },
 		{ "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1", "dpkg-query",
@@ -104,7 +111,13 @@ static void a_package_that_owns_a_part_of_a_driver_is_named(void **state)
 			assert_int_equal(err.code, ERROR_INSTALL);
 			assert_non_null(strstr(err.text, cases[i].names));
 			assert_non_null(strstr(err.hint, cases[i].names));
-			input.own_files = false;
+			input.packages = OBSTACLE_PACKAGES_OTHERS;
+			check = refused_by(&input, &err);
+			assert_string_equal(cases[i].own ? "" : "packages",
+					    check ? check : "");
+			if (check)
+				assert_null(strstr(err.text, "nvidia-linux-grid"));
+			input.packages = OBSTACLE_PACKAGES_NONE;
 		}
 		assert_null(refused_by(&input, &err));
 		(void)sysroot_teardown(state);

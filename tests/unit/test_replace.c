@@ -301,6 +301,52 @@ static void whatever_fails_the_driver_is_the_old_or_the_new_one(void **state)
 		each_command_fails_once(*state, &rows[i]);
 }
 
+/* The cache is emptied when a driver works. */
+static void bring_once_more(const struct sysroot *sysroot, const struct driver *driver,
+			    struct error *err)
+{
+	struct stat st;
+
+	if (!root_stat(&sysroot->root, DOWNLOADS, &st))
+		sysroot_mkdir(sysroot, DOWNLOADS);
+	machine_add_package(&scene.machine, driver->path, driver->version);
+	*err = ERROR_INIT;
+	(void)!bring(driver, false, err);
+}
+
+/* What its manager says of it is not asked. */
+static void a_package_is_installed_when_what_it_brings_is_there(void **state)
+{
+	const struct driver driver = driver_of(MACHINE_NEW, PACKAGE_DEB);
+	const struct sysroot *sysroot = *state;
+	struct error err;
+
+	make_guest(sysroot, PACKAGE_DEB, false);
+	scene.machine.scripts_fail = true;
+	bring_once_more(sysroot, &driver, &err);
+	assert_int_equal(err.code, ERROR_INSTALL);
+	assert_non_null(strstr(err.text, "Bad return status for module build: %post"));
+	assert_true(scene.state.installing_failed);
+
+	/* Its version is installed by now: who does not insist gets "Nothing to do". */
+	scene.machine.scripts_fail = false;
+	bring_once_more(sysroot, &driver, &err);
+	assert_int_equal(err.code, ERROR_NONE);
+	assert_true(is_whole(MACHINE_NEW));
+
+	/* A new kernel, or somebody's hand. */
+	root_discard(&sysroot->root, MACHINE_PACKAGE_MODULE);
+	bring_once_more(sysroot, &driver, &err);
+	assert_int_equal(err.code, ERROR_NONE);
+	assert_true(is_whole(MACHINE_NEW));
+
+	root_discard(&sysroot->root, PATHS_SMI);
+	bring_once_more(sysroot, &driver, &err);
+	assert_int_equal(err.code, ERROR_NONE);
+	assert_true(is_whole(MACHINE_NEW));
+	end();
+}
+
 static void the_way_back_has_the_flavour_that_worked(void **state)
 {
 	const struct driver new = driver_of(MACHINE_NEW, PACKAGE_RUN);
@@ -656,6 +702,9 @@ int main(void)
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
 			whatever_fails_the_driver_is_the_old_or_the_new_one,
+			sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_package_is_installed_when_what_it_brings_is_there,
 			sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(the_way_back_has_the_flavour_that_worked,
 						sysroot_setup, sysroot_teardown),

@@ -14,6 +14,8 @@
 #define FILES_MAX 1024
 #define CONF_MAX (1u << 20)
 #define TEXT_MAX 256
+/* NVIDIA's own .deb and .rpm of the guest driver. */
+#define OWN_PACKAGES "nvidia-linux-grid-"
 
 void obstacle_read_only(const struct root *root, char *ret_path, size_t size)
 {
@@ -157,14 +159,30 @@ int obstacle_owners(struct runner *runner, const struct root *root, char *ret_na
 	return 0;
 }
 
+/* Those that the package manager replaces by the new one stay out of the list. */
+static void drop_own(char names[static TEXT_MAX])
+{
+	char all[TEXT_MAX], *save = NULL;
+
+	(void)text_copy(all, sizeof(all), names);
+	names[0] = '\0';
+	for (const char *name = strtok_r(all, ", ", &save); name;
+	     name = strtok_r(NULL, ", ", &save)) {
+		if (!text_starts(name, OWN_PACKAGES))
+			add_name(span_of(name), names, TEXT_MAX);
+	}
+}
+
 static int look_packages(const struct obstacle_input *input, struct error *err)
 {
 	char names[TEXT_MAX];
 
-	if (!input->own_files)
+	if (input->packages == OBSTACLE_PACKAGES_NONE)
 		return 0;
 	if (obstacle_owners(input->runner, input->root, names, sizeof(names), err) < 0)
 		return -1;
+	if (input->packages == OBSTACLE_PACKAGES_OTHERS)
+		drop_own(names);
 	if (!names[0])
 		return 0;
 	(void)error_set(

@@ -11,14 +11,20 @@
 #include "model/gpu.h"
 #include "model/kernel/kernel.h"
 
+/* Which packages that own a part of a driver are in the way of the installation. */
+enum obstacle_packages {
+	OBSTACLE_PACKAGES_NONE,   /* nothing is installed */
+	OBSTACLE_PACKAGES_ANY,    /* the agent copies files: a .run */
+	OBSTACLE_PACKAGES_OTHERS, /* those that are not the guest driver's own */
+};
+
 struct obstacle_input {
 	struct runner *runner;
 	const struct root *root;
 	const struct gpu_list *gpus;
 	const struct os *os;
-	bool offline;   /* nothing is loaded: what only stops a load is no obstacle */
-	bool own_files; /* the agent copies files: a .run, not a package of the system's
-			 */
+	bool offline; /* nothing is loaded: what only stops a load is no obstacle */
+	enum obstacle_packages packages;
 };
 
 /* The name of check `index`, as plan calls it; NULL: there are no more. */

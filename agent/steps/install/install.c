@@ -84,29 +84,31 @@ int install_gridd_unit(const struct root *root, bool *ret_changed, struct error 
 }
 
 int install_package(struct runner *runner, const struct root *root,
-		    enum package_kind kind, const char *path, int log_fd,
-		    struct error *err)
+		    const struct install_package *input, struct error *err)
 {
 	static const char *const folders[] = { "/usr",         "/var/lib", "/var/cache",
 					       "/lib/modules", "/tmp",     NULL };
-	const char *const packages[] = { path, NULL };
+	const char *const packages[] = { input->path, NULL };
 	struct manager manager = {
 		.kind = MANAGER_APT,
 		.runner = runner,
 		.root = root,
-		.log_fd = log_fd,
+		.log_fd = input->log_fd,
 		.replace = true, /* the driver before comes back this way, too */
+		.again = input->again,
+		.script = input->script,
 	};
 
-	if (kind != PACKAGE_DEB && kind != PACKAGE_RPM)
-		return error_set(err, ERROR_INTERNAL, "%s is no package", path);
-	if (kind == PACKAGE_RPM && !manager_find(root, "dnf", &manager.kind))
+	if (input->kind != PACKAGE_DEB && input->kind != PACKAGE_RPM)
+		return error_set(err, ERROR_INTERNAL, "%s is no package", input->path);
+	if (input->kind == PACKAGE_RPM && !manager_find(root, "dnf", &manager.kind))
 		return error_set(err, ERROR_PREREQUISITES,
 				 "%s is an .rpm, and no package manager for it is here",
-				 path);
+				 input->path);
 	if (manager_install(&manager, packages, err) == 0)
 		return 0;
-	if (!err->interrupted && !err->hint[0] && err->errnum == 0)
+	if (!err->interrupted && err->errnum == 0 &&
+	    (!err->hint[0] || (input->script && input->script[0])))
 		(void)error_recode(err, ERROR_INSTALL);
 	return room_explain(root, folders, err);
 }

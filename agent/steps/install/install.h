@@ -78,10 +78,20 @@ must_check int install_load(struct runner *runner, const struct root *root,
 must_check int install_gridd_unit(const struct root *root, bool *ret_changed,
 				  struct error *err);
 
-/* .deb by apt-get, .rpm by dnf, from a file; waits for their locks with a deadline. */
+/*
+ * .deb by apt-get, .rpm by dnf, from a file; as manager_install() does (base/manager.h).
+ * What the package's scripts should have made is for the caller to look for: rpm's
+ * managers end well also where a script failed.
+ */
+struct install_package {
+	enum package_kind kind;
+	const char *path;
+	bool again;   /* where this version is installed already */
+	char *script; /* as of struct manager */
+	int log_fd;
+};
 must_check int install_package(struct runner *runner, const struct root *root,
-			       enum package_kind kind, const char *path, int log_fd,
-			       struct error *err);
+			       const struct install_package *input, struct error *err);
 
 /*
  * Room for `bytes` below /usr and below /lib/modules, asked before any change:
