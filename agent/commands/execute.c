@@ -14,6 +14,7 @@
 #include "commands/noted.h"
 #include "core/last_run.h"
 #include "model/paths.h"
+#include "steps/labels.h"
 
 /* Another package manager's work is waited for so long, and looked at so often. */
 #define MANAGER_WAIT_S 600
@@ -100,6 +101,44 @@ static void serve_noted(const struct agent *agent, const struct command_call *ca
 	}
 }
 
+/* Whether a step of the command has written anything. */
+static bool has_written(const struct json *report)
+{
+	const struct json *steps = json_get(report, "steps");
+
+	for (size_t i = 0; i < json_count(steps); i++) {
+		const char *outcome = json_get_string(json_at(steps, i), "outcome");
+
+		if (outcome &&
+		    (strcmp(outcome, outcome_kind_name(OUTCOME_CHANGED)) == 0 ||
+		     strcmp(outcome, outcome_kind_name(OUTCOME_FAILED)) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* In an image, behind the last file that was written: the state's own. */
+static void label_image(const struct context *ctx, const struct json *report,
+			const struct error *err)
+{
+	struct error why = ERROR_INIT;
+	struct labels labels;
+
+	if (!ctx->offline || ctx->job & JOB_APART || err->interrupted ||
+	    !has_written(report))
+		return;
+	if (labels_set_image(ctx->runner, &ctx->root, &labels, &why) < 0)
+		log_line(LOG_LEVEL_WARNING, "warning: labels: %s", why.text);
+	else if (labels.kind == LABELS_SET)
+		log_line(LOG_LEVEL_NOTICE, "%-9s  set by the image's own SELinux policy",
+			 "labels");
+	else if (labels.kind == LABELS_AT_BOOT)
+		log_line(LOG_LEVEL_WARNING,
+			 "warning: labels: %s: SELinux labels the files at the first "
+			 "boot, and boots once more (/.autorelabel)",
+			 labels.why);
+}
+
 /* One try: an agent of its own, with the lock from beginning to end. */
 static int attempt(const struct command_call *call, const struct request *request,
 		   unsigned wait_s, unsigned *ret_reads, struct json **ret_report,
@@ -118,6 +157,8 @@ static int attempt(const struct command_call *call, const struct request *reques
 			     : READS_MAX;
 	if (locks.lock >= 0 && builds_noted(&agent, err))
 		serve_noted(&agent, call, request, &locks);
+	if (call->locks)
+		label_image(&agent.context, *ret_report, err);
 	if (result < 0 && call->by_timer && !agent.context.offline)
 		last_run_say_final(&agent.context.caller, err);
 	agent_close(&agent);

@@ -17,6 +17,7 @@
 #include "steps/depmod.h"
 #include "steps/install/install.h"
 #include "steps/install/remove.h"
+#include "steps/labels.h"
 #include "steps/license/announce.h"
 #include "steps/license/poll.h"
 
@@ -51,15 +52,35 @@ static int prove(const struct context *ctx, struct lease *lease, struct error *e
 	return 0;
 }
 
-/* Loads the modules, and nvidia-smi answers; nothing offline. */
+/* What inherited its label has mostly the right one: the load tells what has not. */
+static int label(const struct context *ctx, struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	if (labels_restore(ctx->runner, &ctx->root, &why) == 0)
+		return 0;
+	if (why.interrupted) {
+		*err = why;
+		return -1;
+	}
+	warn(&why);
+	return 0;
+}
+
+/*
+ * Loads the modules, and nvidia-smi answers; nothing offline. What was written before has
+ * its labels first: a driver that SELinux does not know is neither loaded nor started.
+ */
 static int load_and_prove(const struct replace *replace, const struct work *work,
-			  bool *ret_changed, struct error *err)
+			  bool written, bool *ret_changed, struct error *err)
 {
 	const struct context *ctx = replace->ctx;
 
 	*ret_changed = false;
 	if (ctx->offline)
 		return 0;
+	if (written && label(ctx, err) < 0)
+		return -1;
 	if (install_load(ctx->runner, &ctx->root, work->driver.version, ret_changed,
 			 err) < 0)
 		return -1;
@@ -367,7 +388,7 @@ static int change(const struct replace *replace, struct work *work, struct error
 	    install_gridd_unit(&ctx->root, &changed, err) < 0)
 		return -1;
 	replace->lease->units_changed = true;
-	return load_and_prove(replace, work, &changed, err);
+	return load_and_prove(replace, work, true, &changed, err);
 }
 
 /*
@@ -582,7 +603,7 @@ static int complete_installed(const struct replace *replace, const struct work *
 	if (work->guest->installed.grid && install_gridd_unit(&ctx->root, &unit, err) < 0)
 		return -1;
 	replace->lease->units_changed = unit;
-	if (load_and_prove(replace, work, &loaded, err) < 0 ||
+	if (load_and_prove(replace, work, modules || unit, &loaded, err) < 0 ||
 	    tidy_sources(ctx, work, &modules, err) < 0 ||
 	    sweep_packages(ctx, replace->state, err) < 0)
 		return -1;

@@ -119,6 +119,41 @@ static int note_installed(const struct root *root, struct error *err)
 	return write_list(root, INSTALLED, lines, err);
 }
 
+static size_t count_entries(struct span entries)
+{
+	struct installer_entry entry;
+	size_t count = 0;
+
+	while (installer_list_next_entry(&entries, &entry))
+		count++;
+	return count;
+}
+
+int driver_files_list(const struct root *root, char ***ret_paths, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	cleanup_strv char **paths = NULL;
+	struct span entries, version;
+	struct installer_entry entry;
+	size_t count = 0;
+
+	if (read_list(root, RECORD, &text, &entries, err) < 0)
+		return -1;
+	(void)installer_list_open_record(&entries, &version);
+	paths = calloc(count_entries(entries) + 1, sizeof(*paths));
+	while (paths && installer_list_next_entry(&entries, &entry)) {
+		if (entry.kind == INSTALLER_ENTRY_KEPT)
+			continue;
+		paths[count] = strndup(entry.path.at, entry.path.len);
+		if (!paths[count++])
+			return error_set_errno(err, ENOMEM, "listing the driver's files");
+	}
+	if (!paths)
+		return error_set_errno(err, ENOMEM, "listing the driver's files");
+	*ret_paths = take_ptr(paths);
+	return 0;
+}
+
 /* A file or link, away or onto `lines`; a folder of that name is somebody else's. */
 static int take_one(const struct root *root, const char *path, char **lines,
 		    bool *changed, struct error *err)

@@ -31,6 +31,13 @@ must_check int driver_files_remove(struct runner *runner, const struct root *roo
 				   int log_fd, bool *ret_changed, struct error *err);
 
 /*
+ * The paths of the files and links that the installer's record says are installed; an
+ * empty list where there is no record. The caller frees it with text_strv_free().
+ */
+must_check int driver_files_list(const struct root *root, char ***ret_paths,
+				 struct error *err);
+
+/*
  * A folder for nvidia-installer's temporary files and its log, which it leaves full; and
  * that log, appended to `log_fd` (0: none), with its errors taken out.
  */

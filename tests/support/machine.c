@@ -139,6 +139,13 @@ static void install_user_space(struct machine *machine, const char *version)
 	write_program(machine->sysroot, PATHS_SMI, "");
 	write_program(machine->sysroot, PATHS_GRIDD, "");
 	sysroot_write(machine->sysroot, USER_SPACE, version);
+	machine->labelled = false;
+}
+
+/* SELinux is on, and does not know what was written. */
+static bool is_denied(const struct machine *machine)
+{
+	return !machine->labelled && is_there(machine, "/sys/fs/selinux/enforce");
 }
 
 static void load(struct machine *machine, const char *module)
@@ -239,8 +246,12 @@ static char *act(struct machine *machine, const struct run *run, int *ret_status
 	else if (strcmp(program, "nvidia-installer") == 0 &&
 		 strcmp(run->argv[1], "--silent") == 0)
 		install_user_space(machine, text_of(machine, run->argv[0]));
+	else if (strcmp(program, "modprobe") == 0 && is_denied(machine))
+		*ret_status = 1;
 	else if (strcmp(program, "modprobe") == 0)
 		load(machine, run->argv[1]);
+	else if (strcmp(program, "restorecon") == 0)
+		machine->labelled = true;
 	else if (strcmp(program, "rmmod") == 0)
 		unload(machine, run->argv[1]);
 	else if (strcmp(program, "apt-get") == 0)
@@ -288,10 +299,10 @@ static int start(struct runner *runner, const struct root *root, const struct ru
 void machine_init(struct machine *ret_machine, const struct sysroot *sysroot)
 {
 	static const char *const programs[] = {
-		"/usr/bin/make",      "/usr/bin/gcc-12",   "/usr/bin/strip",
-		"/usr/sbin/depmod",   "/usr/sbin/modinfo", "/usr/sbin/modprobe",
-		"/usr/sbin/rmmod",    "/usr/bin/ld",       "/usr/bin/apt-get",
-		"/usr/bin/dpkg-query"
+		"/usr/bin/make",       "/usr/bin/gcc-12",     "/usr/bin/strip",
+		"/usr/sbin/depmod",    "/usr/sbin/modinfo",   "/usr/sbin/modprobe",
+		"/usr/sbin/rmmod",     "/usr/bin/ld",         "/usr/bin/apt-get",
+		"/usr/bin/dpkg-query", "/usr/sbin/restorecon"
 	};
 	static const char *const folders[] = {
 		"/usr/bin",

@@ -28,7 +28,8 @@ struct machine {
 	enum machine_fault fault;
 	unsigned broken; /* nvidia-smi of this branch's last digit pair answers nothing */
 	bool licensed;   /* what nvidia-smi says */
-	bool scripts_fail;              /* of packages: they leave no module */
+	bool scripts_fail; /* of packages: they leave no module */
+	bool labelled;     /* by restorecon, since an installer wrote files */
 	char unpacked[32], flavour[16]; /* of the package that was unpacked last */
 	char failed[256];               /* the command that was made to fail */
 };

@@ -83,13 +83,14 @@ static struct {
 	int calls, locked;
 	enum job job;
 	bool interrupted;
+	const char *outcome; /* of its only step */
 } meeting;
 
 static int meet(struct agent *agent, const struct request *request,
 		struct json **ret_report, struct error *err)
 {
 	(void)request;
-	*ret_report = json_build("{}");
+	*ret_report = json_build("{s:[{s:s}]}", "steps", "outcome", meeting.outcome);
 	agent->context.job = meeting.job;
 	assert_false(lock_is_free());
 	if (meeting.interrupted)
@@ -140,6 +141,7 @@ static void begin(const struct sysroot *sysroot)
 	memset(&noted, 0, sizeof(noted));
 	memset(&meeting, 0, sizeof(meeting));
 	meeting.job = JOB_INSTALL;
+	meeting.outcome = "unchanged";
 	free_while_waiting = true;
 	retries = NULL;
 	now = 0;
@@ -277,9 +279,49 @@ static void only_what_is_wrong_twice_in_the_same_way_is_wrong(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sysroot_setup, sysroot_teardown)
 
+/* Without setfiles in it: its first boot shall label it. */
+static void an_image_is_labelled_behind_what_has_written(void **state)
+{
+	static const struct {
+		enum job job;
+		const char *outcome;
+		bool expected;
+	} rows[] = {
+		{ JOB_INSTALL, "changed", true },   { JOB_SEAL, "changed", true },
+		{ JOB_UNINSTALL, "changed", true }, { JOB_RUN, "failed", true },
+		{ JOB_RUN, "unchanged", false },    { JOB_FETCH, "changed", false },
+		{ JOB_MODULES, "changed", false },
+	};
+	const struct sysroot *sysroot = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct error err = ERROR_INIT;
+		bool there;
+
+		begin(sysroot);
+		sysroot_mkdir(sysroot, "/etc/selinux/default/contexts/files");
+		sysroot_write(sysroot, "/etc/selinux/config",
+			      "SELINUX=enforcing\nSELINUXTYPE=default\n");
+		sysroot_write(sysroot,
+			      "/etc/selinux/default/contexts/files/file_contexts", "");
+		meeting.job = rows[i].job;
+		meeting.outcome = rows[i].outcome;
+
+		assert_int_equal(execute(&err), 0);
+
+		assert_int_equal(
+			root_exists(&sysroot->root, "/.autorelabel", &there, &err), 0);
+		if (there != rows[i].expected)
+			fail_msg("row %zu", i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			an_image_is_labelled_behind_what_has_written, sysroot_setup,
+			sysroot_teardown),
 		TEST(the_lock_is_free_while_a_package_manager_is_waited_for),
 		TEST(a_package_manager_that_does_not_end_is_told),
 		TEST(it_is_looked_once_more_after_the_lock_is_let_go),

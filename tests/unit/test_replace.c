@@ -210,6 +210,24 @@ static void a_driver_is_put_in_place_and_proved(void **state)
 	end();
 }
 
+/* The machine's modprobe is denied what has no label. */
+static void where_selinux_is_on_labels_come_before_the_load(void **state)
+{
+	const struct driver old = driver_of(MACHINE_OLD, PACKAGE_RUN);
+	struct error err = ERROR_INIT;
+
+	make_guest(*state, PACKAGE_RUN, false);
+	machine_add_package(&scene.machine, old.path, MACHINE_OLD);
+	sysroot_mkdir(*state, "/sys/fs/selinux");
+	sysroot_write(*state, "/sys/fs/selinux/enforce", "1");
+
+	if (bring(&old, false, &err) < 0)
+		fail_msg("%s", err.text);
+
+	assert_true(is_whole(MACHINE_OLD));
+	end();
+}
+
 /* After the failure, and after one more run where that one left something to finish. */
 static void assert_old_or_new(const struct sysroot *sysroot, bool with_old,
 			      unsigned number, const struct error *err)
@@ -698,6 +716,9 @@ static void whatever_fails_on_the_way_to_the_driver_before_both_are_kept(void **
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			where_selinux_is_on_labels_come_before_the_load, sysroot_setup,
+			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_driver_is_put_in_place_and_proved,
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
