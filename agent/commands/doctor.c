@@ -43,7 +43,7 @@ int command_doctor(struct agent *agent, const struct request *request,
 	if (guest_look(ctx, &agent->guest, err) < 0)
 		return -1;
 	guest_adopt_feature_type(ctx, &agent->guest, &agent->context.settings);
-	result = examine_guest(ctx, &agent->guest, ret_report, err);
+	result = examine_guest(ctx, &agent->guest, &agent->state, ret_report, err);
 	if (request->bundle && *ret_report) {
 		if (write_archive(agent, request, *ret_report, &archive) < 0) {
 			*err = archive;

@@ -80,18 +80,15 @@ static void find_reason(const struct look *look, struct license_reason *reason,
  * is no license is known anew; why there is no token, say, only that run knew. */
 static void tell_last_run(const struct state *state, bool reason, struct error *err)
 {
-	const struct json *trouble = state->trouble;
-	const char *step = json_get_string(trouble, "step");
-	const char *message = json_get_string(trouble, "message");
-	const char *hint = json_get_string(trouble, "hint");
+	struct state_failure failure;
 	struct error found = *err;
 
-	if (!step || !message || err->interrupted ||
-	    (reason && strcmp(step, "license") == 0))
+	if (err->interrupted || !state_failed(state, &failure) ||
+	    (reason && strcmp(failure.step, "license") == 0))
 		return;
 	(void)error_set(err, found.code, "%.160s; the last run ended in %s: %s",
-			found.text, step, message);
-	(void)error_hint(err, "%s", hint && hint[0] ? hint : found.hint);
+			found.text, failure.step, failure.message);
+	(void)error_hint(err, "%s", failure.hint[0] ? failure.hint : found.hint);
 }
 
 /*

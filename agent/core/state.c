@@ -387,3 +387,15 @@ int state_end(struct state *state, const char *step, const struct error *error,
 	}
 	return 0;
 }
+
+bool state_failed(const struct state *state, struct state_failure *ret_failure)
+{
+	const char *step = json_get_string(state->trouble, "step");
+	const char *message = json_get_string(state->trouble, "message");
+	const char *hint = json_get_string(state->trouble, "hint");
+
+	if (!step || !message)
+		return false;
+	*ret_failure = (struct state_failure){ step, message, hint ? hint : "" };
+	return true;
+}

@@ -82,3 +82,12 @@ bool state_raise_serial(struct state *state, const char *key, int64_t serial);
  */
 must_check int state_end(struct state *state, const char *step, const struct error *error,
 			 const struct json *warnings, bool *ret_news, struct error *err);
+
+/* Why the last run failed; its texts are the state's. */
+struct state_failure {
+	const char *step, *message;
+	const char *hint; /* "": none */
+};
+
+/* The one source of it for every command. False: the last run has ended well. */
+bool state_failed(const struct state *state, struct state_failure *ret_failure);

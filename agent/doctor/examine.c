@@ -215,8 +215,19 @@ static struct json *list_checks(const struct doctor_facts *facts,
 	return checks.list;
 }
 
+static void note_failed_run(const struct state *state, struct doctor_facts *facts)
+{
+	struct state_failure failure;
+
+	if (!state_failed(state, &failure))
+		return;
+	(void)text_copy(facts->failed_step, sizeof(facts->failed_step), failure.step);
+	(void)text_copy(facts->failed, sizeof(facts->failed), failure.message);
+	(void)text_copy(facts->failed_hint, sizeof(facts->failed_hint), failure.hint);
+}
+
 int examine_guest(const struct context *ctx, const struct guest *guest,
-		  struct json **ret_report, struct error *err)
+		  const struct state *state, struct json **ret_report, struct error *err)
 {
 	cleanup_free struct doctor_causes *causes = calloc(1, sizeof(*causes));
 	cleanup_free struct license_report *report = calloc(1, sizeof(*report));
@@ -228,6 +239,7 @@ int examine_guest(const struct context *ctx, const struct guest *guest,
 		return error_set_errno(err, ENOMEM, "examining");
 	if (findings_gather(ctx, guest, report, &facts, &notes, err) < 0)
 		return -1;
+	note_failed_run(state, &facts);
 
 	doctor_decide(&facts, causes);
 	*ret_report = json_build("{s:i, s:o, s:o}", "schema", 1, "causes",

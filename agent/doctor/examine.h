@@ -7,10 +7,12 @@
 
 #include "base/json.h"
 #include "core/guest.h"
+#include "core/state.h"
 
 /*
  * The contract's object of the command `doctor`. Ends with the status of the likeliest
  * cause, its message and its hint; 0 where every GPU that needs a license has one.
  */
 must_check int examine_guest(const struct context *ctx, const struct guest *guest,
-			     struct json **ret_report, struct error *err);
+			     const struct state *state, struct json **ret_report,
+			     struct error *err);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "steps/build/build.h"
+#include "steps/build/prebuilt.h"
 #include "steps/build/sign.h"
 #include "steps/detect/diagnose.h"
 #include "steps/detect/module_chosen.h"
@@ -40,15 +41,24 @@ static void look_at_gpus(const struct guest *guest, struct doctor_facts *facts)
 	}
 }
 
-/* Asked only where the driver does not work: dpkg takes its time. */
+/*
+ * Asked only where the driver does not work: dpkg takes its time. A package manager that
+ * does not answer names nobody.
+ */
 static int look_at_obstacles(const struct context *ctx, const struct guest *guest,
 			     struct doctor_facts *facts, struct error *err)
 {
+	struct error why = ERROR_INIT;
+
 	obstacle_vfio(&guest->gpus, facts->vfio, sizeof(facts->vfio));
 	obstacle_masked(&ctx->root, facts->masked, sizeof(facts->masked));
 	obstacle_read_only(&ctx->root, facts->read_only, sizeof(facts->read_only));
-	return obstacle_owners(ctx->runner, &ctx->root, facts->owners,
-			       sizeof(facts->owners), err);
+	if (obstacle_owners(ctx->runner, &ctx->root, facts->owners, sizeof(facts->owners),
+			    &why) == 0 ||
+	    !why.interrupted)
+		return 0;
+	*err = why;
+	return -1;
 }
 
 /* Whether this certificate is the signer's; then what the kernel thinks of its key. */
@@ -93,6 +103,17 @@ static int look_at_signers(const struct context *ctx, struct doctor_facts *facts
 	return 0;
 }
 
+/* How modules may come to this kernel. */
+static void look_at_build(const struct context *ctx, const char *release,
+			  struct doctor_facts *facts)
+{
+	char config[PREBUILT_CONFIG_SIZE];
+
+	facts->prebuilt_only = strcmp(ctx->settings.driver.prebuilt, "only") == 0;
+	if (prebuilt_check_unprovable(&ctx->root, release, config))
+		(void)text_copy(facts->unversioned, sizeof(facts->unversioned), config);
+}
+
 static int look_at_modules(const struct context *ctx, const struct guest *guest,
 			   struct doctor_facts *facts, struct error *err)
 {
@@ -118,6 +139,7 @@ static int look_at_modules(const struct context *ctx, const struct guest *guest,
 	if (diagnose_module(ctx->runner, &ctx->root, running->release, &module, err) < 0)
 		return -1;
 	(void)text_copy(facts->vermagic, sizeof(facts->vermagic), module.vermagic);
+	look_at_build(ctx, running->release, facts);
 	facts->is_signed = answer_of(module.is_signed);
 	if (look_at_signers(ctx, facts, err) < 0)
 		return -1;

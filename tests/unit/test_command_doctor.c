@@ -17,11 +17,14 @@ static struct {
 } world;
 
 int __wrap_examine_guest(const struct context *ctx, const struct guest *guest,
-			 struct json **ret_report, struct error *err);
+			 const struct state *state, struct json **ret_report,
+			 struct error *err);
 int __wrap_examine_guest(const struct context *ctx, const struct guest *guest,
-			 struct json **ret_report, struct error *err)
+			 const struct state *state, struct json **ret_report,
+			 struct error *err)
 {
 	(void)ctx;
+	(void)state;
 	assert_int_equal(guest->gpus.count, 1);
 	*ret_report = json_build("{s:[{s:s}]}", "causes", "code", "no_token");
 	return world.sick ? error_set(err, ERROR_TOKEN, "a long story") : 0;

@@ -348,6 +348,37 @@ static void packages_in_the_way(struct doctor_facts *f)
 	strcpy(f->owners, "libnvidia-compute-575");
 }
 
+static void fail_run(struct doctor_facts *f, const char *step)
+{
+	strcpy(f->failed_step, step);
+	strcpy(f->failed, "what it said");
+	strcpy(f->failed_hint, "its way out");
+}
+
+static void build_failed(struct doctor_facts *f)
+{
+	driver_missing(f);
+	fail_run(f, "build");
+}
+
+static void build_failed_for_the_new_kernel(struct doctor_facts *f)
+{
+	other_kernel(f);
+	fail_run(f, "build");
+}
+
+static void kernel_unversioned(struct doctor_facts *f)
+{
+	driver_missing(f);
+	strcpy(f->unversioned, "/boot/config-6.1");
+}
+
+static void kernel_unversioned_and_no_compiler(struct doctor_facts *f)
+{
+	kernel_unversioned(f);
+	f->prebuilt_only = true;
+}
+
 static const struct {
 	void (*change)(struct doctor_facts *facts);
 	const char *code;
@@ -364,6 +395,10 @@ static const struct {
 	{ packages_in_the_way, "other_packages", false, ERROR_DRIVER },
 	{ other_vermagic, "driver_other_kernel", true, ERROR_DRIVER },
 	{ other_kernel, "driver_other_kernel", true, ERROR_DRIVER },
+	{ build_failed, "build_failed", true, ERROR_BUILD },
+	{ build_failed_for_the_new_kernel, "build_failed", true, ERROR_BUILD },
+	{ kernel_unversioned, "driver_missing", true, ERROR_DRIVER },
+	{ kernel_unversioned_and_no_compiler, "kernel_unversioned", true, ERROR_DRIVER },
 	{ not_loaded, "module_not_loaded", true, ERROR_DRIVER },
 	{ nouveau, "nouveau_bound", true, ERROR_DRIVER },
 	{ nova, "nova_bound", true, ERROR_DRIVER },
@@ -439,6 +474,39 @@ static void each_finding_names_its_cause_first(void **state)
 			assert_true(causes.list[k].message[0] != '\0');
 			assert_true(causes.list[k].hint[0] != '\0');
 		}
+	}
+}
+
+/* Only where another run would end at the same step. */
+static void the_run_that_failed_is_not_advised_again(void **state)
+{
+	static const struct {
+		void (*change)(struct doctor_facts *facts);
+		const char *step;
+		bool told;
+	} rows[] = {
+		{ driver_missing, "", false },      { driver_missing, "match", true },
+		{ smi_missing, "fetch", true },     { driver_missing, "install", true },
+		{ other_kernel, "build", true },    { other_vermagic, "unpack", true },
+		{ driver_missing, "token", false }, { gridd_gone, "metadata", true },
+		{ token_none, "token", true },      { token_none, "match", true },
+		{ token_none, "license", false },   { server_closed, "license", false },
+		{ gridd_disabled, "match", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct doctor_facts facts = unlicensed();
+		struct doctor_causes causes;
+		const struct doctor_cause *cause = &causes.list[0];
+
+		rows[i].change(&facts);
+		fail_run(&facts, rows[i].step);
+		doctor_decide(&facts, &causes);
+
+		if ((strstr(cause->message, "what it said") != NULL) != rows[i].told ||
+		    (strcmp(cause->hint, "its way out") == 0) != rows[i].told)
+			fail_msg("row %zu: %s (%s)", i, cause->message, cause->hint);
 	}
 }
 
@@ -575,6 +643,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_reason_is_what_is_certain_or_what_the_daemon_says),
 		cmocka_unit_test(each_finding_names_its_cause_first),
+		cmocka_unit_test(the_run_that_failed_is_not_advised_again),
 		cmocka_unit_test(
 			while_all_is_licensed_no_cause_is_certain_and_the_status_is_0),
 		cmocka_unit_test(

@@ -60,6 +60,7 @@ struct scene {
 	const char *vermagic, *signer; /* of the module */
 	const char *problems, *begin, *end; /* of the token */
 	const char *server, *layers; /* the worker's answers; layers NULL: it dies */
+	struct state state;
 	struct json *report;
 	struct error err;
 };
@@ -103,6 +104,7 @@ static void prepare(const struct sysroot *sysroot, struct scene *scene)
 static void scene_done(struct scene *scene)
 {
 	json_free(scene->report);
+	state_done(&scene->state);
 }
 
 static int examine(struct scene *scene)
@@ -138,8 +140,8 @@ static int examine(struct scene *scene)
 	stage_set_worker(&scene->stage, scene->sysroot, worker);
 
 	fake_systemd_start(&scene->fake);
-	result = examine_guest(&scene->stage.ctx, &scene->guest, &scene->report,
-			       &scene->err);
+	result = examine_guest(&scene->stage.ctx, &scene->guest, &scene->state,
+			       &scene->report, &scene->err);
 	fake_systemd_stop(&scene->fake);
 	return result;
 }
@@ -238,6 +240,39 @@ static void the_end_is_the_likeliest_cause_s_in_its_words(void **state)
 	}
 }
 
+/* What status says of the last run the doctor knows, too. */
+static void what_the_last_run_failed_of_is_the_cause(void **state)
+{
+	static const struct {
+		const char *step, *code, *says;
+		enum error_code end;
+	} cases[] = {
+		{ "build", "build_failed", "pci_resize_resource", ERROR_BUILD },
+		{ "match", "driver_missing",
+		  "; the last run ended in match: pci_resize_resource", ERROR_DRIVER },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup(scene_done) struct scene scene = { 0 };
+		const struct json *first;
+
+		prepare(*state, &scene);
+		root_discard(&scene.sysroot->root, PATHS_SMI);
+		scene.vermagic = "";
+		memset(&scene.guest.installed, 0, sizeof(scene.guest.installed));
+		scene.state.trouble = json_build("{s:s, s:s, s:s}", "step", cases[i].step,
+						 "message", "pci_resize_resource", "hint",
+						 "another branch");
+		assert_int_equal(examine(&scene), -1);
+
+		first = json_at(json_get(scene.report, "causes"), 0);
+		assert_string_equal(json_get_string(first, "code"), cases[i].code);
+		assert_non_null(strstr(scene.err.text, cases[i].says));
+		assert_string_equal(scene.err.hint, "another branch");
+		assert_int_equal(scene.err.code, cases[i].end);
+	}
+}
+
 static int interrupt(struct runner *runner, const struct root *root,
 		     const struct run *run, struct run_result *ret_result,
 		     struct error *err)
@@ -256,9 +291,9 @@ static void an_interrupted_examination_has_no_report(void **state)
 
 	prepare(*state, &scene);
 	scene.stage.ctx.runner = &runner;
-	assert_int_equal(
-		examine_guest(&scene.stage.ctx, &scene.guest, &scene.report, &scene.err),
-		-1);
+	assert_int_equal(examine_guest(&scene.stage.ctx, &scene.guest, &scene.state,
+				       &scene.report, &scene.err),
+			 -1);
 
 	assert_true(scene.err.interrupted);
 	assert_null(scene.report);
@@ -548,6 +583,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_licensed_guest_ends_well_and_every_check_is_good),
 		TEST(the_end_is_the_likeliest_cause_s_in_its_words),
+		TEST(what_the_last_run_failed_of_is_the_cause),
 		TEST(an_interrupted_examination_has_no_report),
 		TEST(each_check_answers_for_one_thing),
 		TEST(a_layer_that_the_kernel_lacks_is_no_finding),

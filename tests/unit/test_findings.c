@@ -436,6 +436,33 @@ static void obstacles_are_looked_for_where_the_driver_does_not_work(void **state
 	}
 }
 
+static void how_modules_may_come_to_the_kernel_is_told(void **state)
+{
+	static const struct {
+		const char *config, *prebuilt, *unversioned;
+		bool only;
+	} cases[] = {
+		{ "CONFIG_MODVERSIONS=y\n", "auto", "", false },
+		{ "# CONFIG_MODVERSIONS is not set\nCONFIG_MODULES=y\n", "auto",
+		  "/boot/config-" KERNEL, false },
+		{ "CONFIG_MODULES=y\n", "only", "/boot/config-" KERNEL, true },
+	};
+	const struct sysroot *sysroot = *state;
+
+	sysroot_mkdir(sysroot, "/boot");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup(scene_done) struct scene scene = { 0 };
+
+		prepare(sysroot, &scene, LICENSED);
+		sysroot_write(sysroot, "/boot/config-" KERNEL, cases[i].config);
+		(void)strcpy(scene.stage.ctx.settings.driver.prebuilt, cases[i].prebuilt);
+		assert_int_equal(gather(&scene), 0);
+
+		assert_string_equal(scene.facts.unversioned, cases[i].unversioned);
+		assert_int_equal(scene.facts.prebuilt_only, cases[i].only);
+	}
+}
+
 static void the_daemon_is_as_systemd_knows_it(void **state)
 {
 	static const struct {
@@ -679,6 +706,7 @@ int main(void)
 		TEST(the_driver_s_word_on_what_a_gpu_is_outweighs_the_bus),
 		TEST(an_interrupted_look_ends_all_of_it),
 		TEST(obstacles_are_looked_for_where_the_driver_does_not_work),
+		TEST(how_modules_may_come_to_the_kernel_is_told),
 		TEST(the_daemon_is_as_systemd_knows_it),
 		TEST(a_journal_that_can_be_read_only_in_part_gives_no_reason),
 		TEST(gridd_conf_is_told_as_the_daemon_reads_it),

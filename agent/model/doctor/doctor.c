@@ -14,6 +14,7 @@ static const struct {
 	{ "no_gpu", ERROR_NO_GPU },
 	{ "driver_missing", ERROR_DRIVER },
 	{ "driver_other_kernel", ERROR_DRIVER },
+	{ "build_failed", ERROR_BUILD },
 	{ "module_not_loaded", ERROR_DRIVER },
 	{ "nouveau_bound", ERROR_DRIVER },
 	{ "nova_bound", ERROR_DRIVER },

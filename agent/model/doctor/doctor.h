@@ -65,6 +65,13 @@ struct doctor_facts {
 	char owners[256];   /* packages that own parts of a driver that does not work */
 	char read_only[64]; /* "/usr" or "/lib/modules", where no driver can be put */
 
+	char unversioned[96]; /* the running kernel's configuration, where that says
+				 that its symbols have no versions */
+	bool prebuilt_only;   /* no modules are compiled here */
+
+	/* What the last run failed of; step "": of nothing. */
+	char failed_step[16], failed[256], failed_hint[256];
+
 	/* What the driver says. */
 	bool smi_answers; /* a whole report with all GPUs */
 	bool words;       /* of trouble in that report, which is in smi_error */

@@ -22,6 +22,32 @@ static void no_gpu(struct doctor_causes *causes)
 	       "has none: lspci -d 10de:");
 }
 
+/* Why there are no modules, where the last run has tried to make them. */
+static void check_build(const struct doctor_facts *facts, struct doctor_causes *causes)
+{
+	struct doctor_cause *cause;
+
+	if (strcmp(facts->failed_step, "build") == 0) {
+		cause = doctor_rules_add(causes, "build_failed", true);
+		say(cause, "the last run could not make the kernel modules: %.240s",
+		    facts->failed);
+		advise(cause, "%s",
+		       facts->failed_hint[0]
+			       ? facts->failed_hint
+			       : "see the logs in /var/log/vgpu-guest-agent");
+	}
+	if (facts->unversioned[0]) {
+		cause = doctor_rules_add(causes, "kernel_unversioned",
+					 facts->prebuilt_only);
+		say(cause,
+		    "modules can only be compiled here: CONFIG_MODVERSIONS is not set in "
+		    "%s, so no prebuilt archive can prove that it fits this kernel",
+		    facts->unversioned);
+		advise(cause, "let the guest compile, with headers and compiler "
+			      "installed: driver.prebuilt = \"auto\"");
+	}
+}
+
 static bool is_other_release(const struct doctor_facts *facts)
 {
 	return facts->vermagic[0] && strcmp(facts->vermagic, facts->release) != 0;
@@ -36,21 +62,26 @@ static bool check_installed(const struct doctor_facts *facts,
 	if (facts->loaded[0] && facts->tools)
 		return false;
 	if (facts->module[0] && is_other_release(facts)) {
+		check_build(facts, causes);
 		cause = doctor_rules_add(causes, "driver_other_kernel", true);
 		say(cause, "the module nvidia %s was built for kernel %s, and %s runs",
 		    facts->module, facts->vermagic, facts->release);
 		advise(cause,
 		       "build it for the running kernel: vgpu-guest-agent install");
+		doctor_rules_after_run(facts, "install", cause);
 		return true;
 	}
 	if (facts->module[0] && facts->tools)
 		return false;
+	if (!facts->module[0])
+		check_build(facts, causes);
 	if (!facts->module[0] && facts->other_kernel[0]) {
 		cause = doctor_rules_add(causes, "driver_other_kernel", true);
 		say(cause, "the driver's modules are there for kernel %s, and %s runs",
 		    facts->other_kernel, facts->release);
 		advise(cause,
 		       "build them for the running kernel: vgpu-guest-agent install");
+		doctor_rules_after_run(facts, "install", cause);
 		return true;
 	}
 
@@ -60,6 +91,7 @@ static bool check_installed(const struct doctor_facts *facts,
 	    : facts->module[0] ? "nvidia-smi"
 			       : "kernel module nvidia and no nvidia-smi");
 	advise(cause, HINT_RUN);
+	doctor_rules_after_run(facts, "install", cause);
 	return true;
 }
 

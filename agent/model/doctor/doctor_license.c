@@ -57,6 +57,7 @@ static void check_missing(const struct doctor_facts *facts, struct doctor_causes
 			 "vgpu-guest-agent run"
 		       : "the driver's installer leaves it out where systemctl is not on its "
 			 "PATH: vgpu-guest-agent run");
+	doctor_rules_after_run(facts, "install", cause);
 }
 
 /* gridd.conf names no folder for the token: it has to begin with "/". */
@@ -83,6 +84,7 @@ static void check_token_file(const struct doctor_facts *facts,
 		    token_dir(facts));
 		advise(cause, "get one from the license server and run: vgpu-guest-agent "
 			      "token install FILE");
+		doctor_rules_after_run(facts, "token", cause);
 	} else if (facts->token == DOCTOR_TOKEN_UNREADABLE) {
 		cause = doctor_rules_add(causes, "token_unreadable", true);
 		say(cause, "the token cannot be read: %s", facts->token_error);

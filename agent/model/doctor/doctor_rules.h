@@ -19,6 +19,14 @@ struct doctor_cause *doctor_rules_add(struct doctor_causes *causes, const char *
 #define advise(cause, ...) \
 	((void)text_format((cause)->hint, sizeof((cause)->hint), __VA_ARGS__))
 
+/*
+ * For a cause that a run mends by `step`: where the last one failed there, or came no
+ * further, the cause's words and advice become what that run said. To advise it again
+ * would help nobody.
+ */
+void doctor_rules_after_run(const struct doctor_facts *facts, const char *step,
+			    struct doctor_cause *cause);
+
 void doctor_driver_judge(const struct doctor_facts *facts, struct doctor_causes *causes);
 void doctor_license_judge(const struct doctor_facts *facts, struct doctor_causes *causes);
 
