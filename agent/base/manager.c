@@ -125,6 +125,17 @@ static int refuse_locked(struct error *err)
 			       "has ended");
 }
 
+int manager_need_unlocked(const struct manager *manager, struct error *err)
+{
+	long pid;
+
+	if (manager_look(manager->root, &pid) != MANAGER_LOCK_HELD)
+		return 0;
+	(void)error_set(err, ERROR_PREREQUISITES, "%s: process %ld holds the lock",
+			programs[manager->kind].name, pid);
+	return refuse_locked(err);
+}
+
 /* rpm waits for its lock whatever it is told: so no manager is started that would. */
 static int run_manager(const struct manager *manager, const char *const *argv,
 		       unsigned timeout_s, struct run_result *ret_result,
@@ -137,14 +148,9 @@ static int run_manager(const struct manager *manager, const char *const *argv,
 		.output_limit = OUTPUT_MAX,
 		.log_fd = manager->log_fd,
 	};
-	long pid;
 
-	if (manager_look(manager->root, &pid) == MANAGER_LOCK_HELD) {
-		(void)error_set(err, ERROR_PREREQUISITES,
-				"%s: process %ld holds the lock",
-				programs[manager->kind].name, pid);
-		return refuse_locked(err);
-	}
+	if (manager_need_unlocked(manager, err) < 0)
+		return -1;
 	return run_command(manager->runner, manager->root, &run, ret_result, err);
 }
 

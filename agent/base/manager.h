@@ -69,6 +69,9 @@ enum manager_lock {
 /* Whether one is at work, which takes nothing; `ret_pid` is who, where it is held. */
 enum manager_lock manager_look(const struct root *root, long *ret_pid);
 
+/* Before what is only done for the sake of the manager: an error where one is at work. */
+must_check int manager_need_unlocked(const struct manager *manager, struct error *err);
+
 /*
  * Whether a function above failed because another one is at work. The caller lets go of
  * its own lock before it waits, and begins anew.

@@ -15,9 +15,43 @@
 
 #define LET_GO_S 2 /* the monitor's, once it has seen the mark */
 
+static bool is_ours(const struct agent *agent)
+{
+	return agent->state.driver.version[0] || agent->state.installing.version[0];
+}
+
+/* What was being installed is what is there, whole or in part. */
+static enum package_kind kind_of(const struct state *state)
+{
+	return state->installing.version[0] ? state->installing.kind : state->driver.kind;
+}
+
+/* How the step last ended where it did anything: "changed", "failed"; "" for never. */
+static const char *record(const struct agent *agent, const char *step)
+{
+	const char *outcome =
+		json_get_string(json_get(agent->state.steps, step), "outcome");
+
+	return outcome ? outcome : "";
+}
+
+/* Nothing stops for the sake of a driver that cannot be removed, or not now. */
 static int stop_ours(void *subject, struct outcome *outcome, struct error *err)
 {
+	const struct agent *agent = subject;
+	const struct context *ctx = &agent->context;
+
+	if (is_ours(agent) &&
+	    remove_driver_judge(ctx->runner, &ctx->root, kind_of(&agent->state), err) < 0)
+		return -1;
 	return agent_stop_units(subject, outcome, err);
+}
+
+/* Also with a driver of others: the license is one by our token or configuration. */
+static bool holds_our_license(const struct agent *agent)
+{
+	return is_ours(agent) || strcmp(record(agent, "token"), "changed") == 0 ||
+	       strcmp(record(agent, "configure"), "changed") == 0;
 }
 
 /* Its license goes back while it still can. */
@@ -25,21 +59,22 @@ static int stop_gridd(void *subject, struct outcome *outcome, struct error *err)
 {
 	struct agent *agent = subject;
 	const struct context *ctx = &agent->context;
-	bool changed = false;
+	bool changed = false, ours = holds_our_license(agent);
 
 	if (announce_nothing(ctx->runner, &ctx->root, err) < 0)
 		return -1;
-	if (agent->state.driver.version[0] &&
-	    gridd_stop(ctx->runner, &ctx->root, &changed, err) < 0)
+	if (ours && gridd_stop(ctx->runner, &ctx->root, &changed, err) < 0)
 		return -1;
 	outcome_tell(outcome, changed,
-		     changed ? "stopped, its license is returned" : "not active");
+		     changed ? "stopped, its license is returned"
+		     : ours  ? "not active"
+			     : "its license is not ours");
+	if (changed && !is_ours(agent))
+		(void)text_copy(outcome->warning, sizeof(outcome->warning),
+				"the driver is not ours and stays: \"systemctl start "
+				"nvidia-gridd\" starts its daemon as it was set up "
+				"before");
 	return 0;
-}
-
-static bool is_ours(const struct agent *agent)
-{
-	return agent->state.driver.version[0] || agent->state.installing.version[0];
 }
 
 static int unload(void *subject, struct outcome *outcome, struct error *err)
@@ -74,8 +109,6 @@ static int remove_ours(void *subject, struct outcome *outcome, struct error *err
 	struct agent *agent = subject;
 	const struct context *ctx = &agent->context;
 	struct state *state = &agent->state;
-	enum package_kind kind = state->installing.version[0] ? state->installing.kind
-							      : state->driver.kind;
 	bool changed = false;
 
 	if (!is_ours(agent)) {
@@ -83,8 +116,8 @@ static int remove_ours(void *subject, struct outcome *outcome, struct error *err
 		return 0;
 	}
 	if (context_log(ctx, err) < 0 ||
-	    remove_driver(ctx->runner, &ctx->root, kind, ctx->tools->log_fd, &changed,
-			  err) < 0)
+	    remove_driver(ctx->runner, &ctx->root, kind_of(state), ctx->tools->log_fd,
+			  &changed, err) < 0)
 		return -1;
 	(void)text_format(outcome->detail, sizeof(outcome->detail), "driver %s%s",
 			  state->driver.version[0] ? state->driver.version
@@ -121,15 +154,6 @@ static int remove_our_files(void *subject, struct outcome *outcome, struct error
 	outcome_tell(outcome, changed,
 		     changed ? "blacklist, kept sources, unit removed" : "none of ours");
 	return 0;
-}
-
-/* How the step last ended where it did anything: "changed", "failed"; "" for never. */
-static const char *record(const struct agent *agent, const char *step)
-{
-	const char *outcome =
-		json_get_string(json_get(agent->state.steps, step), "outcome");
-
-	return outcome ? outcome : "";
 }
 
 static int restore_configuration(void *subject, struct outcome *outcome,

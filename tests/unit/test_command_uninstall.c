@@ -2,9 +2,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands/commands.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/manager.h"
 #include "base/text.h"
 #include "steps/license/announce.h"
 #include "steps/license/gridd.h"
@@ -242,12 +246,119 @@ static void what_others_installed_stays(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(stays); i++)
 		assert_true(is_there(*state, stays[i]));
 	assert_int_equal(daemon_of_guest.stops, 0);
-	assert_step(report, "gridd", "unchanged", "not active");
+	assert_step(report, "gridd", "unchanged", "its license is not ours");
 	assert_step(report, "unload", "unchanged", "no driver of ours");
 	assert_step(report, "driver", "unchanged", "no driver of ours");
 	assert_step(report, "configure", "unchanged", "nothing of ours in gridd.conf");
 	assert_step(report, "token", "unchanged", "none of ours");
 	agent_stage_end(agent);
+}
+
+/* The license is ours where the token or the configuration is, whoever's the driver. */
+static void the_license_of_an_adopted_driver_goes_back_too(void **state)
+{
+	static const struct script_answer only[] = { { .match = "depmod" },
+						     { .match = NULL } };
+	static const char *const ours[] = { "token", "configure" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		struct agent *agent = begin(*state, only);
+		cleanup_json struct json *report = NULL;
+		struct error err = ERROR_INIT;
+
+		agent->state.driver.version[0] = '\0';
+		json_free(agent->state.steps);
+		agent->state.steps =
+			json_build("{s:{s:s}}", ours[i], "outcome", "changed");
+		if (command_uninstall(agent, &request, &report, &err) < 0)
+			fail_msg("%s", err.text);
+
+		assert_int_equal(daemon_of_guest.stops, 1);
+		assert_step(report, "gridd", "changed",
+			    "stopped, its license is returned");
+		assert_true(is_there(*state, PATHS_SMI));
+		agent_stage_end(agent);
+	}
+}
+
+#define RPM_LOCK "/var/lib/rpm/.rpm.lock"
+
+/* Another process, that holds rpm's lock until it is told to end. */
+static pid_t hold_lock(const struct sysroot *sysroot, int *ret_end)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int ready[2], end[2];
+	char byte = 0;
+	pid_t pid;
+
+	sysroot_mkdir(sysroot, "/var/lib/rpm");
+	sysroot_write(sysroot, RPM_LOCK, "");
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(end), 0);
+	pid = fork();
+	if (pid == 0) {
+		int fd = openat(sysroot->root.fd, RPM_LOCK + 1, O_RDWR | O_CLOEXEC);
+
+		(void)close(end[1]);
+		_exit(fcntl(fd, F_SETLK, &lock) < 0 || write(ready[1], &byte, 1) != 1 ||
+		      read(end[0], &byte, 1) != 0);
+	}
+	(void)close(ready[1]);
+	(void)close(end[0]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	(void)close(ready[0]);
+	*ret_end = end[1];
+	return pid;
+}
+
+/* What uninstall came to, and that nothing was stopped or unloaded for it. */
+static void assert_judged(const struct sysroot *sysroot, struct agent *agent,
+			  struct error *ret_err)
+{
+	cleanup_json struct json *report = NULL;
+
+	*ret_err = ERROR_INIT;
+	sysroot_program(sysroot, "/usr/bin/dnf");
+	assert_int_equal(command_uninstall(agent, &request, &report, ret_err), -1);
+	assert_string_equal(json_get_string(step_of(report, "stop"), "outcome"),
+			    "failed");
+	assert_int_equal(daemon_of_guest.stops, 0);
+	assert_false(sealed_is(&agent->context.root));
+	assert_true(is_there(sysroot, NVIDIA));
+	agent_stage_end(agent);
+}
+
+static void what_cannot_be_removed_is_said_before_anything_is_stopped(void **state)
+{
+	static const struct script_answer nobodys[] = {
+		{ .match = "rpm -q", .status = 1, .output = "no package provides\n" },
+		{ .match = "dpkg-query", .status = 1, .output = "no path found\n" },
+		{ .match = NULL },
+	};
+	static const struct script_answer somebodys[] = {
+		{ .match = "rpm -q", .output = "nvidia-linux-grid-550\n" },
+		{ .match = NULL },
+	};
+	static const enum package_kind kinds[] = { PACKAGE_DEB, PACKAGE_RPM };
+	struct agent *agent;
+	struct error err;
+	pid_t holder;
+	int end;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		agent = begin(*state, nobodys);
+		agent->state.driver.kind = kinds[i];
+		assert_judged(*state, agent, &err);
+		assert_int_equal(err.code, ERROR_INSTALL);
+	}
+
+	agent = begin(*state, somebodys);
+	agent->state.driver.kind = PACKAGE_RPM;
+	holder = hold_lock(*state, &end);
+	assert_judged(*state, agent, &err);
+	assert_true(manager_was_locked(&err));
+	(void)close(end);
+	assert_int_equal(waitpid(holder, NULL, 0), holder);
 }
 
 /* A driver that was only being installed is ours, too, by its own kind. */
@@ -414,6 +525,8 @@ int main(void)
 		TEST(all_that_is_ours_goes),
 		TEST(a_second_time_nothing_changes),
 		TEST(what_others_installed_stays),
+		TEST(the_license_of_an_adopted_driver_goes_back_too),
+		TEST(what_cannot_be_removed_is_said_before_anything_is_stopped),
 		TEST(a_driver_that_was_cut_off_goes_too),
 		TEST(a_driver_whose_files_are_gone_is_said_to_be),
 		TEST(a_module_in_use_is_tried_again_once_the_monitor_knows),

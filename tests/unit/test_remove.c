@@ -260,6 +260,7 @@ static void a_driver_goes_the_way_it_came(void **state)
 	};
 	const struct sysroot *sysroot = *state;
 
+	write_program(sysroot, "/usr/bin/dnf");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct error err = ERROR_INIT;
 		struct script script;

@@ -26,6 +26,13 @@ must_check int remove_driver(struct runner *runner, const struct root *root,
 			     enum package_kind kind, int log_fd, bool *ret_changed,
 			     struct error *err);
 
+/*
+ * Whether remove_driver() would know how, asked before anything is stopped for its sake:
+ * which package it is, that its manager is there, and that no other one is at work.
+ */
+must_check int remove_driver_judge(struct runner *runner, const struct root *root,
+				   enum package_kind kind, struct error *err);
+
 /* Removes PATHS_MODULES of every kernel, then runs depmod for each that had them. */
 must_check int remove_modules(struct runner *runner, const struct root *root,
 			      bool *ret_changed, struct error *err);

@@ -47,66 +47,76 @@ static int explain(const struct root *root, struct error *err)
 	return room_explain(root, folders, err);
 }
 
-static int remove_package(struct runner *runner, const struct root *root,
-			  enum manager_kind kind, const char *name, int log_fd,
-			  struct error *err)
+/* The package that nvidia-smi belongs to, and who removes it. */
+static int find_package(struct manager *manager, enum package_kind kind, char *ret_name,
+			struct error *err)
 {
-	const struct manager manager = {
-		.kind = kind, .runner = runner, .root = root, .log_fd = log_fd
-	};
-
-	return manager_remove(&manager, name, err) < 0 ? explain(root, err) : 0;
-}
-
-static int remove_deb(struct runner *runner, const struct root *root, int log_fd,
-		      struct error *err)
-{
-	static const char *const ask[] = { "/usr/bin/dpkg-query", "-S", PATHS_SMI, NULL };
-	char name[PACKAGE_NAME_SIZE];
-
-	if (ask_owner(runner, root, ask, ':', name, err) < 0)
-		return -1;
-	return remove_package(runner, root, MANAGER_APT, name, log_fd, err);
-}
-
-static int remove_rpm(struct runner *runner, const struct root *root, int log_fd,
-		      struct error *err)
-{
-	static const char *const ask[] = {
+	static const char *const ask_dpkg[] = { "/usr/bin/dpkg-query", "-S", PATHS_SMI,
+						NULL };
+	static const char *const ask_rpm[] = {
 		"/usr/bin/rpm",   "-q",      "--qf", "%{NAME}\n",
 		"--whatprovides", PATHS_SMI, NULL
 	};
-	enum manager_kind kind = MANAGER_DNF;
+	bool deb = kind == PACKAGE_DEB;
+
+	manager->kind = MANAGER_APT;
+	if (!deb && !manager_find(manager->root, "dnf", &manager->kind))
+		return error_set(err, ERROR_PREREQUISITES,
+				 "the driver came as an .rpm, and no package manager "
+				 "for it is here");
+	return ask_owner(manager->runner, manager->root, deb ? ask_dpkg : ask_rpm,
+			 deb ? ':' : ' ', ret_name, err);
+}
+
+static bool has_smi(const struct root *root)
+{
+	char program[128];
+
+	return run_find(root, "nvidia-smi", program, sizeof(program)) != NULL;
+}
+
+int remove_driver_judge(struct runner *runner, const struct root *root,
+			enum package_kind kind, struct error *err)
+{
+	struct manager manager = { .runner = runner, .root = root };
 	char name[PACKAGE_NAME_SIZE];
 
-	if (ask_owner(runner, root, ask, ' ', name, err) < 0)
+	/* A .run's files are found without a package manager. */
+	if (kind == PACKAGE_RUN || !has_smi(root))
+		return 0;
+	if (find_package(&manager, kind, name, err) < 0)
 		return -1;
-	(void)manager_find(root, "dnf", &kind);
-	return remove_package(runner, root, kind, name, log_fd, err);
+	return manager_need_unlocked(&manager, err);
+}
+
+static int remove_package(struct runner *runner, const struct root *root,
+			  enum package_kind kind, int log_fd, struct error *err)
+{
+	struct manager manager = { .runner = runner, .root = root, .log_fd = log_fd };
+	char name[PACKAGE_NAME_SIZE];
+
+	if (find_package(&manager, kind, name, err) < 0)
+		return -1;
+	return manager_remove(&manager, name, err) < 0 ? explain(root, err) : 0;
 }
 
 int remove_driver(struct runner *runner, const struct root *root, enum package_kind kind,
 		  int log_fd, bool *ret_changed, struct error *err)
 {
-	bool smi, changed = true;
-	char program[128];
+	bool changed = true;
 	int result = 0;
 
-	smi = run_find(root, "nvidia-smi", program, sizeof(program)) != NULL;
 	if (kind == PACKAGE_RUN)
 		result = driver_files_remove(runner, root, log_fd, &changed, err);
-	else if (!smi)
+	else if (!has_smi(root))
 		changed = false;
-	else if (kind == PACKAGE_DEB)
-		result = remove_deb(runner, root, log_fd, err);
 	else
-		result = remove_rpm(runner, root, log_fd, err);
+		result = remove_package(runner, root, kind, log_fd, err);
 	if (result < 0)
 		return -1;
-	if (run_find(root, "nvidia-smi", program, sizeof(program)))
+	if (has_smi(root))
 		return error_set(err, ERROR_INSTALL,
-				 "the driver was removed, but %s is still there",
-				 program);
+				 "the driver was removed, but nvidia-smi is still there");
 	*ret_changed = changed;
 	return 0;
 }
