@@ -105,8 +105,8 @@ static int name_source(const char *output, struct source *source, struct error *
 	else if (relative[0] != '/' && manifest_path_is_safe(span_of(relative)))
 		name = relative;
 	if (!text_copy(source->name, sizeof(source->name), name))
-		return error_set(err, ERROR_USAGE, "%s: the name is too long",
-				 source->path);
+		return error_set(err, ERROR_USAGE, "%.60s...: the name is too long",
+				 name);
 	return 0;
 }
 
