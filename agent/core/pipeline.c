@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "core/critical.h"
 #include "core/journal.h"
+#include "steps/detect/denied.h"
 
 #define TAKES_AWAY (JOB_SEAL | JOB_UNINSTALL)
 
@@ -66,6 +67,8 @@ static int run_step(const struct pipeline *pipeline, const struct pipeline_step 
 	outcome->seconds = clock_monotonic() - begin;
 
 	if (result < 0) {
+		if (!ctx->offline)
+			denied_explain(&ctx->root, err);
 		outcome->kind = OUTCOME_FAILED;
 		(void)text_copy(outcome->detail, sizeof(outcome->detail), err->text);
 	}

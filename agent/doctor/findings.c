@@ -9,6 +9,7 @@
 #include "steps/build/build.h"
 #include "steps/build/prebuilt.h"
 #include "steps/build/sign.h"
+#include "steps/detect/denied.h"
 #include "steps/detect/diagnose.h"
 #include "steps/detect/module_chosen.h"
 #include "steps/detect/module_trusted.h"
@@ -41,6 +42,17 @@ static void look_at_gpus(const struct guest *guest, struct doctor_facts *facts)
 	}
 }
 
+static void look_at_denials(const struct root *root, struct doctor_facts *facts)
+{
+	struct denied denied;
+
+	denied_look(root, 0, &denied);
+	if (!denied.by)
+		return;
+	(void)text_copy(facts->denier, sizeof(facts->denier), denied.by);
+	(void)text_copy(facts->denial, sizeof(facts->denial), denied.line);
+}
+
 /*
  * Asked only where the driver does not work: dpkg takes its time. A package manager that
  * does not answer names nobody.
@@ -53,6 +65,7 @@ static int look_at_obstacles(const struct context *ctx, const struct guest *gues
 	obstacle_vfio(&guest->gpus, facts->vfio, sizeof(facts->vfio));
 	obstacle_masked(&ctx->root, facts->masked, sizeof(facts->masked));
 	obstacle_read_only(&ctx->root, facts->read_only, sizeof(facts->read_only));
+	look_at_denials(&ctx->root, facts);
 	if (obstacle_owners(ctx->runner, &ctx->root, facts->owners, sizeof(facts->owners),
 			    &why) == 0 ||
 	    !why.interrupted)
@@ -361,6 +374,8 @@ int findings_gather(const struct context *ctx, const struct guest *guest,
 		findings_of_daemon(ctx,
 				   gridd_look(&daemon, &ignored) == 0 ? &daemon : NULL,
 				   &facts, &notes, &check);
+		if (facts.smi_answers && facts.unit_failed == DOCTOR_YES)
+			look_at_denials(&ctx->root, &facts);
 		if (check)
 			look_at_server(ctx, check, &facts);
 	}

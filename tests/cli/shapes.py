@@ -41,7 +41,7 @@ CAUSES = ("no_gpu driver_missing driver_other_kernel module_not_loaded nouveau_b
           "branch_too_new gridd_missing gridd_disabled gridd_stopped gridd_crashed gridd_conf feature_type token_missing "
           "token_unreadable token_malformed token_expired token_not_yet_valid token_several clock dns port_refused port_filtered tls "
           "pool_empty server_too_old clock_windback trusted_store license_expired vfio_bound module_masked signature_enforced "
-          "other_packages read_only gpu_reset gridd_masked build_failed kernel_unversioned unknown").split()
+          "other_packages read_only mac_denied gpu_reset gridd_masked build_failed kernel_unversioned unknown").split()
 
 HOST = {"version": str, "branch": (str, None)}
 ERROR = {"name": set(NAMES), "status": int, "step": str, "message": str, "hint": (str, None), "passing": bool}

@@ -335,6 +335,33 @@ static void module_switched_off(struct doctor_facts *f)
 	strcpy(f->masked, "/etc/modprobe.d/x.conf: alias nvidia off");
 }
 
+static void denied_in_the_log(struct doctor_facts *f)
+{
+	not_loaded(f);
+	strcpy(f->denier, "SELinux");
+	strcpy(f->denial, "type=AVC msg=audit(1.1:1): avc:  denied");
+}
+
+static void denied_to_nvidia_smi(struct doctor_facts *f)
+{
+	driver_broken(f);
+	strcpy(f->denier, "fapolicyd");
+	strcpy(f->smi_error, "starting /usr/bin/nvidia-smi: Operation not permitted");
+}
+
+static void enforced_alone(struct doctor_facts *f)
+{
+	not_loaded(f);
+	strcpy(f->denier, "SELinux");
+}
+
+static void gridd_denied(struct doctor_facts *f)
+{
+	gridd_failed(f);
+	strcpy(f->denier, "SELinux");
+	strcpy(f->denial, "type=AVC msg=audit(1.1:1): avc:  denied");
+}
+
 static void place_read_only(struct doctor_facts *f)
 {
 	driver_missing(f);
@@ -392,6 +419,10 @@ static const struct {
 	{ gpu_kept_for_a_guest, "vfio_bound", true, ERROR_DRIVER },
 	{ module_switched_off, "module_masked", true, ERROR_DRIVER },
 	{ place_read_only, "read_only", true, ERROR_DRIVER },
+	{ denied_in_the_log, "mac_denied", true, ERROR_DRIVER },
+	{ denied_to_nvidia_smi, "mac_denied", false, ERROR_DRIVER },
+	{ enforced_alone, "module_not_loaded", true, ERROR_DRIVER },
+	{ gridd_denied, "mac_denied", true, ERROR_UNLICENSED },
 	{ packages_in_the_way, "other_packages", false, ERROR_DRIVER },
 	{ other_vermagic, "driver_other_kernel", true, ERROR_DRIVER },
 	{ other_kernel, "driver_other_kernel", true, ERROR_DRIVER },

@@ -463,6 +463,31 @@ static void how_modules_may_come_to_the_kernel_is_told(void **state)
 	}
 }
 
+static void denials_are_looked_for_where_something_does_not_work(void **state)
+{
+	static const struct {
+		bool works, failed;
+		const char *expected;
+	} cases[] = { { true, false, "" },
+		      { true, true, "SELinux" },
+		      { false, false, "SELinux" } };
+	const struct sysroot *sysroot = *state;
+
+	sysroot_mkdir(sysroot, "/sys/fs/selinux");
+	sysroot_write(sysroot, "/sys/fs/selinux/enforce", "1");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup(scene_done) struct scene scene = { 0 };
+
+		prepare(sysroot, &scene, cases[i].works ? LICENSED : NULL);
+		scene.fake.load = "loaded";
+		scene.fake.file = "enabled";
+		scene.fake.active = cases[i].failed ? "failed" : "active";
+		assert_int_equal(gather(&scene), 0);
+
+		assert_string_equal(scene.facts.denier, cases[i].expected);
+	}
+}
+
 static void the_daemon_is_as_systemd_knows_it(void **state)
 {
 	static const struct {
@@ -707,6 +732,7 @@ int main(void)
 		TEST(an_interrupted_look_ends_all_of_it),
 		TEST(obstacles_are_looked_for_where_the_driver_does_not_work),
 		TEST(how_modules_may_come_to_the_kernel_is_told),
+		TEST(denials_are_looked_for_where_something_does_not_work),
 		TEST(the_daemon_is_as_systemd_knows_it),
 		TEST(a_journal_that_can_be_read_only_in_part_gives_no_reason),
 		TEST(gridd_conf_is_told_as_the_daemon_reads_it),

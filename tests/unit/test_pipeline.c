@@ -11,6 +11,7 @@
 struct called {
 	char names[64]; /* of the steps that ran, in order */
 	const char *fails;
+	const char *says; /* NULL: of a compiler */
 };
 
 static int run_named(struct called *called, const char *name, struct outcome *outcome,
@@ -20,7 +21,8 @@ static int run_named(struct called *called, const char *name, struct outcome *ou
 
 	(void)snprintf(called->names + used, sizeof(called->names) - used, "%s ", name);
 	if (called->fails && strcmp(called->fails, name) == 0)
-		return error_set(err, ERROR_BUILD, "no compiler");
+		return error_set(err, ERROR_BUILD, "%s",
+				 called->says ? called->says : "no compiler");
 	outcome_tell(outcome, strcmp(name, "two") == 0, "done");
 	return 0;
 }
@@ -103,6 +105,26 @@ static void a_failure_ends_it_and_names_its_step(void **state)
 	assert_string_equal(scene->report.outcomes[1].detail, "no compiler");
 	assert_string_equal(scene->stage.tools.step, "two");
 	state_done(&scene->state);
+}
+
+/* Whichever step it was: on a running guest, whose SELinux it can be. */
+static void who_else_may_have_denied_it_is_said(void **state)
+{
+	sysroot_mkdir(*state, "/sys/fs/selinux");
+	sysroot_write(*state, "/sys/fs/selinux/enforce", "1");
+	for (int offline = 0; offline < 2; offline++) {
+		struct scene *scene = scene_of(*state);
+
+		scene->stage.ctx.offline = offline;
+		scene->called.fails = "two";
+		scene->called.says = "make: Permission denied";
+
+		assert_int_equal(run(scene), -1);
+
+		assert_int_equal(strstr(scene->err.text, "SELinux") != NULL, !offline);
+		assert_string_equal(scene->report.outcomes[1].detail, scene->err.text);
+		state_done(&scene->state);
+	}
 }
 
 static void in_an_image_what_needs_a_running_guest_is_skipped(void **state)
@@ -193,6 +215,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_steps_of_the_job_run_in_order),
 		TEST(a_failure_ends_it_and_names_its_step),
+		TEST(who_else_may_have_denied_it_is_said),
 		TEST(in_an_image_what_needs_a_running_guest_is_skipped),
 		TEST(what_did_something_is_on_record),
 		TEST(other_jobs_leave_no_record),

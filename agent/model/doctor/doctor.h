@@ -63,6 +63,8 @@ struct doctor_facts {
 	char signer[168];              /* "NAME, key id HEX"; "": not known */
 	char masked[256];   /* what keeps the module away: "FILE: alias nvidia off" */
 	char owners[256];   /* packages that own parts of a driver that does not work */
+	char denier[16];    /* "SELinux", "fapolicyd", "IMA": it enforces; "" */
+	char denial[200];   /* of what has to do with the driver, since the boot */
 	char read_only[64]; /* "/usr" or "/lib/modules", where no driver can be put */
 
 	char unversioned[96]; /* the running kernel's configuration, where that says

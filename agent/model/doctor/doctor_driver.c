@@ -270,6 +270,7 @@ void doctor_driver_judge(const struct doctor_facts *facts, struct doctor_causes 
 		return;
 	}
 	check_obstacles(facts, causes);
+	doctor_denied_judge(facts, causes);
 	if (!check_installed(facts, causes)) {
 		check_branch(facts, causes);
 		check_bound(facts, causes);

@@ -233,6 +233,7 @@ static void check_unit(const struct doctor_facts *facts, struct doctor_causes *c
 		advise(cause, "systemctl unmask nvidia-gridd, then systemctl enable "
 			      "--now nvidia-gridd");
 	} else if (facts->unit_failed == DOCTOR_YES) {
+		doctor_denied_judge(facts, causes);
 		/* It also ends with an error over a token: then that is the cause. */
 		cause = doctor_rules_add(causes, "gridd_crashed", true);
 		say(cause, "nvidia-gridd ended with an error: %s", facts->unit_detail);

@@ -29,6 +29,10 @@ void doctor_rules_after_run(const struct doctor_facts *facts, const char *step,
 
 void doctor_driver_judge(const struct doctor_facts *facts, struct doctor_causes *causes);
 void doctor_license_judge(const struct doctor_facts *facts, struct doctor_causes *causes);
+void doctor_denied_judge(const struct doctor_facts *facts, struct doctor_causes *causes);
+
+/* The words and the advice of "mac_denied": who denies, and the denial; "": none seen. */
+void doctor_denied_tell(const char *by, const char *denial, struct doctor_cause *cause);
 
 /* Something is wrong and no rule says what. */
 void doctor_license_unexplained(const struct doctor_facts *facts,
