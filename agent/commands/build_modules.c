@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "commands/output.h"
 #include "commands/run.h"
 #include "driver/signing.h"
 #include "model/paths.h"
@@ -28,6 +29,7 @@ struct workshop {
 	char dir[WORKSHOP_MAX]; /* its folder in the root: all work is done below it */
 	int alive;              /* while this is open the folder is somebody's */
 	char output[PATH_MAX];  /* the archive, absolute; the caller's */
+	struct toolchain toolchain;
 };
 
 static bool path_below(const struct workshop *shop, const char *name, char *ret_path,
@@ -49,8 +51,7 @@ static int find_tools(const struct context *ctx, const struct kernel *kernel,
 	return error_hint(err, "install them: build-modules changes nothing here");
 }
 
-static int compile_modules(const struct workshop *shop, const struct toolchain *toolchain,
-			   struct error *err)
+static int compile_modules(const struct workshop *shop, struct error *err)
 {
 	const struct context *ctx = &shop->agent->context;
 	struct work *work = &shop->agent->work;
@@ -63,7 +64,7 @@ static int compile_modules(const struct workshop *shop, const struct toolchain *
 	struct build_input input = { .tree = work->tree,
 				     .version = work->driver.version,
 				     .kernel = &target->kernel,
-				     .toolchain = toolchain,
+				     .toolchain = &shop->toolchain,
 				     .dir = dir,
 				     .reproducible = true };
 
@@ -90,8 +91,7 @@ static int open_cert(const struct context *ctx, int *ret_fd, struct error *err)
 	return *ret_fd < 0 ? -1 : 0;
 }
 
-static int pack_archive(const struct workshop *shop, const struct toolchain *toolchain,
-			int output, struct error *err)
+static int pack_archive(const struct workshop *shop, int output, struct error *err)
 {
 	const struct context *ctx = &shop->agent->context;
 	const struct work *work = &shop->agent->work;
@@ -102,7 +102,7 @@ static int pack_archive(const struct workshop *shop, const struct toolchain *too
 		.root = &ctx->root,
 		.channel = ctx->channel,
 		.built = &work->targets[0].built,
-		.compiler = toolchain->compiler,
+		.compiler = shop->toolchain.compiler,
 	};
 
 	if (!text_copy(prebuilt.name, sizeof(prebuilt.name),
@@ -135,8 +135,7 @@ static int check_ours(const struct root *caller, const char *partial, int fd,
 }
 
 /* Beside the caller's file under another name, until it is whole. */
-static int write_archive(const struct workshop *shop, const struct toolchain *toolchain,
-			 struct error *err)
+static int write_archive(const struct workshop *shop, struct error *err)
 {
 	const struct root *caller = &shop->agent->context.caller;
 	const char *path = shop->output;
@@ -150,13 +149,21 @@ static int write_archive(const struct workshop *shop, const struct toolchain *to
 	fd = root_open_at(caller, partial, O_RDWR | O_CREAT | O_EXCL, 0644, err);
 	if (fd < 0)
 		return -1;
-	if (pack_archive(shop, toolchain, fd, err) < 0 ||
-	    check_ours(caller, partial, fd, err) < 0 ||
+	if (pack_archive(shop, fd, err) < 0 || check_ours(caller, partial, fd, err) < 0 ||
 	    root_rename(caller, partial, path, err) < 0) {
 		root_discard(caller, partial);
 		return -1;
 	}
 	return 0;
+}
+
+static int need_run(const char *version, enum package_kind kind, struct error *err)
+{
+	if (kind == PACKAGE_RUN)
+		return 0;
+	return error_set(err, ERROR_NO_MATCH,
+			 "driver %s is a .%s package: modules are built from a .run",
+			 version, package_kind_name(kind));
 }
 
 static int step_build(void *subject, struct outcome *outcome, struct error *err)
@@ -166,17 +173,11 @@ static int step_build(void *subject, struct outcome *outcome, struct error *err)
 	const struct driver *driver = &work->driver;
 	const struct kernel *kernel = &work->targets[0].kernel;
 	char config[PREBUILT_CONFIG_SIZE];
-	struct toolchain toolchain;
 
-	if (driver->kind != PACKAGE_RUN)
-		return error_set(err, ERROR_NO_MATCH,
-				 "driver %s is a .%s package: modules are built from a "
-				 ".run",
-				 driver->version, package_kind_name(driver->kind));
+	if (need_run(driver->version, driver->kind, err) < 0)
+		return -1;
 	log_line(LOG_LEVEL_NOTICE, "build      compiling for %s", kernel->release);
-	if (find_tools(&shop->agent->context, kernel, &toolchain, err) < 0 ||
-	    compile_modules(shop, &toolchain, err) < 0 ||
-	    write_archive(shop, &toolchain, err) < 0)
+	if (compile_modules(shop, err) < 0 || write_archive(shop, err) < 0)
 		return -1;
 
 	if (prebuilt_check_unprovable(&shop->agent->context.root, kernel->release,
@@ -196,8 +197,14 @@ static int step_build(void *subject, struct outcome *outcome, struct error *err)
 static int step_match(void *subject, struct outcome *outcome, struct error *err)
 {
 	const struct workshop *shop = subject;
+	const struct package *package = &shop->agent->work.match.package;
 
-	return command_run_match(shop->agent, outcome, err);
+	if (command_run_match(shop->agent, outcome, err) < 0)
+		return -1;
+	/* Of a URL the name says nothing yet, and a bundle may hold a .run. */
+	return package->kind == PACKAGE_DEB || package->kind == PACKAGE_RPM
+		       ? need_run(package->version, package->kind, err)
+		       : 0;
 }
 
 static int step_fetch(void *subject, struct outcome *outcome, struct error *err)
@@ -220,30 +227,6 @@ static const struct pipeline_step steps[] = {
 	{ "unpack", step_unpack, JOB_MODULES, false },
 	{ "build", step_build, JOB_MODULES, false },
 };
-
-/* Known before the compile, not after it. */
-static int check_output(struct workshop *shop, const char *output, struct error *err)
-{
-	cleanup_free char *path = root_absolute(output);
-	char dir[sizeof(shop->output)];
-	cleanup_fd int fd = -1;
-
-	if (!path || !text_copy(shop->output, sizeof(shop->output), path))
-		return error_set_errno(err, path ? ENAMETOOLONG : errno, "--output %s",
-				       output);
-	(void)text_format(dir, sizeof(dir), "%.*s", (int)(text_base_name(path) - path),
-			  path);
-	fd = root_open_at(&shop->agent->context.caller, dir, O_RDONLY | O_DIRECTORY, 0,
-			  err);
-	if (fd < 0) {
-		(void)error_prefix(err, "--output %s", output);
-		return error_recode(err, err->code == ERROR_INTERNAL ? ERROR_USAGE
-								     : err->code);
-	}
-	if (text_base_name(path)[0])
-		return 0;
-	return error_set(err, ERROR_USAGE, "--output %s names no file", output);
-}
 
 static int open_workshop(struct workshop *shop, struct error *err)
 {
@@ -273,6 +256,7 @@ int command_build_modules(struct agent *agent, const struct request *request,
 	struct context *context = &agent->context;
 	struct workshop shop = { .agent = agent, .alive = -1 };
 	struct error ignored = ERROR_INIT;
+	struct stat there_now;
 	int result = -1;
 
 	if (request->options.kernel_count != 1 || !request->output) {
@@ -282,8 +266,10 @@ int command_build_modules(struct agent *agent, const struct request *request,
 	}
 	context->job = JOB_MODULES;
 	context->offline = true; /* this machine's GPU, if any, is not meant */
-	if (check_output(&shop, request->output, err) < 0 ||
-	    guest_look_kernels(context, &agent->guest, err) < 0)
+	if (command_output_judge(context, "--output", request->output, shop.output,
+				 sizeof(shop.output), &there_now, err) < 0 ||
+	    guest_look_kernels(context, &agent->guest, err) < 0 ||
+	    find_tools(context, &agent->guest.targets[0], &shop.toolchain, err) < 0)
 		return -1;
 	if (open_workshop(&shop, err) == 0)
 		result = command_run_list(agent, steps, ARRAY_SIZE(steps), &shop,

@@ -4,8 +4,11 @@
  * doctor: the examination, and the support archive of what this and other commands say.
  */
 
+#include <limits.h>
+
 #include "base/log.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "commands/plan.h"
 #include "doctor/examine.h"
 #include "doctor/support.h"
@@ -35,11 +38,17 @@ int command_doctor(struct agent *agent, const struct request *request,
 {
 	const struct context *ctx = &agent->context;
 	struct error archive = ERROR_INIT;
+	char path[PATH_MAX];
+	struct stat there_now;
 	int result;
 
 	if (ctx->offline)
 		return error_set(err, ERROR_USAGE,
 				 "doctor asks a running system: not offline");
+	if (request->bundle &&
+	    command_output_judge(ctx, "--bundle", request->bundle, path, sizeof(path),
+				 &there_now, err) < 0)
+		return -1;
 	if (guest_look(ctx, &agent->guest, err) < 0)
 		return -1;
 	guest_adopt_feature_type(ctx, &agent->guest, &agent->context.settings);

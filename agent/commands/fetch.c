@@ -130,12 +130,26 @@ static bool is_own_file(int dir, const char *name)
 	       st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH));
 }
 
+/* Where a folder lies under the name, the file could not be moved there at the end. */
+static int judge_name(const struct agent *agent, const char *beside, struct error *err)
+{
+	struct stat st;
+
+	if (fstatat(agent->context.cache.fd, beside, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISDIR(st.st_mode))
+		return 0;
+	(void)error_set(err, ERROR_PERMISSION,
+			"there is a folder %s where the file is to be",
+			text_base_name(beside));
+	return error_hint(err, "move it away, or name another folder with --output");
+}
+
 /*
  * What lies in the caller's folder under the name and with the checksum that are wanted
  * need not come again: the cache gets a link to it, which fetch_file() hashes before it
  * is believed. Where no checksum is known beforehand the file is fetched.
  */
-static void offer_present(const struct agent *agent)
+static int offer_present(const struct agent *agent, struct error *err)
 {
 	int cache = agent->context.cache.fd; /* a folder in the caller's */
 	struct obtain_request request = { .url = "" };
@@ -147,26 +161,30 @@ static void offer_present(const struct agent *agent)
 
 	if (obtain_prepare(&agent->context, &agent->repository, &agent->work, &request,
 			   &ignored) < 0)
-		return;
+		return 0;
 	entry = request.input.entry;
 	sha256 = entry ? entry->sha256 : request.package.sha256;
-	if (!sha256[0] || (kind == PACKAGE_BUNDLE && !entry))
-		return;
+	if (kind == PACKAGE_BUNDLE && !entry)
+		return 0;
 	own_name(&agent->context, &agent->work, entry ? entry->name : "", name,
 		 sizeof(name));
+	if (text_format(beside, sizeof(beside), "../%s", name) &&
+	    judge_name(agent, beside, err) < 0)
+		return -1;
+	if (!sha256[0])
+		return 0;
 	if (text_format(cached, sizeof(cached), PATHS_CACHE "/%s.%s", sha256,
 			package_kind_name(entry ? entry->kind : kind)) &&
-	    text_format(beside, sizeof(beside), "../%s", name) &&
 	    is_own_file(cache, beside) && linkat(cache, beside, cache, cached + 1, 0) < 0)
 		log_line(LOG_LEVEL_DEBUG, "%s cannot be linked: it is fetched", name);
+	return 0;
 }
 
 static int step_match(void *subject, struct outcome *outcome, struct error *err)
 {
 	if (command_run_match(subject, outcome, err) < 0)
 		return -1;
-	offer_present(subject);
-	return 0;
+	return offer_present(subject, err);
 }
 
 static const struct pipeline_step steps[] = {

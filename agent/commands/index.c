@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "commands/output.h"
 #include "model/repository/index.h"
 #include "model/repository/index_merge.h"
 #include "model/repository/manifest.h"
@@ -158,52 +160,39 @@ static int refuse_same(const struct context *ctx, const char *path,
 	return error_hint(err, "write beside it, and rename it afterwards");
 }
 
-/* Whether the folder of the output can be written, before hours of reading. */
-static int check_folder(const struct context *ctx, char *path, struct error *err)
-{
-	char *slash = strrchr(path, '/');
-	cleanup_fd int fd = -1;
-
-	slash[slash == path ? 1 : 0] = '\0';
-	fd = root_open_at(&ctx->caller, path, O_PATH | O_DIRECTORY, 0, err);
-	if (fd >= 0 && faccessat(fd, ".", W_OK, AT_EACCESS) == 0)
-		return 0;
-	if (fd >= 0)
-		(void)error_set_errno(err, errno, "%s", path);
-	(void)error_prefix(err, "--output");
-	return error_recode(err, ERROR_PERMISSION);
-}
-
 static int check_output(const struct context *ctx, const struct request *request,
 			const struct source *sources, size_t count, struct error *err)
 {
-	cleanup_free char *path = request->output ? root_absolute(request->output) : NULL;
-	struct error missing = ERROR_INIT;
-	cleanup_fd int fd = -1;
+	char path[PATH_MAX];
 	struct stat st;
 
 	if (!request->output)
 		return 0;
-	if (!path)
-		return out_of_memory(err);
-	fd = root_open_at(&ctx->caller, path, O_PATH, 0, &missing);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return check_folder(ctx, path, err);
-	if (!S_ISREG(st.st_mode)) {
-		(void)error_set(err, ERROR_PERMISSION, "--output %s: is no regular file",
-				request->output);
-		return error_hint(err,
-				  "a folder or a device is there: move it away, or name "
-				  "another file");
-	}
-
+	if (command_output_judge(ctx, "--output", request->output, path, sizeof(path),
+				 &st, err) < 0)
+		return -1;
+	if (st.st_mode == 0)
+		return 0;
 	if (request->previous && refuse_same(ctx, request->previous, &st, err) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		if (refuse_same(ctx, sources[i].path, &st, err) < 0)
 			return -1;
 	}
-	return check_folder(ctx, path, err);
+	return 0;
+}
+
+/* Each is there and can be read: the last one is not found missing after hours. */
+static int check_sources(const struct context *ctx, const struct source *sources,
+			 size_t count, struct error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		cleanup_fd int fd = -1;
+
+		if (open_callers(ctx, sources[i].path, &fd, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* `ret_json` stays NULL where there is none before. */
@@ -264,6 +253,26 @@ static int add_source(const struct context *ctx, const struct source *source,
 		*newest = st.st_mtim.tv_sec;
 	return json_append(is_modules ? modules : files, entry) < 0 ? out_of_memory(err)
 								    : 0;
+}
+
+/* What --drop names, by the names alone: the files are still to be read. */
+static int check_drops(const struct index_merge *merge, const struct source *sources,
+		       size_t count, struct error *err)
+{
+	cleanup_json struct json *names = json_build("[]");
+	struct index_merge foreseen = *merge;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *name = sources[i].name;
+
+		if (json_append(names, json_build("{s:o}", "name",
+						  json_text(name, strlen(name)))) < 0)
+			return out_of_memory(err);
+	}
+	if (!names)
+		return out_of_memory(err);
+	foreseen.files = names;
+	return index_merge_check(&foreseen, err);
 }
 
 /* A guest will read it: what it would not understand is not written. */
@@ -344,11 +353,13 @@ static int make(const struct context *ctx, const struct request *request,
 	if (date(request, newest, &merge, texts, err) < 0 ||
 	    read_previous(ctx, request, &previous, err) < 0)
 		return -1;
+	merge.previous = previous;
+	if (check_drops(&merge, sources, count, err) < 0)
+		return -1;
 	for (size_t i = 0; i < count; i++) {
 		if (add_source(ctx, &sources[i], files, modules, &newest, err) < 0)
 			return -1;
 	}
-	merge.previous = previous;
 	if (date(request, newest, &merge, texts, err) < 0 ||
 	    index_merge(&merge, ret_index, err) < 0)
 		return -1;
@@ -367,6 +378,7 @@ int command_index(struct agent *agent, const struct request *request,
 	if (!sources)
 		return out_of_memory(err);
 	if (list_sources(request, sources, &count, err) < 0 ||
+	    check_sources(ctx, sources, count, err) < 0 ||
 	    check_output(ctx, request, sources, count, err) < 0 ||
 	    make(ctx, request, sources, count, &index, err) < 0 ||
 	    write_output(ctx, request->output, index, err) < 0)

@@ -172,7 +172,8 @@ class Refusals(Builds):
             self.error(2, "build-modules", "one --kernel and --output", "build-modules", *words, nobody=True)
 
     def test_an_output_that_cannot_be(self):
-        self.error(2, "build-modules", "no-such-folder", *self.words("no-such-folder/x", release="6.1.0"), nobody=True)
+        self.error(16, "build-modules", "no-such-folder", *self.words("no-such-folder/x", release="6.1.0"), nobody=True)
+        self.error(16, "build-modules", "no regular file", *self.words("work", release="6.1.0"), nobody=True)
         self.error(2, "build-modules", "names no file", *self.words("work/", release="6.1.0"), nobody=True)
 
     def test_a_kernel_that_is_not_here(self):
@@ -182,7 +183,7 @@ class Refusals(Builds):
         os.makedirs("/lib/modules/6.1.0-bare")
         with open("/lib/modules/6.1.0-bare/modules.order", "w"):
             pass
-        self.error(7, "build", "missing: ", *self.words(release="6.1.0-bare"), nobody=True, env={"TMPDIR": self.work},
+        self.error(7, "build-modules", "missing: ", *self.words(release="6.1.0-bare"), nobody=True, env={"TMPDIR": self.work},
                    hint="install them")
         self.nothing_left()
 

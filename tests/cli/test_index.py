@@ -130,6 +130,14 @@ class Index(Case):
         os.chmod(self.folder, 0o555)
         self.error(16, "index", "--output", "index", "--output", output, path, nobody=True)
 
+    def test_what_can_be_seen_before_is_said_before_anything_is_read(self):
+        path, none = self.write(RUN, driver()), self.path("none.run")
+        old = self.write("old.json", parts.index())
+        for words in ((path, none), ("--previous", old, "--drop", "nothing.run", path), ("--previous", none, path)):
+            with self.subTest(words):
+                self.error(2, "index", "", "index", *words)
+                self.assertNotIn("reading", self.text("index", *words, status=2).err)
+
     def test_a_guest_installs_by_it(self):
         repository = self.use(Repository(tls=False))
         content = self.index(self.write(BUNDLE, driver(BUNDLE)))[1].encode()

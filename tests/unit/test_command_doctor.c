@@ -105,14 +105,14 @@ static void the_archive_has_what_the_other_commands_say(void **state)
 	cleanup_json struct json *report = NULL;
 	struct error err = ERROR_INIT;
 
-	request.bundle = "support.tar";
+	request.bundle = "/support.tar";
 	world.sick = true;
 	assert_int_equal(command_doctor(agent, &request, &report, &err), -1);
 
 	assert_int_equal(err.code, ERROR_TOKEN);
 	assert_string_equal(world.names, "doctor.json status.json:nothing detect.json "
 					 "config.json ");
-	assert_string_equal(world.file, "support.tar");
+	assert_string_equal(world.file, "/support.tar");
 	agent_stage_end(agent);
 }
 
@@ -123,7 +123,7 @@ static void an_archive_that_is_not_written_is_the_error(void **state)
 		cleanup_json struct json *report = NULL;
 		struct error err = ERROR_INIT;
 
-		request.bundle = "support.tar";
+		request.bundle = "/support.tar";
 		world.full = true;
 		world.interrupted = interrupted;
 		assert_int_equal(command_doctor(agent, &request, &report, &err), -1);
@@ -134,6 +134,21 @@ static void an_archive_that_is_not_written_is_the_error(void **state)
 			assert_string_equal(err.text, "no room");
 		agent_stage_end(agent);
 	}
+}
+
+/* Before the examination, which takes its time. */
+static void a_place_for_no_archive_is_said_first(void **state)
+{
+	struct agent *agent = begin(*state);
+	struct json *report = NULL;
+	struct error err = ERROR_INIT;
+
+	request.bundle = "/none/support.tar";
+	assert_int_equal(command_doctor(agent, &request, &report, &err), -1);
+	assert_int_equal(err.code, ERROR_PERMISSION);
+	assert_non_null(strstr(err.text, "--bundle /none/support.tar: "));
+	assert_null(report);
+	agent_stage_end(agent);
 }
 
 static void an_image_has_no_doctor(void **state)
@@ -157,6 +172,7 @@ int main(void)
 		TEST(the_error_names_the_likeliest_cause),
 		TEST(the_archive_has_what_the_other_commands_say),
 		TEST(an_archive_that_is_not_written_is_the_error),
+		TEST(a_place_for_no_archive_is_said_first),
 		TEST(an_image_has_no_doctor),
 	};
 

@@ -127,6 +127,20 @@ static void the_file_lands_under_its_own_name(void **state)
 	}
 }
 
+static void a_folder_of_its_name_is_seen_before_the_download(void **state)
+{
+	struct agent *agent = begin(*state, good);
+	struct json *report = NULL;
+	struct error err = ERROR_INIT;
+
+	sysroot_mkdir(*state, "/out/" FILE_NAME);
+	assert_int_equal(command_fetch(agent, &request, &report, &err), -1);
+	assert_int_equal(err.code, ERROR_PERMISSION);
+	assert_non_null(strstr(err.text, FILE_NAME));
+	assert_false(was_asked(*state, "fetch"));
+	agent_stage_end(agent);
+}
+
 /* It is hashed before it is believed, and only what nobody else can change. */
 static void what_lies_there_with_the_right_hash_is_not_loaded_again(void **state)
 {
@@ -273,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_file_lands_under_its_own_name),
+		TEST(a_folder_of_its_name_is_seen_before_the_download),
 		TEST(what_lies_there_with_the_right_hash_is_not_loaded_again),
 		TEST(what_is_installed_is_of_no_interest),
 		TEST(what_is_no_driver_is_not_kept),

@@ -245,7 +245,7 @@ static void what_is_asked_wrongly_is_told_before_anything_is_read(void **state)
 		{ .operands = { "/srv/" RUN },
 		  .output = "/none/index.json",
 		  .code = ERROR_PERMISSION,
-		  .words = "--output: " },
+		  .words = "--output /none/index.json: opening /none" },
 	};
 
 	(void)memset(long_path, 'x', sizeof(long_path) - 1);

@@ -39,7 +39,7 @@ static bool is_dropped(const struct index_merge *merge, const char *name)
 	return false;
 }
 
-static int check_drops(const struct index_merge *merge, struct error *err)
+int index_merge_check(const struct index_merge *merge, struct error *err)
 {
 	for (size_t i = 0; i < merge->drop_count; i++) {
 		const char *name = merge->drops[i];
@@ -162,7 +162,7 @@ int index_merge(const struct index_merge *merge, struct json **ret_index,
 
 	if (!index)
 		return out_of_memory(err);
-	if (check_drops(merge, err) < 0)
+	if (index_merge_check(merge, err) < 0)
 		return -1;
 
 	if (!merge->expires)

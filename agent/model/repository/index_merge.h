@@ -24,11 +24,16 @@ struct index_merge {
 };
 
 /*
+ * Whether the drops can be done: ERROR_USAGE for a name that `previous` does not have, or
+ * that is also given. Of the entries only the names are read.
+ */
+must_check int index_merge_check(const struct index_merge *merge, struct error *err);
+
+/*
  * A new entry replaces the previous one of its name. "serial" counts on where anything
  * but "created" differs from `previous`, so the same input makes the same document.
  * "created" is `epoch`, else that of `previous` where nothing changed, else the later of
- * `newest` and that of `previous`. ERROR_USAGE for a drop of a name that `previous` does
- * not have, or that was also read.
+ * `newest` and that of `previous`. ERROR_USAGE as of index_merge_check().
  */
 must_check int index_merge(const struct index_merge *merge, struct json **ret_index,
 			   struct error *err);
