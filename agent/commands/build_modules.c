@@ -105,8 +105,11 @@ static int pack_archive(const struct workshop *shop, int output, struct error *e
 		.compiler = shop->toolchain.compiler,
 	};
 
-	if (!text_copy(prebuilt.name, sizeof(prebuilt.name),
-		       text_base_name(shop->output)))
+	/* Its usual name, whatever the file is called: the same input, the same bytes. */
+	if (!text_format(prebuilt.name, sizeof(prebuilt.name),
+			 "nvidia-modules-%s-%s-%s.tar.gz", work->driver.version,
+			 work->targets[0].kernel.release,
+			 prebuilt_flavour(work->driver.open)))
 		return error_set_errno(err, ENAMETOOLONG, "naming the archive");
 	(void)text_copy(prebuilt.version, sizeof(prebuilt.version), work->driver.version);
 	(void)text_copy(prebuilt.kernel, sizeof(prebuilt.kernel),

@@ -70,9 +70,9 @@ class Archive(Builds):
         os.mkdir(self.path("other"))
         other = self.path("work/a-longer-name-for-the-folder")
         os.mkdir(other)
-        self.json(*self.words("other/modules.tar.gz"), env={"TMPDIR": other})
+        self.json(*self.words("other/another-name.tar.gz"), env={"TMPDIR": other})
 
-        self.assertEqual(read(self.path("modules.tar.gz")), read(self.path("other/modules.tar.gz")))
+        self.assertEqual(read(self.path("modules.tar.gz")), read(self.path("other/another-name.tar.gz")))
         self.assertEqual(os.listdir(other), [])
 
     def test_what_is_in_it(self):
@@ -83,7 +83,7 @@ class Archive(Builds):
 
         self.assertEqual([step["step"] for step in value["steps"]], ["match", "fetch", "unpack", "build"])
         self.assertEqual(set(manifest), MANIFEST)
-        self.assertEqual(manifest["name"], "modules.tar.gz")
+        self.assertEqual(manifest["name"], f"nvidia-modules-{GUEST}-{self.kernel}-proprietary.tar.gz")
         self.assertEqual((manifest["version"], manifest["kernel"], manifest["arch"]), (GUEST, self.kernel, os.uname().machine))
         self.assertEqual((manifest["flavour"], manifest["signed_by"]), ("proprietary", None))
         self.assertEqual(sorted(found), ["modules/nvidia-uvm.ko", "modules/nvidia.ko"])
