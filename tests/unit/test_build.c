@@ -191,6 +191,10 @@ static void what_make_says_becomes_the_error(void **state)
 		{ "cc1: schwerer Fehler: Kein Platz\n", "no room is left in " PATHS_BUILD,
 		  "make room", ERROR_PREREQUISITES, 2, 0, true },
 		{ "", "killed by signal 9", "build.log", ERROR_BUILD, 0, 9 },
+		{ "/bin/sh: 1: flex: not found\nmake: *** [x] Error 127\n",
+		  "flex: not found", "install the program", ERROR_PREREQUISITES, 2, 0 },
+		{ "make: error while loading shared libraries: libguile\n", "libguile",
+		  "install the program", ERROR_PREREQUISITES, 127, 0 },
 	};
 	const struct sysroot *sysroot = *state;
 

@@ -34,6 +34,37 @@ static void the_telling_lines_are_found(void **state)
 		/* A warning, or an error that a warning is about, is none. */
 		{ "x.c:1: warning: error-prone\nmake: *** stop\n", "make: *** stop",
 		  BUILD_LOG_SOURCE },
+		/* GNU ld's errors are not called so, its warnings are. */
+		{ "ld: warning: x.o: missing .note.GNU-stack section\n"
+		  "ld: nvidia.o: file not recognized: file format not recognized\n"
+		  "make[2]: *** [Makefile:1: nvidia.ko] Error 1\n",
+		  "ld: nvidia.o: file not recognized: file format not recognized",
+		  BUILD_LOG_SOURCE },
+		{ "/usr/bin/x86_64-linux-gnu-ld: a/nv.o: in function `f':\n"
+		  "/a/nv.c:(.text+0x5): undefined reference to `gone'\n"
+		  "make: *** stop\n",
+		  "x86_64-linux-gnu-ld: a/nv.o: in function `f':; nv.c:(.text+0x5): "
+		  "undefined reference to `gone'",
+		  BUILD_LOG_SOURCE },
+		{ "/opt/bin/ld.bfd: cannot find -lgone\nmake: *** stop\n",
+		  "ld.bfd: cannot find -lgone", BUILD_LOG_SOURCE },
+		{ "build: done\nmake: *** stop\n", "make: *** stop", BUILD_LOG_SOURCE },
+		{ "collect2: fatal error: ld terminated with signal 9 [Killed]\n",
+		  "collect2: fatal error: ld terminated with signal 9 [Killed]",
+		  BUILD_LOG_KILLED },
+		{ "make[3]: *** [x.mk:6: nvidia.ko] Killed\n",
+		  "make[3]: *** [x.mk:6: nvidia.ko] Killed", BUILD_LOG_KILLED },
+		/* What is missing is no fault of the sources. */
+		{ "x.c:1:1: error: a header of the tool's\n/bin/sh: 1: flex: not found\n"
+		  "make[1]: *** [x] Error 127\nmake: *** [y] Error 2\n",
+		  "sh: 1: flex: not found", BUILD_LOG_NO_TOOL },
+		{ "/bin/sh: line 1: bc: command not found\nmake: *** [x] Error 127\n",
+		  "sh: line 1: bc: command not found", BUILD_LOG_NO_TOOL },
+		{ "make[2]: gcc-12: No such file or directory\n"
+		  "make[2]: *** [x] Error 127\n",
+		  "make[2]: gcc-12: No such file or directory", BUILD_LOG_NO_TOOL },
+		{ "sh: pahole: not found\nx.c:1:1: error: one\nmake: *** [x] Error 1\n",
+		  "x.c:1:1: error: one", BUILD_LOG_SOURCE },
 		{ "", "", BUILD_LOG_SOURCE },
 	};
 

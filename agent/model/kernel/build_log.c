@@ -35,6 +35,42 @@ static struct span without_folder(struct span line)
 	return (struct span){ .at = line.at + cut, .len = line.len - cut };
 }
 
+/*
+ * "/usr/bin/x86_64-linux-gnu-ld: nvidia.o: ...": GNU ld calls none of its errors one, but
+ * its warnings are marked. What goes on in a line of its own begins with the object.
+ */
+static bool is_linkers_error(struct span line)
+{
+	struct span program, rest;
+	char name[64];
+
+	if (contains(line, ": undefined reference to "))
+		return true;
+	if (!span_split(line, ':', &program, &rest) ||
+	    !span_copy(without_folder(program), name, sizeof(name)))
+		return false;
+	return (strcmp(name, "ld") == 0 || text_ends(name, "-ld") ||
+		text_starts(name, "ld.")) &&
+	       !span_starts(rest, " warning: ");
+}
+
+/* Of two shells, and of make that starts a program itself. */
+static bool names_missing_tool(struct span line)
+{
+	return contains(line, ": not found") || contains(line, ": command not found") ||
+	       contains(line, ": Command not found") ||
+	       (span_starts(line, "make") &&
+		contains(line, ": No such file or directory"));
+}
+
+/* gcc and collect2 tell of their own children, make of what it started. */
+static bool is_killed(struct span line)
+{
+	return contains(line, "Killed signal terminated program") ||
+	       contains(line, "terminated with signal 9") ||
+	       (contains(line, "*** ") && contains(line, "] Killed"));
+}
+
 static void add_line(struct span line, char *text, size_t size)
 {
 	char copy[LINE_MAX_LEN];
@@ -49,6 +85,7 @@ enum build_log_cause build_log_read(struct span output, char *ret_text, size_t s
 {
 	struct span rest = output, line;
 	struct span complaint = { .at = "", .len = 0 }, last = complaint;
+	struct span tool = complaint;
 	enum build_log_cause cause = BUILD_LOG_SOURCE;
 	int errors = 0;
 
@@ -56,9 +93,15 @@ enum build_log_cause build_log_read(struct span output, char *ret_text, size_t s
 	while (span_next_line(&rest, &line)) {
 		if (span_trim(line).len > 0)
 			last = line;
-		if (contains(line, "Killed signal terminated program"))
+		if (is_killed(line))
 			cause = BUILD_LOG_KILLED;
-		if (is_error(line) && errors < LINES) {
+		if (names_missing_tool(line))
+			tool = line;
+		/* What a shell could not find: only then it matters that it was not. */
+		if (tool.len > 0 && contains(line, "*** ") &&
+		    contains(line, " Error 127"))
+			cause = BUILD_LOG_NO_TOOL;
+		if ((is_error(line) || is_linkers_error(line)) && errors < LINES) {
 			add_line(line, ret_text, size);
 			errors++;
 		} else if (complaint.len == 0 && contains(line, "*** ")) {
@@ -66,7 +109,11 @@ enum build_log_cause build_log_read(struct span output, char *ret_text, size_t s
 		}
 	}
 
-	if (errors == 0)
+	if (cause == BUILD_LOG_NO_TOOL) {
+		ret_text[0] = '\0';
+		add_line(tool, ret_text, size);
+	} else if (errors == 0) {
 		add_line(complaint.len > 0 ? complaint : last, ret_text, size);
+	}
 	return cause;
 }

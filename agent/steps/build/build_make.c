@@ -22,12 +22,18 @@ int build_make_explain(const struct root *root, const struct run_result *result,
 					       "/var/tmp",          NULL };
 	struct span output = { .at = result->output, .len = result->size };
 	char how[64], words[420];
-	bool killed = build_log_read(output, words, sizeof(words)) == BUILD_LOG_KILLED;
+	enum build_log_cause cause = build_log_read(output, words, sizeof(words));
 
 	(void)run_describe(result, run, how, sizeof(how));
 	(void)error_set(err, ERROR_BUILD, "%s: %s%s%s", what, how, words[0] ? ": " : "",
 			words);
-	if (killed) {
+	if (cause == BUILD_LOG_NO_TOOL ||
+	    (!result->signal && result->status > RUN_STATUS_MAX)) {
+		(void)error_recode(err, ERROR_PREREQUISITES);
+		(void)error_hint(err, "install the program that is missing: the build "
+				      "of this kernel's modules calls it");
+	}
+	if (cause == BUILD_LOG_KILLED) {
 		(void)error_passing(err, true);
 		(void)error_hint(err, "a signal ended the compiler, most likely for want "
 				      "of memory: see the kernel's log");
