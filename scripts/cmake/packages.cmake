@@ -69,6 +69,12 @@ set(CPACK_DEBIAN_TOOLS_PACKAGE_SUGGESTS "python3-diskimage-builder, vgpu-guest-a
 set(CPACK_RPM_COMPONENT_INSTALL ON)
 set(CPACK_RPM_MAIN_COMPONENT agent)
 set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
+# Whose libraries it names: ".el9" where rpm is the system's own, else ".debian12", which no system of the RHEL family takes.
+execute_process(COMMAND rpm --eval "%{?dist}" OUTPUT_VARIABLE family OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if("${family}" STREQUAL "")
+  execute_process(COMMAND sh -c ". /etc/os-release && printf %s \".$ID$VERSION_ID\"" OUTPUT_VARIABLE family)
+endif()
+set(CPACK_RPM_PACKAGE_RELEASE "1${family}")
 set(CPACK_RPM_PACKAGE_LICENSE Apache-2.0)
 set(CPACK_RPM_PACKAGE_GROUP System)
 set(CPACK_RPM_PACKAGE_RELOCATABLE OFF)
@@ -123,7 +129,7 @@ foreach(name agent tools)
   install(FILES ${PROJECT_BINARY_DIR}/changelog-${name}/changelog ${dist}/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${name})
 endforeach()
 file(WRITE ${PROJECT_BINARY_DIR}/changelog.rpm
-  "* ${date_rpm} ${VGPU_PACKAGE_CONTACT} - ${VGPU_VERSION}-1\n- See the release's notes.\n")
+  "* ${date_rpm} ${VGPU_PACKAGE_CONTACT} - ${VGPU_VERSION}-${CPACK_RPM_PACKAGE_RELEASE}\n- See the release's notes.\n")
 set(CPACK_RPM_CHANGELOG_FILE ${PROJECT_BINARY_DIR}/changelog.rpm)
 
 include(CPack)
