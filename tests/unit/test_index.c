@@ -86,6 +86,49 @@ static void an_index_tells_what_its_files_hold(void **state)
 			    "6.1.0");
 }
 
+static void an_index_tells_what_does_not_compile(void **state)
+{
+	static const struct {
+		const char *build, *warning; /* "": it is taken */
+	} rows[] = {
+		{ "{'version':'550.54.15','kernel':'6.1.0-57','flavour':'open','ok':false,"
+		  "'why':'nv-pci.c: \\u001berror'}",
+		  "" },
+		{ "{'version':'550.54.15','kernel':'6.1.0-57','flavour':'proprietary',"
+		  "'ok':true,'arch':'x86_64','more':[]}",
+		  "" },
+		{ "7", "builds[0] has no version: skipped" },
+		{ "{'version':'x','kernel':'6.1.0-57','flavour':'open','ok':false}",
+		  "builds[0] has no version: skipped" },
+		{ "{'version':'550.54.15','kernel':'../x','flavour':'open','ok':false}",
+		  "builds[0] has no kernel: skipped" },
+		{ "{'version':'550.54.15','kernel':'6.1.0-57','flavour':'x','ok':false}",
+		  "builds[0] has no flavour: skipped" },
+		{ "{'version':'550.54.15','kernel':'6.1.0-57','flavour':'open','ok':0}",
+		  "builds[0] does not say whether it is ok: skipped" },
+		{ "{'version':'550.54.15','kernel':'6.1.0-57','flavour':'open',"
+		  "'ok':false,'arch':'X'}",
+		  "builds[0] has an architecture that is none: skipped" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_free char *text = text_print(
+			"{'schema':1,'serial':12,'builds':[%s]}", rows[i].build);
+		cleanup_index struct index *index = NULL;
+		struct error err = ERROR_INIT;
+		bool taken = !rows[i].warning[0];
+
+		assert_int_equal(read_text(text, &index, &err), 0);
+		assert_int_equal(index->build_count, taken);
+		assert_int_equal(index->warning_count, !taken);
+		if (!taken)
+			assert_string_equal(index->warnings[0], rows[i].warning);
+		else if (!index->builds[0].ok)
+			assert_string_equal(index->builds[0].why, "nv-pci.c: ?error");
+	}
+}
+
 static void what_is_not_there_is_not_found(void **state)
 {
 	cleanup_index struct index *empty = index_of("", "");
@@ -380,6 +423,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_index_tells_what_its_files_hold),
+		cmocka_unit_test(an_index_tells_what_does_not_compile),
 		cmocka_unit_test(what_is_not_there_is_not_found),
 		cmocka_unit_test(
 			the_member_that_is_wished_for_is_chosen_like_in_a_bundle),

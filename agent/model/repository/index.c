@@ -18,6 +18,7 @@ void index_free(struct index *index)
 	for (size_t i = 0; i < index->file_count; i++)
 		free(index->files[i].members);
 	free(index->files);
+	free(index->builds);
 	free(index->warnings);
 	json_free(index->modules);
 	free(index);
@@ -332,6 +333,57 @@ static int read_modules(struct index *index, const struct json *json, struct err
 	return check_modules(index->modules, err);
 }
 
+/* NULL, or what is wrong with it. */
+static const char *take_build(const struct json *json, struct index_build *build)
+{
+	const char *kernel = json_get_string(json, "kernel");
+	const char *flavour = json_get_string(json, "flavour");
+	const char *why = json_get_string(json, "why");
+
+	if (!take_version(json, "version", build->version))
+		return "has no version";
+	if (!kernel || !kernel_release_valid(span_of(kernel)) ||
+	    !text_copy(build->kernel, sizeof(build->kernel), kernel))
+		return "has no kernel";
+	if (!flavour ||
+	    (strcmp(flavour, "open") != 0 && strcmp(flavour, "proprietary") != 0))
+		return "has no flavour";
+	if (json_kind(json_get(json, "ok")) != JSON_KIND_BOOL)
+		return "does not say whether it is ok";
+	if (!is_null(json, "arch") && !take_arch(json, build->arch, sizeof(build->arch)))
+		return "has an architecture that is none";
+
+	build->open = strcmp(flavour, "open") == 0;
+	build->ok = json_get_bool(json, "ok", false);
+	(void)span_copy(span_of(why ? why : ""), build->why, sizeof(build->why));
+	text_sanitize(build->why);
+	return NULL;
+}
+
+static int read_builds(struct index *index, const struct json *json, struct error *err)
+{
+	const struct json *list;
+
+	if (read_list(json, "builds", &list, err) < 0)
+		return -1;
+	index->builds = calloc(json_count(list) + 1, sizeof(*index->builds));
+	if (!index->builds)
+		return out_of_memory(err);
+
+	for (size_t i = 0; i < json_count(list); i++) {
+		struct index_build build = { .ok = false };
+		const char *why = take_build(json_at(list, i), &build);
+		char where[32];
+
+		(void)text_format(where, sizeof(where), "builds[%zu]", i);
+		if (why)
+			add_warning(index, where, why);
+		else
+			index->builds[index->build_count++] = build;
+	}
+	return 0;
+}
+
 static int fill_index(struct index *index, const struct json *json, struct error *err)
 {
 	const char *created = json_get_string(json, "created");
@@ -360,9 +412,9 @@ static int fill_index(struct index *index, const struct json *json, struct error
 	index->warnings = calloc(INDEX_WARNINGS_MAX, sizeof(*index->warnings));
 	if (!index->warnings)
 		return out_of_memory(err);
-	if (read_files(index, json, err) < 0)
+	if (read_files(index, json, err) < 0 || read_modules(index, json, err) < 0)
 		return -1;
-	return read_modules(index, json, err);
+	return read_builds(index, json, err);
 }
 
 int index_from_json(const struct json *json, struct index **ret_index, struct error *err)

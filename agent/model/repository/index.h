@@ -14,10 +14,11 @@
 #include "base/json.h"
 #include "model/driver/member.h"
 #include "model/driver/package.h"
+#include "model/kernel/kernel.h"
 
 #define INDEX_FILE "vgpu-index.json"
 #define INDEX_SIZE_MAX (2u << 20) /* bytes of the document */
-#define INDEX_FILES_MAX 10000     /* in each of the two lists */
+#define INDEX_FILES_MAX 10000     /* in each of the three lists */
 #define INDEX_MEMBERS_MAX 64      /* guest drivers of one bundle */
 #define INDEX_NUMBER_MAX ((int64_t)1 << 53)
 #define INDEX_WARNINGS_MAX 20
@@ -47,6 +48,16 @@ struct index_file {
 	struct index_member *members;
 };
 
+/* Whether a driver's modules compile for a kernel, as somebody has tried. */
+struct index_build {
+	char version[VERSION_MAX];
+	char kernel[KERNEL_RELEASE_MAX];
+	char arch[16]; /* "": not said */
+	bool open;     /* the open modules */
+	bool ok;
+	char why[160]; /* where it does not; "": not said */
+};
+
 struct index {
 	int64_t serial;
 	char created[32]; /* "": not said */
@@ -58,6 +69,8 @@ struct index {
 	 * the other keys are unread.
 	 */
 	struct json *modules;
+	size_t build_count;
+	struct index_build *builds;
 	size_t warning_count; /* "files[3] has an unsafe name: skipped" */
 	char (*warnings)[160];
 };

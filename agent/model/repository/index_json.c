@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/repository/index.h"
 
+#include "model/repository/prebuilt.h"
+
 static struct json *members_json(const struct index_file *file)
 {
 	cleanup_json struct json *list = json_build("[]");
@@ -37,6 +39,24 @@ static struct json *file_json(const struct index_file *file)
 			  members_json(file));
 }
 
+static struct json *builds_json(const struct index *index)
+{
+	cleanup_json struct json *list = json_build("[]");
+
+	for (size_t i = 0; list && i < index->build_count; i++) {
+		const struct index_build *build = &index->builds[i];
+
+		if (json_append(list,
+				json_build("{s:s, s:s, s:s?, s:s, s:b, s:s}", "version",
+					   build->version, "kernel", build->kernel,
+					   "arch", build->arch[0] ? build->arch : NULL,
+					   "flavour", prebuilt_flavour(build->open), "ok",
+					   (int)build->ok, "why", build->why)) < 0)
+			return NULL;
+	}
+	return take_ptr(list);
+}
+
 struct json *index_json(const struct index *index)
 {
 	cleanup_json struct json *files = json_build("[]");
@@ -45,9 +65,9 @@ struct json *index_json(const struct index *index)
 		if (json_append(files, file_json(&index->files[i])) < 0)
 			return NULL;
 	}
-	return json_build("{s:i, s:I, s:s?, s:s*, s:O, s:O}", "schema", 1, "serial",
+	return json_build("{s:i, s:I, s:s?, s:s*, s:O, s:O, s:o}", "schema", 1, "serial",
 			  index->serial, "created",
 			  index->created[0] ? index->created : NULL, "expires",
 			  index->expires[0] ? index->expires : NULL, "files", files,
-			  "modules", index->modules);
+			  "modules", index->modules, "builds", builds_json(index));
 }
