@@ -98,12 +98,28 @@ static void print_gpus(const struct json *report, FILE *out)
 		print_gpu(json_at(gpus, i), out);
 }
 
+/* A driver that was passed over: by its kernel, never by the host. */
+static void print_builds(const struct json *report, FILE *out)
+{
+	const struct json *builds = json_get(report, "builds");
+
+	for (size_t i = 0; i < json_count(builds); i++) {
+		const struct json *build = json_at(builds, i);
+
+		(void)fprintf(out,
+			      "Driver %s does not compile for this kernel:\n  %.76s\n",
+			      print_word(build, "version"), print_word(build, "why"));
+	}
+}
+
 static void print_to(const struct json *report, bool prometheus, FILE *out)
 {
 	if (prometheus)
 		(void)fputs(print_word(report, "metrics"), out);
-	else
+	else {
 		print_gpus(report, out);
+		print_builds(report, out);
+	}
 }
 
 void print_status(const struct json *report, const struct request *request)

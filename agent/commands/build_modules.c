@@ -102,7 +102,6 @@ static int pack_archive(const struct workshop *shop, int output, struct error *e
 		.root = &ctx->root,
 		.channel = ctx->channel,
 		.built = &work->targets[0].built,
-		.compiler = shop->toolchain.compiler,
 	};
 
 	/* Its usual name, whatever the file is called: the same input, the same bytes. */
@@ -115,7 +114,9 @@ static int pack_archive(const struct workshop *shop, int output, struct error *e
 	(void)text_copy(prebuilt.kernel, sizeof(prebuilt.kernel),
 			work->targets[0].kernel.release);
 	(void)text_copy(prebuilt.arch, sizeof(prebuilt.arch), work->guest->os.arch);
-	if (open_cert(ctx, &cert, err) < 0)
+	if (toolchain_version(ctx->runner, &ctx->root, &shop->toolchain,
+			      prebuilt.compiler, sizeof(prebuilt.compiler), err) < 0 ||
+	    open_cert(ctx, &cert, err) < 0)
 		return -1;
 	input.cert = cert;
 	return prebuilt_pack(&input, &prebuilt, output, err);

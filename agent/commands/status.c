@@ -12,6 +12,7 @@
 #include "doctor/reason.h"
 #include "license/query.h"
 #include "model/license/metrics.h"
+#include "steps/detect/detect.h"
 
 #define PAUSE_FIRST_S 0.25
 #define PAUSE_MOST_S 5.0
@@ -91,6 +92,17 @@ static void tell_last_run(const struct state *state, bool reason, struct error *
 	(void)error_hint(err, "%s", failure.hint[0] ? failure.hint : found.hint);
 }
 
+/* What has not come here, or makes way for an older driver, and why. */
+static struct json *failed_builds(const struct look *look)
+{
+	char release[KERNEL_RELEASE_MAX] = "";
+	struct error ignored = ERROR_INIT;
+
+	if (detect_release(&look->ctx->root, release, sizeof(release), &ignored) < 0)
+		release[0] = '\0';
+	return builds_json(&look->state->builds, release);
+}
+
 /*
  * Fills the contract's object, also on failure where there is something to say. `wait_s`
  * 0: one look.
@@ -119,7 +131,8 @@ static int read_status(struct look *look, unsigned wait_s, struct json **ret_rep
 					  look->ctx->settings.license.feature_type,
 					  reason.code ? &reason : NULL, clock_now());
 	if (!*ret_report ||
-	    last_run_add(*ret_report, last_run_read(&look->ctx->root)) < 0)
+	    last_run_add(*ret_report, last_run_read(&look->ctx->root)) < 0 ||
+	    json_set(*ret_report, "builds", failed_builds(look)) < 0)
 		return error_set_errno(err, ENOMEM, "reporting the status");
 	if (result < 0)
 		*err = found;

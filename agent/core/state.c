@@ -207,6 +207,7 @@ static int take_object(struct json *json, struct state *ret_state, struct error 
 	ret_state->installing_failed = json_get_bool(json, "installing_failed", false);
 	ret_state->lost = json_get_bool(json, "lost", false);
 	read_indexes(json_get(json, "indexes"), ret_state);
+	builds_read(json_get(json, "builds"), &ret_state->builds);
 	if (json_kind(json_get(json, "trouble")) == JSON_KIND_OBJECT)
 		ret_state->trouble = json_take(json, "trouble");
 	json_each(json_get(json, "steps"), copy_step, &copy);
@@ -306,12 +307,13 @@ int state_refuse_lost(const struct state *state, struct error *err)
 int state_save(const struct root *root, const struct state *state, struct error *err)
 {
 	cleanup_json struct json *json = json_build(
-		"{s:i, s:o, s:o, s:o, s:b, s:b, s:o, s:O, s:O?}", "schema", SCHEMA,
+		"{s:i, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:O, s:O?}", "schema", SCHEMA,
 		"driver", driver_json(&state->driver), "installing",
 		driver_json(&state->installing), "previous",
 		driver_json(&state->previous), "installing_failed",
 		state->installing_failed, "lost", state->lost, "indexes",
-		indexes_json(state), "steps", state->steps, "trouble", state->trouble);
+		indexes_json(state), "builds", builds_json(&state->builds, NULL), "steps",
+		state->steps, "trouble", state->trouble);
 	cleanup_free char *rest = json ? json_print(json) : NULL, *text = NULL;
 	char check[CHECK_SIZE];
 

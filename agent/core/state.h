@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/root.h"
+#include "core/builds.h"
 #include "model/driver/driver.h"
 #include "model/outcome.h"
 #include "model/paths.h"
@@ -35,6 +36,7 @@ struct state {
 	/* The one before `driver`; its package is kept for "install --previous". */
 	struct driver previous;
 	bool installing_failed; /* it was tried to its end and does not work */
+	struct builds builds;   /* what compiles here, and what does not */
 	size_t index_count;
 	struct state_index indexes[STATE_KEYS_MAX]; /* the oldest key first */
 	struct json *steps;   /* name -> {"outcome","detail","began","seconds","time"} */

@@ -199,14 +199,34 @@ static void check_worker(struct checks *checks, const struct channel *channel)
 			  words);
 }
 
+/* Also where another driver works by now: the one that fits better is not here. */
+static void check_builds(struct checks *checks, const struct builds *builds)
+{
+	const char *release = checks->facts->release;
+
+	for (size_t i = 0; i < builds->count; i++) {
+		const struct known_build *build = &builds->list[i];
+		char detail[384];
+
+		if (build->ok || strcmp(build->kernel, release) != 0)
+			continue;
+		(void)text_format(detail, sizeof(detail),
+				  "driver %s does not compile for kernel %s: %s",
+				  build->version, release, build->why);
+		add_check(checks, "build", DOCTOR_NO, detail);
+	}
+}
+
 static struct json *list_checks(const struct doctor_facts *facts,
 				const struct doctor_notes *notes,
-				const struct channel *channel)
+				const struct channel *channel,
+				const struct builds *builds)
 {
 	struct checks checks = { facts, notes, json_build("[]") };
 
 	check_gpu(&checks);
 	check_modules(&checks);
+	check_builds(&checks, builds);
 	check_driver(&checks);
 	check_gridd(&checks);
 	check_token(&checks);
@@ -242,9 +262,9 @@ int examine_guest(const struct context *ctx, const struct guest *guest,
 	note_failed_run(state, &facts);
 
 	doctor_decide(&facts, causes);
-	*ret_report = json_build("{s:i, s:o, s:o}", "schema", 1, "causes",
-				 doctor_causes_json(causes), "checks",
-				 list_checks(&facts, &notes, ctx->channel));
+	*ret_report = json_build(
+		"{s:i, s:o, s:o}", "schema", 1, "causes", doctor_causes_json(causes),
+		"checks", list_checks(&facts, &notes, ctx->channel, &state->builds));
 	if (!*ret_report)
 		return error_set_errno(err, ENOMEM, "reporting the causes");
 

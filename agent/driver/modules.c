@@ -10,6 +10,7 @@
 #include "driver/modules_prebuilt.h"
 #include "driver/signing.h"
 #include "driver/toolchain_ahead.h"
+#include "driver/tried.h"
 #include "model/paths.h"
 #include "model/repository/prebuilt.h"
 #include "steps/build/build.h"
@@ -76,7 +77,16 @@ static int build_by_dkms(const struct context *ctx, struct work *work,
 	return build_dkms(ctx->runner, &ctx->root, input, &key, err);
 }
 
-static int compile_for(const struct context *ctx, struct work *work,
+static int compile(const struct context *ctx, struct work *work, struct target *target,
+		   const struct build_input *input, struct error *err)
+{
+	if (work_by_dkms(work))
+		return build_by_dkms(ctx, work, target, input, err);
+	log_line(LOG_LEVEL_NOTICE, "build      compiling for %s", target->kernel.release);
+	return build_modules(ctx->runner, &ctx->root, input, &target->built, err);
+}
+
+static int compile_for(const struct context *ctx, struct state *state, struct work *work,
 		       struct target *target, struct error *err)
 {
 	struct toolchain toolchain;
@@ -89,16 +99,20 @@ static int compile_for(const struct context *ctx, struct work *work,
 		.log_fd = ctx->tools->log_fd,
 		.log_path = ctx->tools->log_path,
 	};
+	struct error failed;
+	int result;
 
 	if (signing_check(ctx, work, err) < 0 ||
 	    toolchain_ahead_end(ctx, work, err) < 0 ||
 	    find_toolchain(ctx, work, &target->kernel, &toolchain, err) < 0)
 		return -1;
-	if (work_by_dkms(work))
-		return build_by_dkms(ctx, work, target, &input, err);
-	log_line(LOG_LEVEL_NOTICE, "build      compiling for %s", target->kernel.release);
-	if (build_modules(ctx->runner, &ctx->root, &input, &target->built, err) < 0)
+	result = compile(ctx, work, target, &input, err);
+	failed = *err;
+	if (tried_note(ctx, state, work, target, &toolchain, result < 0 ? &failed : NULL,
+		       err) < 0)
 		return -1;
+	if (result < 0 || work_by_dkms(work))
+		return result;
 	return signing_sign(ctx, &target->kernel, &target->built, err);
 }
 
@@ -126,9 +140,9 @@ static int sign_those_in_place(const struct context *ctx, const struct work *wor
 }
 
 /* Prebuilt modules, if there are any that fit: before a compiler is looked for. */
-static int build_for(const struct context *ctx, const struct repository *repository,
-		     struct work *work, struct target *target, struct tally *tally,
-		     struct error *err)
+static int build_for(const struct context *ctx, struct state *state,
+		     const struct repository *repository, struct work *work,
+		     struct target *target, struct tally *tally, struct error *err)
 {
 	struct modules_prebuilt prebuilt = { .taken = false };
 	bool is_signed = false;
@@ -150,7 +164,7 @@ static int build_for(const struct context *ctx, const struct repository *reposit
 	}
 	memcpy(tally->why, prebuilt.why, sizeof(tally->why));
 	tally->compiled++;
-	return compile_for(ctx, work, target, err);
+	return compile_for(ctx, state, work, target, err);
 }
 
 static void describe_build(const struct work *work, const struct tally *tally,
@@ -257,7 +271,8 @@ int modules_build(const struct context *ctx, struct state *state,
 
 	for (size_t i = 0; i < work->target_count; i++) {
 		if (!work->targets[i].done &&
-		    build_for(ctx, repository, work, &work->targets[i], &tally, err) < 0)
+		    build_for(ctx, state, repository, work, &work->targets[i], &tally,
+			      err) < 0)
 			return -1;
 	}
 	describe_build(work, &tally, outcome);

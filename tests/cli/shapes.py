@@ -108,6 +108,8 @@ SHAPES = {
                                 "expiry_kind": ({"date", "permanent", "not_applicable", "unavailable", "error"}, None)}],
                   "needs_license": bool, "licensed": bool}],
         "reason": ({"code": str, "message": str, "hint": (str, None)}, None),
+        "builds": [{"file": str, "sha256": str, "version": str, "kernel": str, "compiler": str, "flavour": {"open", "proprietary"}, "wanted": str,
+                    "ok": {False}, "why": str}],
         "run": ({"step": (str, None), "name": {"ok", *NAMES}, "status": int, "message": (str, None), "hint": (str, None)}, None),
     },
     "doctor": {"schema": one, "causes": [{"code": set(CAUSES), "certain": bool, "message": str, "hint": str}],

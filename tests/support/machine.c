@@ -119,19 +119,24 @@ static void copy(struct machine *machine, const struct run *run)
 }
 
 /* make -C DIR modules ...: nvidia.ko, and two files that say what it is */
-static void make(struct machine *machine, const struct run *run)
+static char *make(struct machine *machine, const struct run *run, int *ret_status)
 {
 	const struct module module = { MACHINE_KERNEL
 				       " SMP preempt mod_unload modversions ",
 				       machine->unpacked, NULL, NULL };
 	char path[512];
 
+	if (machine->no_build && strstr(machine->no_build, machine->unpacked)) {
+		*ret_status = 2;
+		return strdup("nv-pci.c:230:5: error: too few arguments\n");
+	}
 	(void)snprintf(path, sizeof(path), "%s/nvidia.ko", run->argv[2]);
 	module_write(machine->sysroot, path, &module);
 	(void)snprintf(path, sizeof(path), "%s/nvidia-drm.ko", run->argv[2]);
 	sysroot_write(machine->sysroot, path, machine->unpacked);
 	(void)snprintf(path, sizeof(path), "%s/nvidia-uvm.ko", run->argv[2]);
 	sysroot_write(machine->sysroot, path, machine->flavour);
+	return strdup("");
 }
 
 static void install_user_space(struct machine *machine, const char *version)
@@ -239,7 +244,7 @@ static char *act(struct machine *machine, const struct run *run, int *ret_status
 	else if (strcmp(program, "cp") == 0)
 		copy(machine, run);
 	else if (strcmp(program, "make") == 0 && strcmp(run->argv[1], "-C") == 0)
-		make(machine, run);
+		return make(machine, run, ret_status);
 	else if (strcmp(program, "nvidia-installer") == 0 &&
 		 strcmp(run->argv[1], "--advanced-options") == 0)
 		return strdup("  --silent\n  --no-kernel-modules\n");

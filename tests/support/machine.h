@@ -27,9 +27,10 @@ struct machine {
 	unsigned fail_at; /* this one, counted from 1, fails; 0: none */
 	enum machine_fault fault;
 	unsigned broken; /* nvidia-smi of this branch's last digit pair answers nothing */
-	bool licensed;   /* what nvidia-smi says */
-	bool scripts_fail; /* of packages: they leave no module */
-	bool labelled;     /* by restorecon, since an installer wrote files */
+	const char *no_build; /* versions that do not compile; NULL: each does */
+	bool licensed;        /* what nvidia-smi says */
+	bool scripts_fail;    /* of packages: they leave no module */
+	bool labelled;        /* by restorecon, since an installer wrote files */
 	char unpacked[32], flavour[16]; /* of the package that was unpacked last */
 	char failed[256];               /* the command that was made to fail */
 };

@@ -87,6 +87,34 @@ static void a_licensed_guest_is_told_in_both_forms(void **state)
 	agent_stage_end(agent);
 }
 
+/* Of the kernel that runs, and whichever driver is here instead. */
+static void what_does_not_compile_here_is_told(void **state)
+{
+	struct request asked = { .json = false };
+	struct agent *agent = begin(*state, &asked.options);
+	cleanup_json struct json *report = NULL;
+	const struct json *builds;
+	struct error err = ERROR_INIT;
+
+	builds_note(&agent->state.builds,
+		    &(struct known_build){ .version = MACHINE_NEW,
+					   .kernel = MACHINE_KERNEL,
+					   .why = "nv-pci.c: error" });
+	builds_note(&agent->state.builds,
+		    &(struct known_build){ .version = MACHINE_NEW,
+					   .kernel = "6.1.0-38-cloud-amd64" });
+	if (command_status(agent, &asked, &report, &err) < 0)
+		fail_msg("%s", err.text);
+
+	builds = json_get(report, "builds");
+	assert_int_equal(json_count(builds), 1);
+	assert_string_equal(json_get_string(json_at(builds, 0), "kernel"),
+			    MACHINE_KERNEL);
+	assert_string_equal(json_get_string(json_at(builds, 0), "why"),
+			    "nv-pci.c: error");
+	agent_stage_end(agent);
+}
+
 static void a_gpu_that_the_driver_does_not_show_is_not_licensed(void **state)
 {
 	static const char *const files[][2] = { { "vendor", "0x10de" },
@@ -161,6 +189,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_run_that_ended_well_has_nothing_to_tell,
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_licensed_guest_is_told_in_both_forms,
+						sysroot_setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(what_does_not_compile_here_is_told,
 						sysroot_setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_gpu_that_the_driver_does_not_show_is_not_licensed,

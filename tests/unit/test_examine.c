@@ -457,6 +457,13 @@ static void bare_worker(struct scene *scene)
 {
 	scene->layers = LAYERS("false", "0", "false");
 }
+static void failed_build(struct scene *scene)
+{
+	builds_note(&scene->state.builds,
+		    &(struct known_build){ .version = "550.90.07",
+					   .kernel = KERNEL,
+					   .why = "nv-pci.c: error" });
+}
 static void same(struct scene *scene)
 {
 	(void)scene;
@@ -468,6 +475,8 @@ static const struct {
 	enum doctor_answer ok;
 	const char *detail; /* stands in it */
 } cases[] = {
+	{ failed_build, "build", DOCTOR_NO,
+	  "driver 550.90.07 does not compile for kernel " KERNEL ": nv-pci.c: error" },
 	{ same, "gpu", DOCTOR_YES, "1 NVIDIA GPU on the PCI bus, vGPU" },
 	{ two_gpus, "gpu", DOCTOR_YES, "2 NVIDIA GPUs on the PCI bus, vGPU" },
 	{ no_gpu, "gpu", DOCTOR_NO, "0 NVIDIA GPUs on the PCI bus" },

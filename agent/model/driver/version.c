@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OPEN_BRANCH 560
+
 #define COMPONENTS_MIN 2
 #define COMPONENTS_MAX VERSION_PARTS
 #define DIGITS_MAX 6
@@ -96,6 +98,11 @@ int version_branch(const char *version)
 		return 0;
 
 	return (int)next_component(&version);
+}
+
+bool version_takes_open(const char *version)
+{
+	return version_branch(version) >= OPEN_BRANCH;
 }
 
 int version_branch_index(int branch)

@@ -28,6 +28,9 @@ long version_distance(const char *a, const char *b, unsigned part);
 /* The first component: 525. 0 for a text that is no version. */
 int version_branch(const char *version);
 
+/* Whether vGPU guests run the open kernel modules from its branch on, unless told. */
+bool version_takes_open(const char *version);
+
 /*
  * The production branches of the contract (470, 510, 525, ...): the index of one in
  * age order, or -1. The branch before it; for a long-term-support branch `ret_lts` is

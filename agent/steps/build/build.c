@@ -15,9 +15,6 @@
 #define TOOL_S 120
 #define NAMES_MAX 4096
 
-/* From here on vGPU guests run the open modules as well. */
-#define OPEN_BRANCH 560
-
 #define STRANGERS_MAX 1000
 
 /* Where one kernel's modules are made and where they lie afterwards. */
@@ -256,7 +253,7 @@ int build_flavour(struct runner *runner, const struct root *root,
 	if (ask_package(runner, root, choice->tree, &known, &open, err) < 0)
 		return -1;
 	if (!known)
-		open = version_branch(choice->version) >= OPEN_BRANCH;
+		open = version_takes_open(choice->version);
 	*ret_open = open ? has_open : !has_closed;
 	return 0;
 }

@@ -10,8 +10,6 @@
 #include "base/text.h"
 #include "model/kernel/symvers.h"
 
-#define TOOL_S 120
-
 int prebuilt_symvers(const struct module_file_library *library, const struct root *root,
 		     const struct build_result *built, struct symvers *symvers,
 		     struct error *err)
@@ -59,26 +57,6 @@ static int hash_symvers(const struct prebuilt_input *input,
 	return 0;
 }
 
-/* "gcc-12 (Debian 12.2.0-14) 12.2.0", the compiler's own first line. */
-static int ask_compiler(const struct prebuilt_input *input, char *ret_text, size_t size,
-			struct error *err)
-{
-	cleanup(run_result_done) struct run_result result = { 0 };
-	const char *argv[] = { input->compiler, "--version", NULL };
-	struct run run = { .argv = argv, .timeout_s = TOOL_S, .output_limit = 4096 };
-	struct span rest, line = { "", 0 };
-
-	if (run_question(input->runner, input->root, &run, 0, &result, err) < 0)
-		return error_prefix(err, "asking the compiler for its version");
-	rest = (struct span){ result.output, result.size };
-	(void)span_next_line(&rest, &line);
-	(void)span_copy(span_trim(line), ret_text, size);
-	text_sanitize(ret_text);
-	return ret_text[0] ? 0
-			   : error_set(err, ERROR_BUILD, "%s does not say its version",
-				       input->compiler);
-}
-
 static int describe(const struct prebuilt_input *input, struct prebuilt *prebuilt,
 		    struct error *err)
 {
@@ -86,8 +64,7 @@ static int describe(const struct prebuilt_input *input, struct prebuilt *prebuil
 
 	if (module_file_open(&library, err) < 0 ||
 	    module_file_field(library, input->root, input->built->modules[0], "vermagic",
-			      prebuilt->vermagic, sizeof(prebuilt->vermagic), err) < 0 ||
-	    ask_compiler(input, prebuilt->compiler, sizeof(prebuilt->compiler), err) < 0)
+			      prebuilt->vermagic, sizeof(prebuilt->vermagic), err) < 0)
 		return -1;
 	return hash_symvers(input, library, prebuilt->symbols, sizeof(prebuilt->symbols),
 			    err);

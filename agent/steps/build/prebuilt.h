@@ -21,13 +21,12 @@ struct prebuilt_input {
 	const struct root *root; /* holds the modules */
 	const struct channel *channel;
 	const struct build_result *built;
-	const char *compiler; /* absolute */
-	int cert;             /* certificate of the key they are signed with; -1: none */
+	int cert; /* certificate of the key they are signed with; -1: none */
 };
 
 /*
- * Fills in of `prebuilt` what the modules themselves and the compiler say, and writes the
- * archive to the descriptor `output`.
+ * Fills in of `prebuilt` what the modules themselves say, and writes the archive to the
+ * descriptor `output`.
  */
 must_check int prebuilt_pack(const struct prebuilt_input *input,
 			     struct prebuilt *prebuilt, int output, struct error *err);

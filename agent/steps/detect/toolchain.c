@@ -238,3 +238,23 @@ int toolchain_find(struct runner *runner, const struct root *root,
 	(void)toolchain_look(&ask, dkms, ret_toolchain);
 	return err->interrupted ? -1 : 0;
 }
+
+int toolchain_version(struct runner *runner, const struct root *root,
+		      const struct toolchain *toolchain, char *ret_text, size_t size,
+		      struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+	const char *argv[] = { toolchain->compiler, "--version", NULL };
+	struct run run = { .argv = argv, .timeout_s = ASK_S, .output_limit = 4096 };
+	struct span rest, line = { "", 0 };
+
+	if (run_question(runner, root, &run, 0, &result, err) < 0)
+		return error_prefix(err, "asking the compiler for its version");
+	rest = (struct span){ result.output, result.size };
+	(void)span_next_line(&rest, &line);
+	(void)span_copy(span_trim(line), ret_text, size);
+	text_sanitize(ret_text);
+	return ret_text[0] ? 0
+			   : error_set(err, ERROR_BUILD, "%s does not say its version",
+				       toolchain->compiler);
+}

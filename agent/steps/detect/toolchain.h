@@ -21,6 +21,11 @@ must_check int toolchain_find(struct runner *runner, const struct root *root,
 			      const struct kernel *kernel, bool dkms,
 			      struct toolchain *ret_toolchain, struct error *err);
 
+/* The compiler's own first line: "gcc-12 (Debian 12.2.0-14) 12.2.0". */
+must_check int toolchain_version(struct runner *runner, const struct root *root,
+				 const struct toolchain *toolchain, char *ret_text,
+				 size_t size, struct error *err);
+
 /* The system that gets them. */
 struct toolchain_system {
 	const struct root *root;
