@@ -206,8 +206,10 @@ static void check_toolchain(struct checks *checks)
 	if (toolchain_find(ctx->runner, &ctx->root, &kernel, work_by_dkms(work),
 			   &toolchain, &err) == 0 &&
 	    !toolchain.missing[0]) {
-		add_check(checks, "compiler", VERDICT_YES, ERROR_NONE,
-			  toolchain.compiler);
+		bool doomed = work->match.doomed;
+
+		add_check(checks, "compiler", doomed ? VERDICT_NO : VERDICT_YES,
+			  ERROR_BUILD, doomed ? work->match.warning : toolchain.compiler);
 		return;
 	}
 	(void)text_format(detail, sizeof(detail), "missing: %s%s",

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "driver/bound.h"
 #include "driver/freshness.h"
+#include "driver/tried.h"
 #include "model/kernel/family.h"
 #include "model/paths.h"
 #include "model/url.h"
@@ -199,6 +200,7 @@ static struct match_input match_input(const struct context *ctx,
 		.url = driver->url,
 		.version = driver->version,
 		.upgrade = driver->upgrade,
+		.fallback = driver->fallback,
 		.allow_mismatch = driver->allow_mismatch,
 		.commanded = is_commanded(ctx),
 		.installed = installed,
@@ -329,11 +331,19 @@ int choose_driver(const struct context *ctx, struct state *state,
 	    refuse_foreign(ctx, guest, version, fits, err) < 0)
 		return -1;
 
+	if (tried_forget(ctx, work, state, err) < 0)
+		return -1;
 	input = match_input(ctx, guest, version, fits);
-	input.may_ask = ctx->settings.driver.repository[0] != '\0';
+	input.known = tried_known(ctx, work, state, version);
+	/* After a build that failed the rules are asked again, and the network is not. */
+	if (repository->source != REPOSITORY_NONE)
+		input.repository = repository;
+	input.may_ask = ctx->settings.driver.repository[0] && !input.repository;
 	if (needs_package(ctx, version, work, &input.again, err) < 0)
 		return -1;
-	if (look_further && !input.url[0] &&
+	input.installed_doomed = is_ours(state, version) &&
+				 tried_dooms(&input.known, work, version);
+	if (look_further && input.may_ask && !input.url[0] &&
 	    ask_repository(ctx, state, repository, &input, &down, err) < 0)
 		return -1;
 	if (decide(ctx, &input, &work->match, err) < 0)

@@ -184,6 +184,21 @@ static void what_a_compile_needs_is_there_or_will_be_installed(void **state)
 	}
 }
 
+static void a_compile_that_is_known_to_fail_is_foretold(void **state)
+{
+	struct agent *agent = begin(*state);
+
+	agent->work.match.doomed = true;
+	(void)strcpy(agent->work.match.warning, "550.127.05 is known not to compile");
+	assert_string_equal(check(agent, NULL, "compiler"),
+			    "no: 550.127.05 is known not to compile");
+	assert_int_equal(would_fail, ERROR_BUILD);
+	agent->work.targets[0].done = true;
+	assert_string_equal(check(agent, NULL, "compiler"), "yes: not needed");
+	assert_int_equal(would_fail, ERROR_NONE);
+	agent_stage_end(agent);
+}
+
 static void where_nothing_is_compiled_no_compiler_is_looked_for(void **state)
 {
 	struct agent *agent = begin(*state);
@@ -409,6 +424,7 @@ int main(void)
 		TEST(the_first_thing_that_is_wrong_is_what_a_run_dies_of),
 		TEST(the_room_is_measured_where_the_size_is_known),
 		TEST(what_a_compile_needs_is_there_or_will_be_installed),
+		TEST(a_compile_that_is_known_to_fail_is_foretold),
 		TEST(where_nothing_is_compiled_no_compiler_is_looked_for),
 		TEST(secure_boot_needs_a_key),
 		TEST(a_module_of_the_kernels_own_is_in_the_way_but_goes),

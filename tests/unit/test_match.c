@@ -686,6 +686,201 @@ static void only_a_wish_that_is_obeyed_asks_the_repository(void **state)
 	}
 }
 
+#define KERNEL "6.1.0-57-cloud-amd64"
+
+/* Versions with blanks between, each tried here as it stands there. */
+static void note_builds(struct known_build *builds, size_t *count, const char *versions,
+			bool ok)
+{
+	struct span rest = span_of(versions), version;
+
+	while (rest.len > 0) {
+		struct known_build *build = &builds[(*count)++];
+
+		*build = (struct known_build){ .kernel = KERNEL,
+					       .wanted = "auto",
+					       .ok = ok,
+					       .why = "nv-pci.c: error" };
+		(void)span_split(rest, ' ', &version, &rest);
+		(void)span_copy(version, build->version, sizeof(build->version));
+	}
+}
+
+static void the_kernel_decides_with_the_host(void **state)
+{
+	static const struct {
+		const char *host, *files, *fails, *works;
+		enum match_rule rule;
+		const char *chosen;
+		bool doomed;
+	} rows[] = {
+		/* within a rule: known to compile, then not known, then known to fail */
+		{ "550.90.05", RUN("550.54.15") " " RUN("550.90.07"), "", "550.54.15",
+		  MATCH_BRANCH, RUN("550.54.15"), false },
+		{ "550.90.05", RUN("550.54.15") " " RUN("550.90.07"), "550.90.07", "",
+		  MATCH_BRANCH, RUN("550.54.15"), false },
+		{ "550.90.05", RUN("550.54.14") " " RUN("550.54.15") " " RUN("550.90.07"),
+		  "550.90.07", "550.54.14", MATCH_BRANCH, RUN("550.54.14"), false },
+		/* what is known to compile does not go before a nearer rule */
+		{ "550.90.05", RUN("550.54.15") " " RUN("535.54.03"), "", "535.54.03",
+		  MATCH_BRANCH, RUN("550.54.15"), false },
+		/* what is known to fail makes way for a rule further down */
+		{ "550.90.05",
+		  KVM("550.90.05-550.90.07-552.55") " " RUN("550.54.15") " " RUN(
+			  "535.54.03"),
+		  "550.90.07", "", MATCH_BRANCH, RUN("550.54.15"), false },
+		{ "550.90.05",
+		  KVM("550.90.05-550.90.07-552.55") " " RUN("550.54.15") " " RUN(
+			  "535.54.03"),
+		  "550.90.07 550.54.15", "", MATCH_PREVIOUS_BRANCH, RUN("535.54.03"),
+		  false },
+		/* never a branch that the host does not take */
+		{ "550.90.05",
+		  RUN("550.54.15") " " RUN("570.124.06") " " RUN("470.82.01"),
+		  "550.54.15", "570.124.06 470.82.01", MATCH_BRANCH, RUN("550.54.15"),
+		  true },
+		/* where nothing else fits it is tried again */
+		{ "550.90.05", KVM("550.90.05-550.90.07-552.55") " " RUN("550.54.15"),
+		  "550.90.07 550.54.15", "", MATCH_BUNDLE,
+		  KVM("550.90.05-550.90.07-552.55"), true },
+	};
+	struct scene *scene = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct known_build builds[8];
+		size_t count = 0;
+
+		note_builds(builds, &count, rows[i].fails, false);
+		note_builds(builds, &count, rows[i].works, true);
+		scene->input.known = (struct known_input){ .kernel_count = 1,
+							   .kernels = { KERNEL },
+							   .arch = "x86_64",
+							   .wanted = "auto",
+							   .build_count = count,
+							   .builds = builds,
+							   .own_successes = true };
+		set_host(scene, rows[i].host);
+		set_files(scene, rows[i].files, NULL);
+		assert_chosen(scene, rows[i].rule, rows[i].chosen);
+		if (scene->match.doomed != rows[i].doomed)
+			fail_msg("row %zu", i);
+		if (rows[i].fails[0])
+			assert_non_null(strstr(scene->match.warning, "nv-pci.c: error"));
+	}
+}
+
+static void what_the_kernel_rules_out_is_said_of_each(void **state)
+{
+	struct known_build builds[8];
+	size_t count = 0;
+	struct scene *scene = *state;
+
+	note_builds(builds, &count, "550.144.03 470.82.01", false);
+	note_builds(builds, &count, "550.54.14", true);
+	scene->input.known = (struct known_input){ .kernel_count = 1,
+						   .kernels = { KERNEL },
+						   .arch = "x86_64",
+						   .wanted = "auto",
+						   .build_count = count,
+						   .builds = builds,
+						   .own_successes = true };
+	set_host(scene, "550.90.05");
+	set_files(scene,
+		  RUN("550.54.14") " " RUN("550.90.07") " " RUN("550.144.03") " " RUN(
+			  "470.82.01"),
+		  NULL);
+	assert_chosen(scene, MATCH_BRANCH, RUN("550.54.14"));
+
+	assert_string_equal(why_of(scene, RUN("550.54.14")),
+			    "the highest version of the host's branch, of those known to "
+			    "compile here");
+	assert_string_equal(why_of(scene, RUN("550.90.07")),
+			    "not known to compile for kernel " KERNEL
+			    ", as 550.54.14 is");
+	assert_string_equal(why_of(scene, RUN("550.144.03")),
+			    "tried here, it does not compile for kernel " KERNEL
+			    ": nv-pci.c: error");
+	/* Of what does not fit the host, the host is the reason. */
+	assert_string_equal(why_of(scene, RUN("470.82.01")),
+			    "its branch 470 does not fit the host's, 550");
+	assert_non_null(strstr(scene->match.warning, "550.144.03 is passed over"));
+}
+
+/* Who names a version has his reasons. */
+static void a_named_version_is_taken_though_it_is_known_to_fail(void **state)
+{
+	struct known_build builds[2];
+	size_t count = 0;
+	struct scene *scene = *state;
+
+	note_builds(builds, &count, "550.54.14", false);
+	scene->input.known = (struct known_input){ .kernel_count = 1,
+						   .kernels = { KERNEL },
+						   .arch = "x86_64",
+						   .wanted = "auto",
+						   .build_count = count,
+						   .builds = builds };
+	set_host(scene, "550.90.05");
+	set_files(scene, RUN("550.54.14") " " RUN("550.90.07"), NULL);
+	scene->input.version = "550.54.14";
+
+	assert_chosen(scene, MATCH_VERSION, RUN("550.54.14"));
+	assert_true(scene->match.doomed);
+}
+
+/* Only what the host has chosen, and only for what may come out better. */
+static void an_installed_driver_that_cannot_come_to_the_kernel_makes_way(void **state)
+{
+	static const struct {
+		const char *files, *fails, *version;
+		bool fallback, absent, makes_way;
+		const char *warning;
+	} rows[] = {
+		{ RUN("550.54.15"), "550.90.07", "", true, false, true, "" },
+		{ RUN("550.90.07") " " RUN("550.54.15"), "550.90.07", "", true, false,
+		  true, "550.90.07 is passed over" },
+		{ RUN("550.54.15"), "550.90.07", "", false, false, false,
+		  "driver.fallback = true" },
+		{ RUN("550.54.15"), "550.90.07 550.54.15", "", true, false, false,
+		  "nothing else fits" },
+		{ RUN("550.90.07"), "550.90.07", "", true, false, false,
+		  "nothing else fits" },
+		{ RUN("470.82.01"), "550.90.07", "", true, false, false,
+		  "nothing else fits" },
+		{ RUN("550.54.15"), "550.90.07", "550.54.15", true, false, false,
+		  "550.54.15 is asked for" },
+		{ RUN("550.54.15"), "550.90.07", "", true, true, false, "" },
+	};
+	struct scene *scene = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct known_build builds[8];
+		size_t count = 0;
+
+		note_builds(builds, &count, rows[i].fails, false);
+		scene->input.known = (struct known_input){ .kernel_count = 1,
+							   .kernels = { KERNEL },
+							   .arch = "x86_64",
+							   .wanted = "auto",
+							   .build_count = count,
+							   .builds = builds };
+		scene->input.installed = "550.90.07";
+		scene->input.installed_fits = scene->input.installed_doomed = true;
+		scene->input.fallback = rows[i].fallback;
+		scene->input.version = rows[i].version;
+		set_host(scene, "550.90.05");
+		if (rows[i].absent)
+			set_absent_host(scene);
+		set_files(scene, rows[i].files, NULL);
+		if (decide(scene) < 0)
+			fail_msg("row %zu: %s", i, scene->err.text);
+		if ((scene->match.rule == MATCH_BRANCH) != rows[i].makes_way ||
+		    scene->match.doomed == rows[i].makes_way ||
+		    !strstr(scene->match.warning, rows[i].warning))
+			fail_msg("row %zu: %s", i, scene->match.warning);
+	}
+}
+
 static void an_absent_host_version_takes_the_only_driver(void **state)
 {
 	struct scene *scene = *state;
@@ -927,6 +1122,10 @@ int main(void)
 		TEST(what_the_catalog_allows_also_fits_once_installed),
 		TEST(a_wish_is_obeyed_by_who_wishes),
 		TEST(only_a_wish_that_is_obeyed_asks_the_repository),
+		TEST(the_kernel_decides_with_the_host),
+		TEST(what_the_kernel_rules_out_is_said_of_each),
+		TEST(a_named_version_is_taken_though_it_is_known_to_fail),
+		TEST(an_installed_driver_that_cannot_come_to_the_kernel_makes_way),
 		TEST(an_absent_host_version_takes_the_only_driver),
 		TEST(an_unreadable_host_version_needs_root),
 		TEST(a_malformed_host_version_is_no_absent_one),

@@ -168,7 +168,10 @@ static void list_candidates(const struct match_input *input,
 					  "%s is installed and stays",
 					  match->package.version);
 		else if (candidate->accepted)
-			(void)text_copy(candidate->why, size, because[rule]);
+			(void)text_format(candidate->why, size, "%s%s", because[rule],
+					  entry->known.verdict == KNOWN_WORKS
+						  ? ", of those known to compile here"
+						  : "");
 		else if (entry == chosen)
 			(void)text_copy(candidate->why, size,
 					"it contradicts the host's version");
@@ -251,7 +254,31 @@ static int refuse_no_match(const struct match_input *input, const struct match_w
 			  host->version);
 }
 
-static void warn_of_rule(const struct match_input *input, struct match *match)
+/* Where the kernel, and not the host alone, has decided. */
+static void warn_of_kernel(const struct match_work *work,
+			   const struct match_entry *chosen, struct match *match)
+{
+	const struct match_entry *doomed = match_rules_doomed(work);
+	const struct known *known = doomed ? &doomed->known : NULL;
+
+	if (chosen->known.verdict == KNOWN_FAILS)
+		(void)text_format(
+			match->warning, sizeof(match->warning),
+			"%s is known not to compile for kernel %s%s: %.120s",
+			match->package.version, chosen->known.kernel,
+			match->rule == MATCH_VERSION ? "" : ", but nothing else fits",
+			chosen->known.why);
+	else if (doomed &&
+		 version_compare(doomed->package->version, match->package.version) > 0)
+		(void)text_format(match->warning, sizeof(match->warning),
+				  "%s is passed over: it does not compile for kernel "
+				  "%s%s%.120s",
+				  doomed->package->version, known->kernel,
+				  known->why[0] ? ": " : "", known->why);
+}
+
+static void warn_of_rule(const struct match_input *input, const struct match_work *work,
+			 const struct match_entry *chosen, struct match *match)
 {
 	if (match->rule == MATCH_PREVIOUS_BRANCH)
 		(void)text_format(match->warning, sizeof(match->warning),
@@ -263,6 +290,8 @@ static void warn_of_rule(const struct match_input *input, struct match *match)
 				  "%s was chosen because it is the only version there: "
 				  "nothing says that it fits this host",
 				  match->package.version);
+	if (chosen)
+		warn_of_kernel(work, chosen, match);
 }
 
 /* vGPUs that name different host drivers cannot be served by one guest driver. */
@@ -343,6 +372,15 @@ static bool installed_stays(const struct match_input *input, int chosen,
 	       version_compare(package->version, input->installed) <= 0;
 }
 
+/* Only for what the host's version has chosen, and where it is not as hopeless. */
+static bool makes_way(const struct match_input *input, enum match_rule rule,
+		      const struct match_entry *chosen)
+{
+	return input->installed_doomed && input->fallback && !is_named(input) && chosen &&
+	       rule != MATCH_ONLY && chosen->known.verdict != KNOWN_FAILS &&
+	       version_compare(chosen->package->version, input->installed) != 0;
+}
+
 /* What a configured wish is called where its version is not known. */
 static const char *wish_of(const struct match_input *input, const struct package *package)
 {
@@ -381,6 +419,14 @@ static void keep_installed(const struct match_input *input, const struct package
 
 	if (is_named(input))
 		warn_of_wish(input, package, why, match);
+	else if (input->installed_doomed)
+		(void)text_format(match->warning, sizeof(match->warning),
+				  "the installed %s is known not to compile for the "
+				  "running kernel%s",
+				  input->installed,
+				  input->fallback ? ", and nothing else fits this host"
+						  : "; driver.fallback = true would "
+						    "install another");
 	else if (!why->code && version_compare(package->version, input->installed) > 0)
 		(void)text_format(match->warning, sizeof(match->warning),
 				  "%s is newer than the installed %s: "
@@ -395,7 +441,9 @@ static bool must_ask(const struct match_input *input)
 
 	if (!input->may_ask || input->repository || input->url[0])
 		return false;
-	return input->again || input->upgrade || !installed_stays(input, -1, &none);
+	return input->again || input->upgrade ||
+	       (input->installed_doomed && input->fallback) ||
+	       !installed_stays(input, -1, &none);
 }
 
 /*
@@ -429,13 +477,16 @@ static int decide(const struct match_input *input, struct match *ret_match,
 
 	one_host = check_one_host(input, &why) == 0;
 	result = one_host ? choose(input, &work, &rule, &chosen, &package, &why) : -1;
-	if (one_host && installed_stays(input, result, &package)) {
+	if (one_host && installed_stays(input, result, &package) &&
+	    !makes_way(input, rule, chosen)) {
 		keep_installed(input, &package, &why, &match);
+		match.doomed = input->installed_doomed;
 		result = 0;
 	} else if (result == 0) {
 		match.rule = rule;
 		match.package = package;
-		warn_of_rule(input, &match);
+		match.doomed = chosen && chosen->known.verdict == KNOWN_FAILS;
+		warn_of_rule(input, &work, chosen, &match);
 	} else {
 		*err = why;
 	}

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/driver/known.h"
 #include "model/driver/package.h"
 #include "model/gpu.h"
 #include "model/repository/repository.h"
@@ -38,8 +39,11 @@ struct match_input {
 	bool commanded;        /* `url` or `version` stands on the command line: obeyed */
 	const char *installed; /* version of the driver that is there, or "" */
 	bool installed_fits;   /* it is a GRID driver and can be loaded */
+	bool installed_doomed; /* it is known not to compile for the running kernel */
+	bool fallback;         /* then it makes way for one that fits and may compile */
 	bool again;            /* where it stays, its own package is needed once more */
 	const struct repository *repository; /* NULL: none asked or none reached */
+	struct known_input known; /* which kernels, and what this guest has tried */
 	bool may_ask;             /* there is a repository, and nobody has asked it yet */
 	bool repository_may_come; /* no file names one, but the metadata may do so later
 				   */
@@ -49,14 +53,15 @@ struct match_candidate {
 	char name[PACKAGE_NAME_MAX];
 	char version[VERSION_MAX];
 	bool accepted;
-	char why[160];
+	char why[256];
 };
 
 struct match {
 	enum match_rule rule;
 	bool ask; /* with MATCH_NONE: only the repository can tell; ask it, then again */
 	struct package package; /* of MATCH_INSTALLED only the version */
-	char warning[256];      /* of previous-branch, a newer one seen, ...; or "" */
+	bool doomed;       /* it is known not to compile here, but nothing else fits */
+	char warning[256]; /* of previous-branch, a newer one seen, ...; or "" */
 	size_t count;
 	struct match_candidate *candidates;
 };

@@ -119,6 +119,12 @@ int match_rules_prepare(const struct match_input *input, struct match_work *ret_
 			return error_set_errno(err, ENOMEM, "choosing a driver");
 	}
 
+	if (known_collect(&input->known, repository ? repository->index : NULL,
+			  &work.known, err) < 0) {
+		free(work.entries);
+		return -1;
+	}
+
 	work.host_branch = version_branch(input->host->version);
 	for (size_t i = 0; i < work.count; i++) {
 		struct match_entry *entry = &work.entries[i];
@@ -130,13 +136,14 @@ int match_rules_prepare(const struct match_input *input, struct match_work *ret_
 
 		if (entry->unusable[0])
 			continue;
+		entry->known = known_of(&input->known, &work.known, entry->package);
 		if (version && version_compare(version, entry->package->version) != 0)
 			work.one_version = false;
 		version = entry->package->version;
 	}
 
 	if (ask_once_each(&work, err) < 0) {
-		free(work.entries);
+		match_rules_done(&work);
 		return -1;
 	}
 	*ret_work = work;
@@ -145,6 +152,7 @@ int match_rules_prepare(const struct match_input *input, struct match_work *ret_
 
 void match_rules_done(struct match_work *work)
 {
+	known_done(&work->known);
 	free(work->entries);
 }
 
@@ -256,8 +264,10 @@ static int preference(const struct match_input *input, enum package_kind kind)
 static bool is_better(const struct match_work *work, const struct match_entry *a,
 		      const struct match_entry *b)
 {
-	int order = version_compare(a->package->version, b->package->version);
+	int order = (int)a->known.verdict - (int)b->known.verdict;
 
+	if (order == 0)
+		order = version_compare(a->package->version, b->package->version);
 	if (order == 0)
 		order = preference(work->input, a->package->kind) -
 			preference(work->input, b->package->kind);
@@ -267,28 +277,40 @@ static bool is_better(const struct match_work *work, const struct match_entry *a
 	return order > 0;
 }
 
+static const struct match_entry *best_of(const struct match_work *work, size_t rule,
+					 bool doomed)
+{
+	bool named = work->input->version[0] != '\0';
+	const struct match_entry *best = NULL;
+
+	for (size_t i = 0; i < work->count; i++) {
+		const struct match_entry *entry = &work->entries[i];
+
+		if (entry->unusable[0] || (entry->later && !named) ||
+		    (!doomed && entry->known.verdict == KNOWN_FAILS) ||
+		    !rules[rule].takes(work, entry))
+			continue;
+		if (!best || is_better(work, entry, best))
+			best = entry;
+	}
+	return best;
+}
+
 const struct match_entry *match_rules_apply(const struct match_work *work,
 					    enum match_rule *ret_rule)
 {
 	bool named = work->input->version[0] != '\0';
 	const struct match_entry *best = NULL;
 
-	for (size_t r = 0; r < ARRAY_SIZE(rules) && !best; r++) {
-		/* An operator who names a version gets that version or an error. */
-		if (named != (rules[r].rule == MATCH_VERSION))
-			continue;
-		for (size_t i = 0; i < work->count; i++) {
-			const struct match_entry *entry = &work->entries[i];
-
-			if (entry->unusable[0] || (entry->later && !named) ||
-			    !rules[r].takes(work, entry))
+	for (unsigned doomed = named; doomed < 2 && !best; doomed++) {
+		for (size_t r = 0; r < ARRAY_SIZE(rules) && !best; r++) {
+			/* An operator who names a version gets that or an error. */
+			if (named != (rules[r].rule == MATCH_VERSION))
 				continue;
-			if (!best || is_better(work, entry, best))
-				best = entry;
+			best = best_of(work, r, doomed);
+			*ret_rule = rules[r].rule;
 		}
-		*ret_rule = rules[r].rule;
 	}
-
 	return best;
 }
 
@@ -331,6 +353,57 @@ static bool rule_takes(const struct match_work *work, const struct match_entry *
 	return false;
 }
 
+static bool is_fit(const struct match_work *work, const struct match_entry *entry)
+{
+	for (size_t r = 0; r < ARRAY_SIZE(rules); r++) {
+		if (rules[r].rule != MATCH_VERSION && rules[r].takes(work, entry))
+			return true;
+	}
+
+	return false;
+}
+
+/* What is known of the kernels, as the reason; false: the reason is another one. */
+static bool explain_known(const struct match_work *work, const struct match_entry *entry,
+			  enum match_rule rule, const struct match_entry *chosen,
+			  char *ret_why, size_t size)
+{
+	const struct known *known = &entry->known;
+
+	if (rule == MATCH_VERSION || !is_fit(work, entry))
+		return false;
+	if (known->verdict == KNOWN_FAILS) {
+		(void)text_format(ret_why, size, "%s does not compile for kernel %s%s%s",
+				  known->here ? "tried here, it"
+					      : "by the repository's index it",
+				  known->kernel, known->why[0] ? ": " : "", known->why);
+		return true;
+	}
+	if (!chosen || known->verdict >= chosen->known.verdict ||
+	    !rule_takes(work, entry, rule) ||
+	    version_compare(entry->package->version, chosen->package->version) <= 0)
+		return false;
+	(void)text_format(ret_why, size, "not known to compile for kernel %s, as %s is",
+			  work->input->known.kernels[0], chosen->package->version);
+	return true;
+}
+
+/* The highest version that fits the host and is known not to compile; NULL: none. */
+const struct match_entry *match_rules_doomed(const struct match_work *work)
+{
+	const struct match_entry *best = NULL;
+
+	for (size_t i = 0; i < work->count; i++) {
+		const struct match_entry *entry = &work->entries[i];
+
+		if (!entry->unusable[0] && !entry->later &&
+		    entry->known.verdict == KNOWN_FAILS && is_fit(work, entry) &&
+		    (!best || is_better(work, entry, best)))
+			best = entry;
+	}
+	return best;
+}
+
 void match_rules_explain(const struct match_work *work, const struct match_entry *entry,
 			 enum match_rule rule, const struct match_entry *chosen,
 			 char *ret_why, size_t size)
@@ -342,6 +415,8 @@ void match_rules_explain(const struct match_work *work, const struct match_entry
 				  "its branch %d is later than the host's, %d: the vGPU "
 				  "would not start",
 				  branch_of(entry), work->host_branch);
+	} else if (explain_known(work, entry, rule, chosen, ret_why, size)) {
+		return;
 	} else if (!chosen || !rule_takes(work, entry, rule)) {
 		explain_outside(work, entry, rule, ret_why, size);
 	} else if (version_compare(entry->package->version, chosen->package->version) ==

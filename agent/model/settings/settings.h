@@ -42,6 +42,7 @@ struct settings_driver {
 	bool upgrade;
 	char prerequisites[16];
 	char dkms[8];
+	bool fallback;
 	int index_min_serial;
 	bool allow_mismatch;
 };

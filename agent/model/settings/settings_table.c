@@ -38,6 +38,8 @@ static const struct settings_key table[] = {
 	{ "driver.prerequisites", SETTINGS_CHOICE, MEMBER(driver.prerequisites), "install",
 	  "install never" },
 	{ "driver.dkms", SETTINGS_CHOICE, MEMBER(driver.dkms), "no", "no yes" },
+	{ "driver.fallback", SETTINGS_BOOL, MEMBER(driver.fallback), "true",
+	  .metadata = true },
 	{ "driver.index_min_serial", SETTINGS_INT, MEMBER(driver.index_min_serial), "0",
 	  .max = INT32_MAX },
 	{ "driver.allow_mismatch", SETTINGS_BOOL, MEMBER(driver.allow_mismatch), "false" },
