@@ -17,6 +17,7 @@
 #include "core/config.h"
 #include "core/last_run.h"
 #include "driver/choose.h"
+#include "driver/fallback.h"
 #include "driver/modules.h"
 #include "driver/obtain.h"
 #include "driver/replace.h"
@@ -141,13 +142,23 @@ static int go_back(struct agent *agent, struct outcome *outcome, struct error *e
 	return choose_refuse_obstacles(ctx, &agent->state, &agent->work, err);
 }
 
+/* Also where a driver that did not compile makes way for another one. */
+static void begin_work(struct agent *agent)
+{
+	struct beside ahead = agent->work.ahead;
+
+	work_done(&agent->work);
+	work_begin(&agent->context, &agent->guest, &agent->work);
+	agent->work.ahead = ahead;
+}
+
 int command_run_match(void *subject, struct outcome *outcome, struct error *err)
 {
 	struct agent *agent = subject;
 	const struct context *ctx = &agent->context;
 	struct work *work = &agent->work;
 
-	work_begin(ctx, &agent->guest, work);
+	begin_work(agent);
 	if (ctx->options->previous)
 		return go_back(agent, outcome, err);
 	if (choose_cut_off(ctx, &agent->state, work, outcome->detail,
@@ -202,6 +213,25 @@ int command_run_unpack(void *subject, struct outcome *outcome, struct error *err
 	return modules_unpack(ctx, work, err) < 0 ? abandon(agent, err) : 0;
 }
 
+/* What does not compile for this kernel makes way for the next version that fits. */
+static int give_way(struct agent *agent, struct outcome *outcome, struct error *err)
+{
+	char next[VERSION_MAX];
+
+	if (!fallback_next(&agent->context, &agent->state, &agent->repository,
+			   &agent->work, next, err))
+		return -1;
+	outcome->kind = OUTCOME_FAILED;
+	outcome->again = "match";
+	(void)text_copy(outcome->detail, sizeof(outcome->detail), err->text);
+	(void)text_format(outcome->warning, sizeof(outcome->warning),
+			  "%s: %.160s; going on to %s", agent->work.driver.version,
+			  err->text, next);
+	*err = ERROR_INIT;
+	modules_discard(&agent->context);
+	return 0;
+}
+
 static int step_build(void *subject, struct outcome *outcome, struct error *err)
 {
 	struct agent *agent = subject;
@@ -218,9 +248,11 @@ static int step_build(void *subject, struct outcome *outcome, struct error *err)
 	}
 
 	outcome->kind = OUTCOME_CHANGED;
-	if (modules_build(ctx, &agent->state, &agent->repository, work, outcome, err) < 0)
-		return abandon(agent, err);
-	return 0;
+	if (modules_build(ctx, &agent->state, &agent->repository, work, outcome, err) ==
+	    0)
+		return 0;
+	(void)abandon(agent, err);
+	return give_way(agent, outcome, err);
 }
 
 static int step_install(void *subject, struct outcome *outcome, struct error *err)

@@ -78,29 +78,42 @@ static int run_step(const struct pipeline *pipeline, const struct pipeline_step 
 	return result;
 }
 
+/* The place of the step after this outcome of the step at `i`. */
+static size_t next_step(const struct pipeline *pipeline, size_t i,
+			const struct outcome *outcome)
+{
+	for (size_t k = 0; outcome->again && k < i; k++) {
+		if (strcmp(pipeline->steps[k].name, outcome->again) == 0)
+			return k;
+	}
+	return i + 1;
+}
+
 int pipeline_run(const struct pipeline *pipeline, struct pipeline_report *ret_report,
 		 struct error *err)
 {
-	*ret_report = (struct pipeline_report){ .began = clock_monotonic() };
+	size_t i = 0;
 
-	for (size_t i = 0; i < pipeline->count; i++) {
+	*ret_report = (struct pipeline_report){ .began = clock_monotonic() };
+	while (i < pipeline->count) {
 		const struct pipeline_step *step = &pipeline->steps[i];
 		struct outcome *outcome = &ret_report->outcomes[ret_report->count];
 
-		if (!(step->jobs & pipeline->ctx->job))
+		if (!(step->jobs & pipeline->ctx->job)) {
+			i++;
 			continue;
+		}
+		if (ret_report->count == PIPELINE_STEPS_MAX)
+			return error_set(err, ERROR_INTERNAL, "too many steps");
 		*outcome = (struct outcome){ .step = step->name };
 		ret_report->count++;
 
 		outcome->began = clock_monotonic() - ret_report->began;
-		if (step->online && pipeline->ctx->offline) {
-			outcome->kind = OUTCOME_SKIPPED;
-			(void)text_copy(outcome->detail, sizeof(outcome->detail),
-					"offline");
-			continue;
-		}
-		if (run_step(pipeline, step, outcome, err) < 0)
+		if (step->online && pipeline->ctx->offline)
+			outcome_skip(outcome, "offline");
+		else if (run_step(pipeline, step, outcome, err) < 0)
 			return -1;
+		i = next_step(pipeline, i, outcome);
 	}
 	return 0;
 }

@@ -11,7 +11,7 @@
 #include "core/state.h"
 #include "model/outcome.h"
 
-#define PIPELINE_STEPS_MAX 16
+#define PIPELINE_STEPS_MAX 32 /* also of those that are done again */
 
 struct pipeline_report {
 	size_t count;
@@ -24,7 +24,8 @@ struct pipeline_report {
 
 struct pipeline_step {
 	const char *name;
-	/* Fills the outcome's kind (it is OUTCOME_UNCHANGED), detail and warning. */
+	/* Fills the outcome's kind (it is OUTCOME_UNCHANGED), detail and warning; what it
+	 * could not do another way is done from the step `again` on. */
 	int (*run)(void *subject, struct outcome *outcome, struct error *err);
 	unsigned jobs; /* of which jobs it is a part */
 	bool online;   /* skipped during an image build */

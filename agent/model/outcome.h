@@ -20,6 +20,7 @@ struct outcome {
 	enum outcome_kind kind;
 	char detail[256];  /* "550.90.07 -> 570.133.20" */
 	char warning[256]; /* for the user, or "" */
+	const char *again; /* the earlier step that is done again; NULL: the next one */
 	double began;      /* seconds after the first step began */
 	double seconds;
 };

@@ -12,6 +12,7 @@ struct called {
 	char names[64]; /* of the steps that ran, in order */
 	const char *fails;
 	const char *says; /* NULL: of a compiler */
+	unsigned again;   /* so often "two" asks for "one" once more */
 };
 
 static int run_named(struct called *called, const char *name, struct outcome *outcome,
@@ -24,6 +25,11 @@ static int run_named(struct called *called, const char *name, struct outcome *ou
 		return error_set(err, ERROR_BUILD, "%s",
 				 called->says ? called->says : "no compiler");
 	outcome_tell(outcome, strcmp(name, "two") == 0, "done");
+	if (strcmp(name, "two") == 0 && called->again > 0) {
+		called->again--;
+		outcome->kind = OUTCOME_FAILED;
+		outcome->again = "one";
+	}
 	return 0;
 }
 
@@ -127,6 +133,41 @@ static void who_else_may_have_denied_it_is_said(void **state)
 	}
 }
 
+/* Each try is in the report; the record has the last. */
+static void a_step_may_ask_for_an_earlier_one_again(void **state)
+{
+	static const enum outcome_kind kinds[] = { OUTCOME_UNCHANGED, OUTCOME_FAILED,
+						   OUTCOME_UNCHANGED, OUTCOME_CHANGED,
+						   OUTCOME_UNCHANGED };
+	struct scene *scene = scene_of(*state);
+
+	scene->called.again = 1;
+
+	assert_int_equal(run(scene), 0);
+
+	assert_string_equal(scene->called.names, "one two one two three ");
+	assert_int_equal(scene->report.count, ARRAY_SIZE(kinds));
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		assert_int_equal(scene->report.outcomes[i].kind, kinds[i]);
+	assert_string_equal(
+		json_get_string(json_get(scene->state.steps, "two"), "outcome"),
+		"changed");
+	state_done(&scene->state);
+}
+
+static void a_step_that_asks_for_ever_is_a_bug_and_has_an_end(void **state)
+{
+	struct scene *scene = scene_of(*state);
+
+	scene->called.again = 1000;
+	scene->called.names[0] = '\0';
+
+	assert_int_equal(run(scene), -1);
+
+	assert_int_equal(scene->err.code, ERROR_INTERNAL);
+	state_done(&scene->state);
+}
+
 static void in_an_image_what_needs_a_running_guest_is_skipped(void **state)
 {
 	struct scene *scene = scene_of(*state);
@@ -216,6 +257,8 @@ int main(void)
 		TEST(the_steps_of_the_job_run_in_order),
 		TEST(a_failure_ends_it_and_names_its_step),
 		TEST(who_else_may_have_denied_it_is_said),
+		TEST(a_step_may_ask_for_an_earlier_one_again),
+		TEST(a_step_that_asks_for_ever_is_a_bug_and_has_an_end),
 		TEST(in_an_image_what_needs_a_running_guest_is_skipped),
 		TEST(what_did_something_is_on_record),
 		TEST(other_jobs_leave_no_record),
