@@ -61,20 +61,26 @@ def get(place, folder, name, *more):
                         f"{world.SERVER}/{folder}/{name}", *more)
 
 
+def floor(place, file, *more, piped=False):
+    """What the libraries alone need; piped: in two processes, as the agent's workers are."""
+    return place.inside(f"{place.build}/tests/bench_fetch", *(["--pipe"] if piped else []), f"{world.SERVER}/{file}", place.ca, place.run, *more)
+
+
 def bundle_sides(place):
     """Of the whole bundle nothing but the driver is wanted: that is all a careful administrator unpacks."""
     with open(f"{place.home}/sums", "w") as file:
         file.write(f"{place.digests[place.zip]}  {place.zip}\n")
     download = get(place, "bundle", place.zip)
     unpack = [["unzip", "-q", "-o", "-j", place.zip, "*-grid.run"], ["sync", "--data", place.run]]
-    floor = place.inside(f"{place.build}/tests/bench_fetch", f"{world.SERVER}/bundle/{place.zip}", place.ca, place.run,
-                         str(place.offset), str(place.member.compress_size))
+    member = (f"bundle/{place.zip}", str(place.offset), str(place.member.compress_size))
     sides = {
         "manual": lambda: place.sample(download, ["sha256sum", "--quiet", "--check", f"{place.home}/sums"], *unpack),
         "openssl": lambda: place.sample(download, ["openssl", "dgst", "-sha256", place.zip], *unpack),
         "pass": lambda: place.sample(place.fetch("bundle")),
-        "pass-floor": lambda: place.sample([*floor, "pass"]),
-        "member-floor": lambda: place.sample(floor),
+        "pass-floor": lambda: place.sample(floor(place, *member, "pass")),
+        "pass-pipe": lambda: place.sample(floor(place, *member, "pass", piped=True)),
+        "member-floor": lambda: place.sample(floor(place, *member)),
+        "member-pipe": lambda: place.sample(floor(place, *member, piped=True)),
     }
     if place.has_index:
         sides["member"] = lambda: place.sample(place.fetch("index"))
@@ -86,7 +92,7 @@ def bundle(bench, place):
         place.link.shape(link != "unshaped")
         sides = bundle_sides(place)
         if link != "unshaped":  # CPU is measured without the link
-            sides = {name: take for name, take in sides.items() if not name.endswith("-floor")}
+            sides = {name: take for name, take in sides.items() if not name.endswith(("-floor", "-pipe"))}
         bench.alternate(f"bundle, {link}", sides)
     place.link.shape(False)
 
@@ -95,12 +101,12 @@ def bare_run(bench, place):
     with open(f"{place.home}/sums", "w") as file:
         file.write(f"{place.digests[place.run]}  {place.run}\n")
     download, keep = get(place, "run", place.run), ["sync", "--data", place.run]
-    floor = place.inside(f"{place.build}/tests/bench_fetch", f"{world.SERVER}/run/{place.run}", place.ca, place.run)
     bench.alternate("run", {
         "manual": lambda: place.sample(download, ["sha256sum", "--quiet", "--check", f"{place.home}/sums"], keep),
         "openssl": lambda: place.sample(download, ["openssl", "dgst", "-sha256", place.run], keep),
         "agent": lambda: place.sample(place.fetch("run")),
-        "floor": lambda: place.sample(floor),
+        "floor": lambda: place.sample(floor(place, f"run/{place.run}")),
+        "pipe": lambda: place.sample(floor(place, f"run/{place.run}", piped=True)),
     })
 
 

@@ -46,7 +46,7 @@ def claim_bench_prints_a_table_and_keeps_each_result():
         file.seek(before)
         kept = [json.loads(line) for line in file]
     sides = {(line["case"], line["side"]) for line in kept}
-    need({("run", side) for side in ("manual", "openssl", "agent", "floor")} <= sides, sides)
+    need({("run", side) for side in ("manual", "openssl", "agent", "floor", "pipe")} <= sides, sides)
     need(all(line["cpu"] > 0 and line["wall"] > 0 and line["bytes"] > 3 << 20 for line in kept if line["case"] == "run"), kept)
     xml.dom.minidom.parse(f"{HOME}/build/bench/bench.svg")
 
