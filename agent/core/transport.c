@@ -2,12 +2,11 @@
 #include "core/transport.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/channel.h"
 #include "base/file.h"
+#include "base/memory_file.h"
 #include "base/text.h"
 #include "base/trust.h"
 #include "model/url.h"
@@ -20,22 +19,6 @@ struct source {
 	const char *path;
 	enum trust trust;
 };
-
-/* Its bytes in a file of memory that nobody can change any more. */
-static int to_memory(const char *text, size_t size, struct error *err)
-{
-	cleanup_fd int fd =
-		memfd_create("vgpu-transport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return error_set_errno(err, errno, "keeping it in memory");
-	if (file_write_all(fd, text, size, err) < 0)
-		return -1;
-	if (fcntl(fd, F_ADD_SEALS,
-		  F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return error_set_errno(err, errno, "sealing it in memory");
-	return take_fd(fd);
-}
 
 static int open_source(const struct source *source, const struct root *root,
 		       struct error *err)
@@ -51,7 +34,7 @@ static int open_source(const struct source *source, const struct root *root,
 	if (file_read_fd(fd, FILE_SIZE_MAX, &text, &size, err) < 0)
 		return error_prefix(err, "%s", source->path);
 
-	memory = to_memory(text, size, err);
+	memory = memory_file("vgpu-transport", text, size, err);
 	explicit_bzero(text, size);
 	return memory;
 }

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/file.h"
+#include "base/memory_file.h"
 #include "base/text.h"
 #include "model/license/gridd_conf.h"
 #include "model/paths.h"
@@ -80,21 +80,16 @@ int token_check(int fd, const struct channel *channel, struct json **ret_check,
 
 int token_memory(const char *text, size_t size, int *ret_fd, struct error *err)
 {
-	cleanup_fd int fd = memfd_create("token", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd;
 
-	if (fd < 0)
-		return error_set_errno(err, errno, "holding the token in memory");
 	if (size > TOKEN_SIZE_MAX + 1)
 		return error_set(err, ERROR_TOKEN, "the token is larger than %u bytes",
 				 TOKEN_SIZE_MAX);
-	if (file_write_all(fd, text, size, err) < 0)
-		return error_prefix(err, "holding the token in memory");
-	if (lseek(fd, 0, SEEK_SET) < 0 ||
-	    fcntl(fd, F_ADD_SEALS,
-		  F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-		return error_set_errno(err, errno, "sealing the token");
+	fd = memory_file("token", text, size, err);
+	if (fd < 0)
+		return error_prefix(err, "the token");
 
-	*ret_fd = take_fd(fd);
+	*ret_fd = fd;
 	return 0;
 }
 
