@@ -10,7 +10,7 @@
 #define PIPE_SIZE (1 << 20) /* so that both sides work at the same time */
 
 /* What of a job's request the net worker needs to know. */
-static const char *const nets_keys[] = { "http",    "url",   "repository", "catalog",
+static const char *const nets_keys[] = { "http",    "url",   "repository",
 					 "service", "ports", "link_local" };
 
 /* The files of "http": credentials, and whom to trust about the peer. */

@@ -44,7 +44,7 @@ static bool is_local(const char *text)
 static bool may_connect(void *context, const struct json *request, const char *host,
 			unsigned port)
 {
-	static const char *const keys[] = { "url", "repository", "catalog", "service" };
+	static const char *const keys[] = { "url", "repository", "service" };
 	struct url url = { .port = port };
 	bool ours = false;
 

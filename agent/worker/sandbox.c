@@ -83,7 +83,7 @@ static void add_proxy(struct ports *ports, const char *text)
  */
 static void collect(struct ports *ports, const struct json *request)
 {
-	static const char *const urls[] = { "url", "repository", "catalog", "service" };
+	static const char *const urls[] = { "url", "repository", "service" };
 	static const char *const proxies[] = { "http_proxy", "https_proxy", "HTTPS_PROXY",
 					       "all_proxy", "ALL_PROXY" };
 	const struct json *servers = json_get(request, "servers");

@@ -36,6 +36,8 @@ verdicts = json.loads(load("verdicts"))
 for fd in range(4, 40):  # the output, were it here
     try:
         if stat.S_ISREG(os.fstat(fd).st_mode):
+            with open(os.path.join(folder, f"seen-{os.getpid()}"), "ab") as seen:
+                seen.write(os.pread(fd, 65536, 0))
             os.ftruncate(fd, 0)
             os.pwrite(fd, load("evil"), 0)
     except OSError:
@@ -91,6 +93,7 @@ class Lies(Case):
         for folder in (self.out, self.said):
             remove(folder)
             os.mkdir(folder)
+        os.chmod(self.said, 0o777)  # the liar writes there what it was handed
         for name, content in {**files, "verdicts": json.dumps(verdicts), "evil": EVIL}.items():
             write(os.path.join(self.said, name), content)
         outcome = self.program.call("fetch", "--output", self.out, "--json", sets=sets, sysfs=vgpu())
@@ -132,6 +135,21 @@ class Lies(Case):
         self.assertEqual(outcome.status, 0, outcome)
         self.assertEqual(json.loads(outcome.out)["integrity"], "manifest-tls")
         self.assertTrue(read(os.path.join(self.out, RUN)) == EVIL)
+
+    def test_it_is_handed_the_credentials_of_the_host_that_it_is_to_ask(self):
+        words = {host: f"word-of-{host}".encode() for host in ("192.0.2.1", "192.0.2.2", "192.0.2.3")}
+        netrc = self.write("netrc", "".join(f"machine {host} login me password {word.decode()}\n" for host, word in words.items()), 0o600)
+        repository = {"driver.repository": "https://192.0.2.1/nvidia/", "http.netrc_file": netrc}
+        both = {**repository, "driver.catalog": "https://192.0.2.2/catalog.yaml"}
+        for sets, files in ((both, {MANIFEST: line(RUN, GOOD), RUN: GOOD, "catalog.yaml": b"driver: []\n"}),
+                            ({"driver.url": f"https://192.0.2.1/nvidia/{RUN}", "driver.sha256": sha256(GOOD), "http.netrc_file": netrc},
+                             {RUN: GOOD}),
+                            (repository, {MANIFEST: line(RUN, GOOD), RUN: GOOD}),
+                            (repository, {MANIFEST: line(BUNDLE, bundle(GOOD)), BUNDLE: bundle(GOOD)})):
+            self.assertEqual(self.lie(sets, files, sha256(GOOD)).status, 0)
+            seen = [read(os.path.join(self.said, name)) for name in os.listdir(self.said) if name.startswith("seen-")]
+            handed = {tuple(host for host, word in words.items() if word in each) for each in seen}
+            self.assertEqual(handed, {("192.0.2.1",), ("192.0.2.2",)} if sets is both else {("192.0.2.1",)})
 
     def test_an_honest_one_gives_what_was_promised(self):
         """With the same settings: what was refused above was refused for its bytes."""

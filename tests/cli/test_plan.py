@@ -15,7 +15,7 @@ import parts
 import shapes
 from parts import Repository, pci, vgpu
 from program import Case, living, main, read, remove, write
-from server import always, close, status
+from server import Server, always, close, status
 from signing import ED25519, RSA, key, sign
 
 RUNS = [f"NVIDIA-Linux-x86_64-{version}-grid.run" for version in ("525.105.17", "525.147.05", "535.161.08", "550.90.07")]
@@ -132,6 +132,14 @@ class Rules(Plans):
         catalog = self.write("catalog.yaml", CATALOG)
         self.chosen("catalog", "525.105.17", sets={"driver.catalog": catalog})
         self.chosen("branch", "525.147.05", sets={"driver.catalog": "none"})
+
+    def test_catalog_of_another_server(self):
+        self.repository.name(RUNS[0], RUNS[1])
+        other = self.use(Server())
+        other.files["/c.yaml"] = CATALOG.encode()
+        self.chosen("catalog", "525.105.17", sets={"driver.catalog": other.base + "/c.yaml"})
+        other.files["/c.yaml"] = b"{["
+        self.error(6, "match", "the driver catalog: ", "plan", sysfs=vgpu(), sets={**self.repository.sets, "driver.catalog": other.base + "/c.yaml"})
 
     def test_a_catalog_of_garbage_is_a_warning(self):
         self.repository.add("vgpuDriverCatalog.yaml", b"\x00{[}: &a *a").name(RUNS[0])

@@ -142,10 +142,7 @@ class Repository(unittest.TestCase):
 
     def test_one_that_was_asked_for_must_be_good(self):
         self.serve("PULP_MANIFEST", line(RUN))
-        self.server.files["/c.yaml"] = CATALOG
-        self.assertEqual(self.list(self.server.base + "/c.yaml").result["catalog"], {"driver": [DRIVER]})
-        self.server.files["/c.yaml"] = b"driver:\n  - &a [x]\n  - *a\n"
-        outcome = self.list(self.server.base + "/c.yaml")
+        outcome = self.list("none", [memfd(b"driver:\n  - &a [x]\n  - *a\n")], catalog_input=4)
         self.assertEqual(outcome.error["message"], "the driver catalog: line 3: an alias")
         self.assertEqual(outcome.error["name"], "integrity")
 
@@ -162,7 +159,7 @@ class Repository(unittest.TestCase):
         self.assertIsNone(outcome.result["catalog"])
         [warning] = outcome.result["warnings"]
         self.assertIn("vgpuDriverCatalog.yaml is not used: driver.index_key is set", warning)
-        named = self.list(self.server.base + ROOT + "vgpuDriverCatalog.yaml", [memfd(key(*ED25519)[1])], index_keys=4)
+        named = self.list("none", [memfd(key(*ED25519)[1]), memfd(CATALOG)], index_keys=4, catalog_input=5)
         self.assertEqual((named.result["catalog"], named.result["warnings"]), ({"driver": [DRIVER]}, []))
 
     # The index

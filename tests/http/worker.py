@@ -48,7 +48,7 @@ def memfd(content):
 
 
 FILES = ("ca", "cert", "key", "netrc", "header")
-NETS_KEYS = ("http", "url", "repository", "catalog", "service", "ports", "link_local")
+NETS_KEYS = ("http", "url", "repository", "service", "ports", "link_local")
 
 
 def spawn(online, fds, environment, user, program):

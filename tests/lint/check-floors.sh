@@ -19,7 +19,7 @@ check() { # folder, pattern of the project headers its files may include
 
 check base 'base/'
 check model 'base/(macro|error|span|text|json)\.h|model/'
-check steps 'base/|model/|steps/(detect/module_(file|chosen|enforced|trusted)|depmod|driver_files|intent)\.h' # what several steps ask or tell
+check steps 'base/|model/|steps/(detect/module_(file|chosen|enforced|trusted)|depmod|driver_files|intent|fetch/transport_for)\.h' # what several steps ask or tell
 check worker 'base/|model/|worker/'
 both='worker/(worker|progress|sandbox|sink|wire)\.h|worker/(http/http_request|job/job)\.h'
 check worker/net "base/|model/|worker/(net|http)/|$both" # who has the network has no parser

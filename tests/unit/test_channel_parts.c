@@ -40,7 +40,6 @@ static void who_has_the_network_has_no_verdict(void **state)
 		{ "service", "fetch", false, true },
 		{ "servers", "net", true, false },
 		{ "input", "fetch", false, false },
-		{ "catalog", "fetch", false, false }, /* without a repository: nothing */
 	};
 
 	(void)state;

@@ -19,8 +19,6 @@ static void a_question_leads_only_where_the_agent_wanted_to_go(void **state)
 		{ "url", "https://a/b.run", "https://a/", false },
 		{ "url", "https://a/b.run", "", false },
 		{ "url", "", "", false },
-		{ "catalog", "https://c/x.yaml", "https://c/x.yaml", true },
-		{ "catalog", "auto", "https://c/x.yaml", false },
 		{ "repository", "https://a/r", "https://a/r/PULP_MANIFEST", true },
 		{ "repository", "https://a/r/", "https://a/r/", true },
 		{ "repository", "https://a/r", "https://a/rest", false },

@@ -14,6 +14,7 @@
 #include "model/paths.h"
 #include "steps/fetch/fetch_cache.h"
 #include "steps/fetch/fetch_member.h"
+#include "steps/fetch/transport_for.h"
 
 static bool final_path(const struct fetch_input *input, const char *sha256, char *path,
 		       size_t size)
@@ -65,10 +66,14 @@ static int ask_for_download(const struct fetch_input *input,
 	int fds[TRANSPORT_FDS_MAX + 1];
 	int number = CHANNEL_FIRST_FILE + (int)transport->fd_count;
 	uint64_t limit = package->size ? package->size : FETCH_SIZE_MAX;
-	cleanup_json struct json *request = json_build(
-		"{s:s, s:s, s:i, s:I, s:O}", "job", "fetch", "url", input->url, "output",
-		number, "max_size", (int64_t)limit, "http", transport->http);
+	cleanup(transport_for_done) struct transport_for part = TRANSPORT_FOR_INIT;
+	cleanup_json struct json *request = NULL;
 
+	if (transport_for(transport, input->url, &part, err) < 0)
+		return -1;
+	request = json_build("{s:s, s:s, s:i, s:I, s:O}", "job", "fetch", "url",
+			     input->url, "output", number, "max_size", (int64_t)limit,
+			     "http", part.transport.http);
 	if (!request ||
 	    (package->size &&
 	     json_set(request, "size", json_build("I", (int64_t)package->size)) < 0) ||
@@ -76,7 +81,7 @@ static int ask_for_download(const struct fetch_input *input,
 	     json_set(request, "sha256", json_build("s", package->sha256)) < 0))
 		return error_set_errno(err, ENOMEM, "asking the worker");
 
-	memcpy(fds, transport->fds, transport->fd_count * sizeof(fds[0]));
+	memcpy(fds, part.transport.fds, transport->fd_count * sizeof(fds[0]));
 	fds[transport->fd_count] = output_fd;
 	return channel_call(channel, request, fds, transport->fd_count + 1, ret_answer,
 			    err);

@@ -10,6 +10,7 @@
 #include "model/paths.h"
 #include "model/url.h"
 #include "steps/fetch/fetch_cache.h"
+#include "steps/fetch/transport_for.h"
 
 #define NOTE PATHS_CACHE "/member.json"
 #define NOTE_MAX (64u << 10)
@@ -265,17 +266,20 @@ static int ask_for_member(const struct fetch_input *input,
 	int number = CHANNEL_FIRST_FILE + (int)count;
 	uint64_t limit = package->size ? package->size : FETCH_SIZE_MAX;
 	int fds[TRANSPORT_FDS_MAX + 2];
-	cleanup_json struct json *request =
-		json_build("{s:s, s:s, s:i, s:b, s:I, s:I, s:o, s:O}", "job", "member",
-			   "url", input->url, "output", number, "ranges",
-			   fetch_transfer(input) == TRANSFER_MEMBER, "max_size",
-			   (int64_t)limit, "max_member", (int64_t)MEMBER_MAX, "wish",
-			   member_wish_json(&input->wish), "http", transport->http);
+	cleanup(transport_for_done) struct transport_for part = TRANSPORT_FOR_INIT;
+	cleanup_json struct json *request = NULL;
 
+	if (transport_for(transport, input->url, &part, err) < 0)
+		return -1;
+	request = json_build("{s:s, s:s, s:i, s:b, s:I, s:I, s:o, s:O}", "job", "member",
+			     "url", input->url, "output", number, "ranges",
+			     fetch_transfer(input) == TRANSFER_MEMBER, "max_size",
+			     (int64_t)limit, "max_member", (int64_t)MEMBER_MAX, "wish",
+			     member_wish_json(&input->wish), "http", part.transport.http);
 	if (!request || add_known(input, number, request) < 0)
 		return error_set_errno(err, ENOMEM, "asking the worker");
 
-	memcpy(fds, transport->fds, count * sizeof(fds[0]));
+	memcpy(fds, part.transport.fds, count * sizeof(fds[0]));
 	memcpy(fds + count, files->fds, sizeof(files->fds));
 	return channel_call(channel, request, fds, count + (files->fds[1] >= 0 ? 2 : 1),
 			    ret_answer, err);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "model/transport.h"
 #include "worker/http/http.h"
 #include "worker/http/http_hop.h"
 #include "worker/progress.h"
@@ -93,7 +94,8 @@ static struct http_hop next_hop(const struct transfer *transfer, const struct pa
 	return (struct http_hop){
 		.url = path->url,
 		.https_only = path->was_https,
-		.credentials = !path->left && http_options_trust(options, &path->here),
+		.credentials = !path->left &&
+			       transport_trusts(options->trusted_hosts, &path->here),
 		.no_local = path->redirects > 0 && !path->first_local,
 		.wish = { .offset = transfer->no_range ? 0 : transfer->have,
 			  .end = transfer->request->end,

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/file.h"
 #include "base/span.h"
@@ -103,21 +102,4 @@ void http_options_done(struct http_options *options)
 		explicit_bzero(options->header, strlen(options->header));
 	free(options->header);
 	options->header = NULL;
-}
-
-bool http_options_trust(const struct http_options *options, const struct url *url)
-{
-	for (size_t i = 0; i < json_count(options->trusted_hosts); i++) {
-		const char *host = json_as_string(json_at(options->trusted_hosts, i));
-
-		if (text_starts(host, "https://")) {
-			if (!url->https)
-				continue;
-			host += strlen("https://");
-		}
-		if (strcasecmp(host, url->host) == 0)
-			return true;
-	}
-
-	return false;
 }

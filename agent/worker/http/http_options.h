@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "model/url.h"
 
 struct http_options {
 	const char *proxy;   /* NULL: none at all; "": what the environment says */
@@ -26,10 +25,6 @@ struct http_options {
 must_check int http_options_read(const struct json *json,
 				 struct http_options *ret_options, struct error *err);
 void http_options_done(struct http_options *options);
-
-/* Whether a URL that stands in a root-owned file names this host (and https, if that
- * did). */
-bool http_options_trust(const struct http_options *options, const struct url *url);
 
 /* "/proc/self/fd/N": libcurl wants names. */
 #define HTTP_OPTIONS_PATH_SIZE 32

@@ -23,7 +23,7 @@
  *   is one. An empty proxy: what the environment says. "retry_base_ms" is the first of
  *   the doubling intervals between tries: 5000, less in tests.
  *
- * list    {"job","repository":url,"catalog":"auto"|"none"|url,"catalog_input":fd?,
+ * list    {"job","repository":url,"catalog":"auto"|"none","catalog_input":fd?,
  *          "index_keys":fd?,"http"}
  *         -> model/repository/repository.h
  * fetch   {"job","url":s,"output":fd,"size":i?,"sha256":s?,"max_size":i,"http"}

@@ -314,8 +314,6 @@ static int read_catalog(const struct json *request, struct remote *remote,
 		result = skip_own_catalog(listing, err);
 	else if (wanted && strcmp(wanted, "auto") == 0 && listing->has_catalog)
 		result = read_own_catalog(request, remote, listing, ret_catalog, err);
-	else if (wanted && strcmp(wanted, "auto") != 0 && strcmp(wanted, "none") != 0)
-		result = fetch_catalog(remote, wanted, "", ret_catalog, err);
 
 	return result < 0 ? error_prefix(err, "the driver catalog") : 0;
 }

@@ -59,7 +59,6 @@ static bool is_link_local(const char *url)
 bool serve_may_ask(const struct json *request, const char *url)
 {
 	return is_same(url, json_get_string(request, "url")) ||
-	       is_same(url, json_get_string(request, "catalog")) ||
 	       is_below(url, json_get_string(request, "repository"), "/") ||
 	       is_below(url, json_get_string(request, "service"), METADATA) ||
 	       (json_get_bool(request, "link_local", false) && is_link_local(url));

@@ -22,7 +22,7 @@
 int serve_job(const struct json *request, struct json **ret_result, struct error *err);
 
 /*
- * Whether the job of the agent's `request` leads to this URL: "url" and "catalog"
- * themselves, what lies below "repository", and the metadata of "service".
+ * Whether the job of the agent's `request` leads to this URL: "url" itself, what lies
+ * below "repository", and the metadata of "service".
  */
 bool serve_may_ask(const struct json *request, const char *url);
