@@ -98,6 +98,17 @@ static bool free_bytes(const struct root *root, const char *path, uint64_t *ret_
 	}
 }
 
+static void check_record(struct checks *checks)
+{
+	const struct preflight *of = checks->of;
+	struct error err = ERROR_INIT;
+	bool known = work_keeps_installed(of->work) ||
+		     choose_refuse_lost(of->ctx, of->state, &err) == 0;
+
+	add_check(checks, "state", known ? VERDICT_YES : VERDICT_NO, err.code,
+		  known ? "what was done here is on record" : err.text);
+}
+
 /* What install refuses by; where nothing is to be installed, nothing is in the way. */
 static void check_obstacles(struct checks *checks)
 {
@@ -362,6 +373,7 @@ static void check_supposed(struct checks *checks, const struct error *match)
 
 	not_looked_at(checks, "gpu");
 	check_match(checks, match);
+	not_looked_at(checks, "state");
 	for (size_t i = 0; obstacle_name(i); i++)
 		not_looked_at(checks, obstacle_name(i));
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
@@ -374,6 +386,7 @@ static void check_guest(struct checks *checks, const struct error *match)
 
 	check_gpu(checks);
 	check_match(checks, match);
+	check_record(checks);
 	check_obstacles(checks);
 	judge_signer(checks);
 	check_space(checks);

@@ -152,6 +152,16 @@ struct obstacle_input choose_obstacles(const struct context *ctx,
 	};
 }
 
+int choose_refuse_lost(const struct context *ctx, const struct state *state,
+		       struct error *err)
+{
+	char program[128];
+
+	if (!run_find(&ctx->root, "nvidia-smi", program, sizeof(program)))
+		return 0;
+	return state_refuse_lost(state, err);
+}
+
 int choose_refuse_obstacles(const struct context *ctx, const struct state *state,
 			    const struct work *work, struct error *err)
 {
@@ -160,7 +170,8 @@ int choose_refuse_obstacles(const struct context *ctx, const struct state *state
 	if (ctx->job & JOB_APART ||
 	    (work_keeps_installed(work) && work_targets_done(work)))
 		return 0;
-	if (work_need_target(work, err) < 0)
+	if (work_need_target(work, err) < 0 ||
+	    (!work_keeps_installed(work) && choose_refuse_lost(ctx, state, err) < 0))
 		return -1;
 	for (size_t i = 0; obstacle_name(i); i++) {
 		if (obstacle_look(&input, i, err) < 0)

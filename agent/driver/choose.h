@@ -52,6 +52,10 @@ struct obstacle_input choose_obstacles(const struct context *ctx,
 				       const struct state *state,
 				       const struct work *work);
 
+/* Which packages lead back from a driver that is there is what a lost state held. */
+must_check int choose_refuse_lost(const struct context *ctx, const struct state *state,
+				  struct error *err);
+
 /* What would make the installation fail in the end; where nothing is to be done: 0. */
 must_check int choose_refuse_obstacles(const struct context *ctx,
 				       const struct state *state, const struct work *work,

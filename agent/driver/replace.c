@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/manager.h"
 #include "base/text.h"
+#include "driver/choose.h"
 #include "driver/modules.h"
 #include "model/paths.h"
 #include "steps/build/build.h"
@@ -513,16 +514,6 @@ static int give_up(const struct replace *replace, struct work *work, struct erro
 	return error_hint(err, "driver %s was put back and works", back.driver.version);
 }
 
-/* Which packages lead back from a driver that is there is what was lost. */
-static int refuse_lost(const struct replace *replace, struct error *err)
-{
-	char program[128];
-
-	if (!run_find(&replace->ctx->root, "nvidia-smi", program, sizeof(program)))
-		return 0;
-	return state_refuse_lost(replace->state, err);
-}
-
 /*
  * For the way there and for the way back, before the first change. What the failed one
  * occupies goes before the way back: so the greater of both is enough.
@@ -551,7 +542,7 @@ static int replace_whole(const struct replace *replace, struct work *work,
 {
 	const struct context *ctx = replace->ctx;
 
-	if (refuse_lost(replace, err) < 0 ||
+	if (choose_refuse_lost(ctx, replace->state, err) < 0 ||
 	    check_room(ctx, &work->driver, &replace->state->driver, err) < 0 ||
 	    context_log(ctx, err) < 0 || begin_change(replace, work, err) < 0)
 		return -1;

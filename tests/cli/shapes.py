@@ -34,7 +34,7 @@ NAMES = ("internal", "usage", "no_gpu", "no_match", "network", "integrity", "pre
          "token", "unlicensed", "driver", "reboot", "busy", "permission")
 STATUS = {name: status for status, name in enumerate(NAMES, 1)}
 STEPS = ("detect", "metadata", "match", "fetch", "unpack", "build", "install", "configure", "token", "gridd", "license")
-CHECKS = ("gpu", "match", "read_only", "packages", "modprobe", "vfio", "space", "headers", "compiler", "secure_boot", "nouveau", "package_lock", "clock", "token",
+CHECKS = ("gpu", "match", "state", "read_only", "packages", "modprobe", "vfio", "space", "headers", "compiler", "secure_boot", "nouveau", "package_lock", "clock", "token",
           "license_server")
 
 CAUSES = ("no_gpu driver_missing driver_other_kernel module_not_loaded nouveau_bound nova_bound secure_boot version_mismatch "

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands/plan.h"
 
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -147,6 +149,211 @@ static void why_no_driver_is_chosen_is_a_part_of_the_plan(void **state)
 	assert_true(would_change(report, PATHS_GRIDD_CONF));
 	assert_int_equal(json_get_int(report, "would_fail", 0), ERROR_NO_MATCH);
 	agent_stage_end(agent);
+}
+
+/* A driver that lies in the guest, so that an installation comes to its own end. */
+#define COPY                                                                            \
+	"d=$(cat <&4); { printf %s \"$d\" >&5; } 2>/dev/null; "                         \
+	"set -- $(printf %s \"$d\" | sha256sum); echo \"{\\\"result\\\":{\\\"size\\\":" \
+	"${#d},\\\"sha256\\\":\\\"$1\\\",\\\"bytes_transferred\\\":0,"                  \
+	"\\\"verified\\\":false}}\" >&3"
+#define INSPECT                                                                         \
+	"echo '{\"result\":{\"kind\":\"run\",\"version\":\"" MACHINE_NEW "\",\"arch\":" \
+	"\"x86_64\",\"members\":[]}}' >&3"
+
+static const struct agent_stage_answer local[] = {
+	{ "list", FILES },
+	{ "copy", COPY },
+	{ "inspect", INSPECT },
+	{ NULL, NULL },
+};
+
+static void as_it_is(struct agent *agent, const struct sysroot *sysroot)
+{
+	(void)agent;
+	(void)sysroot;
+}
+
+static void no_gpu(struct agent *agent, const struct sysroot *sysroot)
+{
+	struct error err = ERROR_INIT;
+
+	(void)sysroot;
+	assert_int_equal(root_remove_tree(&agent->context.root, "/bus", &err), 0);
+}
+
+static void nothing_fits(struct agent *agent, const struct sysroot *sysroot)
+{
+	(void)sysroot;
+	agent->context.settings.driver.url[0] = '\0';
+	(void)strcpy(agent->context.settings.driver.version, "470.63");
+}
+
+static void no_repository(struct agent *agent, const struct sysroot *sysroot)
+{
+	nothing_fits(agent, sysroot);
+	agent->context.settings.driver.repository[0] = '\0';
+}
+
+static void no_checksum(struct agent *agent, const struct sysroot *sysroot)
+{
+	static const struct agent_stage_answer unsummed[] = {
+		{ "list", LIST("{\"name\":\"" FILE_NAME "\",\"size\":7}") },
+		{ NULL, NULL },
+	};
+
+	nothing_fits(agent, sysroot);
+	(void)strcpy(agent->context.settings.driver.version, MACHINE_NEW);
+	(void)strcpy(agent->context.settings.driver.repository, "http://x.example/");
+	agent_stage_worker(agent, sysroot, unsummed);
+}
+
+static void no_room(struct agent *agent, const struct sysroot *sysroot)
+{
+	static const struct agent_stage_answer huge[] = {
+		{ "list", LIST("{\"name\":\"" FILE_NAME "\",\"size\":900000000000000000,"
+			       "\"sha256\":\"" SHA "\"}") },
+		{ NULL, NULL },
+	};
+
+	nothing_fits(agent, sysroot);
+	(void)strcpy(agent->context.settings.driver.version, MACHINE_NEW);
+	agent_stage_worker(agent, sysroot, huge);
+}
+
+static void module_masked(struct agent *agent, const struct sysroot *sysroot)
+{
+	(void)agent;
+	sysroot_mkdir(sysroot, "/etc/modprobe.d");
+	sysroot_write(sysroot, "/etc/modprobe.d/x.conf", "alias nvidia off\n");
+}
+
+static void gpu_kept(struct agent *agent, const struct sysroot *sysroot)
+{
+	char link[PATH_MAX];
+
+	(void)agent;
+	(void)snprintf(link, sizeof(link), "%s/bus/pci/devices/0000:06:00.0/driver",
+		       sysroot->dir);
+	assert_int_equal(symlink("../../../bus/pci/drivers/vfio-pci", link), 0);
+}
+
+static void no_signer(struct agent *agent, const struct sysroot *sysroot)
+{
+	(void)agent;
+	sysroot_mkdir(sysroot, "/sys/module/module/parameters");
+	sysroot_write(sysroot, "/sys/module/module/parameters/sig_enforce", "Y\n");
+}
+
+static void nothing_prebuilt(struct agent *agent, const struct sysroot *sysroot)
+{
+	(void)sysroot;
+	(void)strcpy(agent->context.settings.driver.prebuilt, "only");
+}
+
+static void no_compiler(struct agent *agent, const struct sysroot *sysroot)
+{
+	(void)strcpy(agent->context.settings.driver.prerequisites, "never");
+	root_discard(&sysroot->root, "/usr/bin/gcc-12");
+}
+
+static void no_headers(struct agent *agent, const struct sysroot *sysroot)
+{
+	(void)strcpy(agent->context.settings.driver.prerequisites, "never");
+	root_discard(&sysroot->root, "/lib/modules/" MACHINE_KERNEL "/build/Makefile");
+}
+
+/* What was done to the driver that is there is not known any more. */
+static void record_lost(struct agent *agent, const struct sysroot *sysroot)
+{
+	sysroot_program(sysroot, PATHS_SMI);
+	agent->state.lost = true;
+}
+
+static void masked_without_compiler(struct agent *agent, const struct sysroot *sysroot)
+{
+	no_compiler(agent, sysroot);
+	module_masked(agent, sysroot);
+}
+
+static void no_signer_and_no_compiler(struct agent *agent, const struct sysroot *sysroot)
+{
+	no_compiler(agent, sysroot);
+	no_signer(agent, sysroot);
+}
+
+static const struct {
+	void (*spoil)(struct agent *agent, const struct sysroot *sysroot);
+	enum error_code code;
+	const char *check; /* NULL: there is none of it */
+} refusals[] = {
+	{ as_it_is, ERROR_NONE, NULL },
+	{ no_gpu, ERROR_NO_GPU, NULL },
+	{ nothing_fits, ERROR_NO_MATCH, "match" },
+	{ no_repository, ERROR_NO_MATCH, "match" },
+	{ no_checksum, ERROR_INTEGRITY, NULL },
+	{ no_room, ERROR_PREREQUISITES, "space" },
+	{ module_masked, ERROR_INSTALL, "modprobe" },
+	{ gpu_kept, ERROR_INSTALL, "vfio" },
+	{ no_signer, ERROR_SECURE_BOOT, "secure_boot" },
+	{ nothing_prebuilt, ERROR_PREREQUISITES, "compiler" },
+	{ no_compiler, ERROR_PREREQUISITES, "compiler" },
+	{ no_headers, ERROR_PREREQUISITES, "headers" },
+	{ record_lost, ERROR_INTERNAL, "state" },
+	{ masked_without_compiler, ERROR_INSTALL, "modprobe" },
+	{ no_signer_and_no_compiler, ERROR_SECURE_BOOT, "secure_boot" },
+};
+
+static struct agent *begin_refusal(const struct sysroot *sysroot, size_t row)
+{
+	struct agent *agent = begin(sysroot, local);
+
+	sysroot_mkdir(sysroot, "/srv");
+	sysroot_write(sysroot, "/srv/" FILE_NAME, MACHINE_NEW);
+	agent->context.settings.driver.version[0] = '\0';
+	(void)strcpy(agent->context.settings.driver.url, "file:///srv/" FILE_NAME);
+	(void)strcpy(agent->context.settings.driver.integrity, "require");
+	refusals[row].spoil(agent, sysroot);
+	return agent;
+}
+
+static bool is_refused(const struct json *report, const char *name)
+{
+	const struct json *checks = json_get(report, "checks");
+
+	for (size_t i = 0; i < json_count(checks); i++) {
+		const struct json *item = json_at(checks, i);
+
+		if (strcmp(json_get_string(item, "name"), name) == 0)
+			return !json_get_bool(item, "ok", true);
+	}
+	return false;
+}
+
+static void what_install_refuses_by_the_plan_says_before(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+		struct agent *agent = begin_refusal(*state, i);
+		cleanup_json struct json *report = NULL, *done = NULL;
+		struct error plan = ERROR_INIT, install = ERROR_INIT;
+		int64_t foreseen;
+
+		/* Of what the plan itself ends with there may be no report. */
+		foreseen = command_plan(agent, &request, &report, &plan) < 0 && !report
+				   ? plan.code
+				   : json_get_int(report, "would_fail", ERROR_NONE);
+		if (refusals[i].check && !is_refused(report, refusals[i].check))
+			fail_msg("row %zu: no check %s", i, refusals[i].check);
+		agent_stage_end(agent);
+
+		agent = begin_refusal(*state, i);
+		if (command_run_install(agent, &request, &done, &install) == 0)
+			install.code = ERROR_NONE;
+		if (foreseen != install.code || install.code != refusals[i].code)
+			fail_msg("row %zu: foreseen %d, installed %d (%s)", i,
+				 (int)foreseen, (int)install.code, install.text);
+		agent_stage_end(agent);
+	}
 }
 
 /* What cannot be asked is no plan; what is known is told anyway. */
@@ -397,6 +604,7 @@ int main(void)
 		TEST(dkms_has_its_own_places),
 		TEST(a_local_file_costs_no_transfer),
 		TEST(why_no_driver_is_chosen_is_a_part_of_the_plan),
+		TEST(what_install_refuses_by_the_plan_says_before),
 		TEST(a_plan_that_cannot_be_made_is_an_error),
 		TEST(a_guest_that_is_none_has_no_plan),
 		TEST(what_is_here_is_told_with_and_without_a_gpu),

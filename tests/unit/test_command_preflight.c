@@ -59,7 +59,7 @@ static const char *check(struct agent *agent, const struct error *match, const c
 				      .lease = &agent->lease };
 	cleanup_json struct json *checks = command_preflight(&of, match, &would_fail);
 
-	assert_int_equal(json_count(checks), 15);
+	assert_int_equal(json_count(checks), 16);
 	for (size_t i = 0; i < json_count(checks); i++) {
 		const struct json *item = json_at(checks, i), *ok = json_get(item, "ok");
 
