@@ -123,8 +123,25 @@ static int report(const struct command *command, const struct args *args,
 	return error->code ? (int)error->code : status;
 }
 
-static int usage_error(const struct args *args, const struct error *error)
+/* No wrong call without a way out: where none was named, who knows what is right. */
+static void complete_hint(const char *command, const char *step, struct error *error)
 {
+	if (error->code != ERROR_USAGE || error->hint[0])
+		return;
+	if (!command)
+		(void)error_hint(error, "\"vgpu-guest-agent --help\" lists the options");
+	else if (strcmp(command, step) == 0)
+		(void)error_hint(error,
+				 "\"vgpu-guest-agent %s --help\" shows how it is called",
+				 command);
+	else
+		(void)error_hint(error, "vgpu-guest-agent.conf(5) says what each key of "
+					"the configuration takes");
+}
+
+static int usage_error(const struct args *args, struct error *error)
+{
+	complete_hint(NULL, "usage", error);
 	return report(NULL, args, NULL, error, "usage");
 }
 
@@ -209,6 +226,7 @@ int main(int argc, char *argv[])
 	step = command->name;
 	if (catch_signals(&cancel_fd, &err) == 0)
 		execute(command, &args.request, cancel_fd, &json, &step, &err);
+	complete_hint(command->name, step, &err);
 	status = report(command, &args, json, &err, step);
 	if (err.interrupted)
 		die_of_signal(cancel_fd);

@@ -102,6 +102,15 @@ void agent_init(struct agent *ret_agent, const struct options *options, int canc
 	ret_agent->context.channel = &ret_agent->tools.channel;
 }
 
+/* Which key it was, and who set it, is in the error already. */
+static int refuse_settings(struct error *err)
+{
+	if (err->code != ERROR_USAGE || err->hint[0])
+		return -1;
+	return error_hint(err, "vgpu-guest-agent.conf(5) says what each key takes; "
+			       "\"vgpu-guest-agent config check\" looks at all of them");
+}
+
 int agent_open(struct agent *agent, struct error *err)
 {
 	struct context *context = &agent->context;
@@ -109,20 +118,27 @@ int agent_open(struct agent *agent, struct error *err)
 
 	if (root_open("/", &context->caller, err) < 0)
 		return -1;
-	if (root_open(options->root ? options->root : "/", &context->root, err) < 0)
-		return error_recode(err, ERROR_USAGE);
+	if (root_open(options->root ? options->root : "/", &context->root, err) < 0) {
+		(void)error_recode(err, ERROR_USAGE);
+		return error_hint(err, "--root names the folder that a system is mounted "
+				       "at");
+	}
 	context->offline = options->offline || options->root || is_chroot();
 
-	if (open_sysfs(context, err) < 0)
-		return error_recode(err, ERROR_USAGE);
+	if (open_sysfs(context, err) < 0) {
+		(void)error_recode(err, ERROR_USAGE);
+		return error_hint(err,
+				  "--sysfs names a folder with bus/pci/devices in it");
+	}
 	if (find_workers(&context->caller, &agent->tools, err) < 0)
 		return -1;
 	agent->tools.channel.net = agent->tools.net;
 	if (config_read(options, &context->root, &context->caller, &context->base, err) <
-	    0)
-		return -1;
-	return config_assemble(options, &context->base, NULL, NULL, &context->settings,
-			       err);
+		    0 ||
+	    config_assemble(options, &context->base, NULL, NULL, &context->settings,
+			    err) < 0)
+		return refuse_settings(err);
+	return 0;
 }
 
 void agent_close(struct agent *agent)

@@ -42,9 +42,8 @@ int command_doctor(struct agent *agent, const struct request *request,
 	struct stat there_now;
 	int result;
 
-	if (ctx->offline)
-		return error_set(err, ERROR_USAGE,
-				 "doctor asks a running system: not offline");
+	if (context_need_system(ctx, "doctor asks a running system", err) < 0)
+		return -1;
 	if (request->bundle &&
 	    command_output_judge(ctx, "--bundle", request->bundle, path, sizeof(path),
 				 &there_now, err) < 0)

@@ -432,9 +432,8 @@ int command_monitor(struct agent *agent, const struct request *request,
 
 	(void)request;
 	(void)ret_report;
-	if (ctx->offline)
-		return error_set(err, ERROR_USAGE,
-				 "monitor watches a running guest: not offline");
+	if (context_need_system(ctx, "monitor watches a running guest", err) < 0)
+		return -1;
 	/* nvidia-smi's output may take megabytes for a moment, and never stays. */
 	(void)mallopt(M_MMAP_THRESHOLD, HEAP_LARGEST);
 	monitor = (struct monitor){ .ctx = ctx,

@@ -115,9 +115,8 @@ static int read_status(struct look *look, unsigned wait_s, struct json **ret_rep
 	int result;
 
 	look->report->count = 0;
-	if (look->ctx->offline)
-		return error_set(err, ERROR_USAGE, "status asks the driver: not offline");
-	if (guest_look_gpus(look->ctx, look->guest, err) < 0 ||
+	if (context_need_system(look->ctx, "status asks the driver", err) < 0 ||
+	    guest_look_gpus(look->ctx, look->guest, err) < 0 ||
 	    guest_need_gpu(look->ctx, look->guest, err) < 0)
 		return -1;
 

@@ -65,9 +65,8 @@ int command_validate(struct agent *agent, const struct request *request,
 	struct error found = ERROR_INIT;
 	int result;
 
-	if (agent->context.offline)
-		return error_set(err, ERROR_USAGE,
-				 "validate runs on the GPU: not offline");
+	if (context_need_system(&agent->context, "validate runs on the GPU", err) < 0)
+		return -1;
 
 	result = cuda_validate(&options, &report, &found);
 	if (report.count > 0) {

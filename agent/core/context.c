@@ -115,6 +115,15 @@ static void tell_layers(const struct channel *channel)
 		log_line(LOG_LEVEL_INFO, "worker     %s", words);
 }
 
+int context_need_system(const struct context *ctx, const char *what, struct error *err)
+{
+	if (!ctx->offline)
+		return 0;
+	(void)error_set(err, ERROR_USAGE, "%s: not offline", what);
+	return error_hint(err, "call it in the running guest, without --offline and "
+			       "--root");
+}
+
 const struct transport *context_transport(const struct context *ctx, struct error *err)
 {
 	struct tools *tools = ctx->tools;

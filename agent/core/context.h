@@ -96,6 +96,10 @@ const struct root *context_cache(const struct context *ctx);
  * line has set it. */
 const struct root *context_root_of(const struct context *ctx, const char *setting);
 
+/* For what only a running guest can do; `what` says why. ERROR_USAGE in an image. */
+must_check int context_need_system(const struct context *ctx, const char *what,
+				   struct error *err);
+
 /*
  * Opens, at the first call, what the section `http` and driver.index_key name. The
  * transport stays the context's. NULL with `err`, of transport_open().

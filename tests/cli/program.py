@@ -195,6 +195,8 @@ class Case(unittest.TestCase):
         self.assertFalse(value["error"]["message"].startswith(f"{step}:"), self.last)
         if hint:
             self.assertIn(hint, value["error"]["hint"] or "", self.last)
+        if status == 2:
+            self.assertTrue(value["error"]["hint"], f"a wrong call without a way out: {self.last}")
         return value
 
     def until(self, condition, what, limit_s=120):

@@ -68,6 +68,15 @@ class CommandLine(Case):
     def test_a_usage_error_in_json(self):
         self.error(2, "usage", "nonsense", "nonsense", hint="--help")
 
+    def test_no_wrong_call_is_without_a_way_out(self):
+        for words, hint in ((("status", "--lock-wait", "x"), "--help"), (("--root", "/nonexist", "status"), "--root"), (("--sysfs", "/nonexist", "detect"), "--sysfs"),
+                            (("status", "--watch", "--wait", "3"), "status --help"), (("--offline", "status"), "--offline"), (("--offline", "doctor"), "--offline"),
+                            (("--offline", "monitor"), "--offline"), (("--offline", "validate"), "--offline"), (("index", "/nonexist.run"), "index --help"),
+                            (("--set", "license.feature_type=9", "status"), "config check"), (("--set", "x", "status"), "vgpu-guest-agent.conf(5)"),
+                            (("--config", "/nonexist", "status"), "config check")):
+            with self.subTest(words):
+                self.assertIn(hint, json.loads(self.program.call("--json", *words).out)["error"]["hint"])
+
     def test_the_hint_names_the_command_that_was_meant(self):
         for typo, meant in (("detcet", "detect"), ("plam", "plan"), ("instal", "install")):
             with self.subTest(typo):
