@@ -95,18 +95,29 @@ static const char *const written[] = { "/etc/ld.so.cache", "/etc/modprobe.d",
 				       PATHS_UNIT_LINK,    PATHS_GRIDD_STATE,
 				       PATHS_STATE,        PATHS_DKMS_REGISTRY };
 
+/* restorecon ends with an error over a path that is not there, whatever -i says. */
+static int add_present(const struct root *root, const char *path, struct list *list,
+		       struct error *err)
+{
+	bool there;
+
+	if (root_exists(root, path, &there, err) < 0)
+		return -1;
+	return there ? list_add(list, path, "", err) : 0;
+}
+
 static int add_written(const struct root *root, struct list *list, struct error *err)
 {
 	cleanup_strv char **installed = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(written); i++) {
-		if (list_add(list, written[i], "", err) < 0)
+		if (add_present(root, written[i], list, err) < 0)
 			return -1;
 	}
 	if (driver_files_list(root, &installed, err) < 0)
 		return -1;
 	for (char **path = installed; *path; path++) {
-		if (list_add(list, *path, "", err) < 0)
+		if (add_present(root, *path, list, err) < 0)
 			return -1;
 	}
 	return add_kernels(root, list, err);
@@ -126,9 +137,8 @@ int labels_restore(struct runner *runner, const struct root *root, struct error 
 	if (!run_find(root, "restorecon", program, sizeof(program)))
 		return error_set(err, ERROR_PREREQUISITES,
 				 "SELinux is on, and restorecon is not installed");
-	/* Recursively, and what is not there is not missed. */
-	if (list_add(&argv, program, "", err) < 0 ||
-	    list_add(&argv, "-Ri", "", err) < 0 || add_written(root, &argv, err) < 0)
+	if (list_add(&argv, program, "", err) < 0 || list_add(&argv, "-R", "", err) < 0 ||
+	    add_written(root, &argv, err) < 0)
 		return -1;
 	run.argv = (const char *const *)argv.items;
 	return run_checked(runner, root, &run, err);

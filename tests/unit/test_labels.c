@@ -12,7 +12,7 @@
 #define RULES "/etc/selinux/targeted/contexts/files/file_contexts"
 #define RECORD "1.0-5509007 (550.90.07)\nNVIDIA driver\n"
 
-static const struct script_answer well[] = { { .match = "restorecon -Ri " },
+static const struct script_answer well[] = { { .match = "restorecon -R " },
 					     { .match = "setfiles -i " RULES " " },
 					     { 0 } };
 static const struct script_answer fails[] = {
@@ -25,6 +25,12 @@ static const struct script_answer fails[] = {
 static void make_guest(const struct sysroot *sysroot, bool is_on)
 {
 	static const char *const files[] = { KERNEL "/modules.dep.bin",
+					     "/usr/bin/nvidia-gridd",
+					     "/etc/ld.so.cache",
+					     "/etc/modprobe.d/nvidia.conf",
+					     PATHS_GRIDD_CONF,
+					     PATHS_UNIT_FILE,
+					     PATHS_STATE_FILE,
 					     KERNEL "/updates/dkms/nvidia.ko",
 					     KERNEL "/kernel/fs/ext4.ko",
 					     KERNEL "/build/Makefile" };
@@ -34,15 +40,18 @@ static void make_guest(const struct sysroot *sysroot, bool is_on)
 	sysroot_program(sysroot, "/usr/sbin/restorecon");
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		char folder[128];
+		struct stat st;
 
 		(void)snprintf(folder, sizeof(folder), "%s", files[i]);
 		*strrchr(folder, '/') = '\0';
-		sysroot_mkdir(sysroot, folder);
+		if (!root_stat(&sysroot->root, folder, &st))
+			sysroot_mkdir(sysroot, folder);
 		sysroot_write(sysroot, files[i], "");
 	}
 	sysroot_mkdir(sysroot, PATHS_GRIDD_STATE);
 	sysroot_write(sysroot, PATHS_GRIDD_STATE "/log",
-		      RECORD "1: /usr/bin/nvidia-gridd\n123\n");
+		      RECORD
+		      "1: /usr/bin/nvidia-gridd\n123\n1: /usr/bin/nvidia-smi\n456\n");
 	sysroot_mkdir(sysroot, "/sys/fs/selinux");
 	if (is_on)
 		sysroot_write(sysroot, "/sys/fs/selinux/enforce", "0");
@@ -84,6 +93,9 @@ static void all_that_an_installation_writes_is_labelled(void **state)
 		if (!has_word(script.log, named[i]))
 			fail_msg("nobody labels %s", named[i]);
 	}
+	/* What is not there, restorecon would fail over. */
+	assert_false(has_word(script.log, "/usr/bin/nvidia-smi"));
+	assert_false(has_word(script.log, PATHS_DKMS_REGISTRY));
 	assert_int_equal(script_count(&script, KERNEL "/kernel"), 0);
 	assert_int_equal(script_count(&script, KERNEL "/build"), 0);
 }
