@@ -14,7 +14,9 @@
  * file with something behind its name; no entry of the folder a link to nothing; and what
  * its Makefile includes, because Debian's is one line that names another package's.
  */
-bool headers_whole(const struct root *root, const char *build);
+must_check int headers_whole(const struct root *root, const char *build, bool *ret_whole,
+			     struct error *err);
 
 /* Whether something is at the end of a path, links followed. */
-bool headers_real(const struct root *root, const char *dir, const char *file);
+must_check int headers_look(const struct root *root, const char *dir, const char *file,
+			    bool *ret_there, struct error *err);

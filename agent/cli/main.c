@@ -69,7 +69,8 @@ static struct json *error_json(const struct error *error, const char *step)
 			  "passing", error->passing);
 }
 
-static void print_json(const struct json *report)
+/* False where memory was out: then it says that, and no more. */
+static bool print_json(const struct json *report)
 {
 	cleanup_free char *text = report ? json_print(report) : NULL;
 
@@ -77,6 +78,7 @@ static void print_json(const struct json *report)
 			: "{\"schema\":1,\"error\":{\"name\":\"internal\",\"status\""
 			  ":1,\"step\":\"report\",\"message\":\"out of memory\","
 			  "\"hint\":null,\"passing\":true}}");
+	return text != NULL;
 }
 
 static void print_error(const struct error *error, const char *step)
@@ -109,17 +111,20 @@ static int report(const struct command *command, const struct args *args,
 {
 	cleanup_json struct json *own = json ? NULL : json_build("{s:i}", "schema", 1);
 	struct json *whole = json ? json : own;
+	bool said = true;
 	int status;
 
 	if (error->code && json_set(whole, "error", error_json(error, step)) < 0)
 		whole = NULL;
 	if (args->request.json)
-		print_json(whole);
+		said = print_json(whole);
 	else if (json && command->print)
 		command->print(json, &args->request);
 	if (error->code)
 		print_error(error, step);
 	status = end_output(step);
+	if (!said)
+		return ERROR_INTERNAL;
 	return error->code ? (int)error->code : status;
 }
 

@@ -11,27 +11,39 @@
 #include "model/paths.h"
 #include "steps/sealed.h"
 
-static bool is_program(const struct root *caller, const char *path)
+static int is_program(const struct root *caller, const char *path, bool *ret_is,
+		      struct error *err)
 {
 	struct stat st;
 
-	return root_stat(caller, path, &st) && S_ISREG(st.st_mode) &&
-	       st.st_mode & S_IXUSR;
+	if (root_look(caller, path, ret_is, &st, err) < 0)
+		return -1;
+	*ret_is = *ret_is && S_ISREG(st.st_mode) && st.st_mode & S_IXUSR;
+	return 0;
 }
 
-/* Both workers in `folder`; false, with the one that is not there, where one is missing.
- */
-static bool are_workers_in(const struct root *caller, const char *folder,
-			   struct tools *tools, const char **ret_missing)
+/* Both workers in `folder`; `ret_missing` is the one that is not there, NULL for none. */
+static int look_for_workers(const struct root *caller, const char *folder,
+			    struct tools *tools, const char **ret_missing,
+			    struct error *err)
 {
+	bool is = false;
+
 	*ret_missing = tools->worker;
-	if (!text_format(tools->worker, sizeof(tools->worker), "%s/fetch-worker",
-			 folder) ||
-	    !is_program(caller, tools->worker))
-		return false;
+	if (text_format(tools->worker, sizeof(tools->worker), "%s/fetch-worker",
+			folder) &&
+	    is_program(caller, tools->worker, &is, err) < 0)
+		return -1;
+	if (!is)
+		return 0;
 	*ret_missing = tools->net;
-	return text_format(tools->net, sizeof(tools->net), "%s/net-worker", folder) &&
-	       is_program(caller, tools->net);
+	is = false;
+	if (text_format(tools->net, sizeof(tools->net), "%s/net-worker", folder) &&
+	    is_program(caller, tools->net, &is, err) < 0)
+		return -1;
+	if (is)
+		*ret_missing = NULL;
+	return 0;
 }
 
 /*
@@ -54,10 +66,13 @@ static int find_workers(const struct root *caller, struct tools *tools, struct e
 				 "finding the workers: no path in %s", self);
 	*slash = '\0';
 
-	if (are_workers_in(caller, self, tools, &missing))
-		return 0;
-	if (text_format(folder, sizeof(folder), "%s/%s", self, VGPU_WORKERS_FROM_BIN) &&
-	    are_workers_in(caller, folder, tools, &missing))
+	if (look_for_workers(caller, self, tools, &missing, err) < 0)
+		return -1;
+	if (missing &&
+	    text_format(folder, sizeof(folder), "%s/%s", self, VGPU_WORKERS_FROM_BIN) &&
+	    look_for_workers(caller, folder, tools, &missing, err) < 0)
+		return -1;
+	if (!missing)
 		return 0;
 
 	(void)error_set(err, ERROR_INTERNAL, "the worker is not there: %s", missing);
@@ -74,12 +89,27 @@ static bool is_chroot(void)
 	       (ours.st_dev != init.st_dev || ours.st_ino != init.st_ino);
 }
 
+/* A folder that the caller has named; one that is not there is the caller's mistake. */
+static int open_named(const char *dir, const char *hint, struct root *ret_root,
+		      struct error *err)
+{
+	if (root_open(dir, ret_root, err) == 0)
+		return 0;
+	if (err->errnum != ENOENT && err->errnum != ENOTDIR && err->errnum != ELOOP &&
+	    err->errnum != ENAMETOOLONG)
+		return -1;
+	(void)error_recode(err, ERROR_USAGE);
+	return error_hint(err, "%s", hint);
+}
+
 static int open_sysfs(struct context *context, struct error *err)
 {
 	struct error missing = ERROR_INIT;
 
 	if (context->options->sysfs)
-		return root_open(context->options->sysfs, &context->sysfs, err);
+		return open_named(context->options->sysfs,
+				  "--sysfs names a folder with bus/pci/devices in it",
+				  &context->sysfs, err);
 	if (context->offline)
 		return 0;
 	context->sysfs.fd =
@@ -118,18 +148,14 @@ int agent_open(struct agent *agent, struct error *err)
 
 	if (root_open("/", &context->caller, err) < 0)
 		return -1;
-	if (root_open(options->root ? options->root : "/", &context->root, err) < 0) {
-		(void)error_recode(err, ERROR_USAGE);
-		return error_hint(err, "--root names the folder that a system is mounted "
-				       "at");
-	}
+	if (open_named(options->root ? options->root : "/",
+		       "--root names the folder that a system is mounted at",
+		       &context->root, err) < 0)
+		return -1;
 	context->offline = options->offline || options->root || is_chroot();
 
-	if (open_sysfs(context, err) < 0) {
-		(void)error_recode(err, ERROR_USAGE);
-		return error_hint(err,
-				  "--sysfs names a folder with bus/pci/devices in it");
-	}
+	if (open_sysfs(context, err) < 0)
+		return -1;
 	if (find_workers(&context->caller, &agent->tools, err) < 0)
 		return -1;
 	agent->tools.channel.net = agent->tools.net;

@@ -28,7 +28,7 @@ int command_token_check(struct agent *agent, const struct request *request,
 	if (open_operand(&agent->lease, request) == 0)
 		return which_token_report(&agent->context, &agent->lease, ret_report,
 					  err);
-	if (errno == EACCES)
+	if (errno != ENOENT && errno != ENOTDIR)
 		return error_set_errno(err, errno, "opening %s", request->operands[0]);
 	return which_token_report_missing(request->operands[0], ret_report, err);
 }
@@ -37,10 +37,10 @@ int command_token_install(struct agent *agent, const struct request *request,
 			  struct json **ret_report, struct error *err)
 {
 	if (open_operand(&agent->lease, request) < 0) {
-		enum error_code code = errno == EACCES ? ERROR_PERMISSION : ERROR_TOKEN;
-
 		(void)error_set_errno(err, errno, "opening %s", request->operands[0]);
-		return error_recode(err, code);
+		return err->errnum == ENOENT || err->errnum == ENOTDIR
+			       ? error_recode(err, ERROR_TOKEN)
+			       : -1;
 	}
 	return command_run_token(agent, ret_report, err);
 }

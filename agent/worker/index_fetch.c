@@ -78,6 +78,8 @@ static int check_signature(const struct index_place *place, struct span index,
 				 ret_key)) {
 	case SIGNATURE_OK:
 		return 0;
+	case SIGNATURE_NO_MEMORY:
+		return error_set_errno(err, ENOMEM, "verifying " SIGNATURE_FILE);
 	case SIGNATURE_UNKNOWN:
 		return error_set(err, ERROR_USAGE,
 				 "driver.index_key holds no public key of the kinds "

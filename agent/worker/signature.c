@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -32,6 +33,17 @@ static void context_cleanup(EVP_MD_CTX **context)
 	EVP_MD_CTX_free(*context);
 }
 
+/* Says of a verdict what OpenSSL has said meanwhile; its words go. */
+static enum signature_verdict settle(enum signature_verdict verdict)
+{
+	for (unsigned long code; (code = ERR_get_error()) != 0;) {
+		if (verdict != SIGNATURE_OK &&
+		    ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+			verdict = SIGNATURE_NO_MEMORY;
+	}
+	return verdict;
+}
+
 static EVP_PKEY *read_key(struct span pem)
 {
 	cleanup(bio_cleanup) BIO *bio = NULL;
@@ -44,26 +56,38 @@ static EVP_PKEY *read_key(struct span pem)
 	return bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, passphrase) : NULL;
 }
 
-enum signature_verdict signature_rs256(struct span pem, struct span text,
-				       const unsigned char *signature, size_t size,
-				       size_t *ret_key_size)
+static enum signature_verdict rs256(struct span pem, struct span text,
+				    const unsigned char *signature, size_t size,
+				    size_t *ret_key_size)
 {
 	cleanup(context_cleanup) EVP_MD_CTX *context = EVP_MD_CTX_new();
 	cleanup(key_cleanup) EVP_PKEY *key = read_key(pem);
 	int result;
 
 	*ret_key_size = 0;
-	if (!context || !key || !EVP_PKEY_is_a(key, "RSA") ||
-	    EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) != 1) {
-		ERR_clear_error();
-		return SIGNATURE_UNKNOWN;
-	}
+	if (!context || OPENSSL_init_crypto(0, NULL) != 1)
+		return SIGNATURE_NO_MEMORY;
+	if (!key || !EVP_PKEY_is_a(key, "RSA") ||
+	    EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) != 1)
+		return settle(SIGNATURE_UNKNOWN);
 
 	*ret_key_size = (size_t)EVP_PKEY_get_size(key);
 	result = EVP_DigestVerify(context, signature, size,
 				  (const unsigned char *)text.at, text.len);
-	ERR_clear_error();
-	return result == 1 ? SIGNATURE_OK : SIGNATURE_BAD;
+	return settle(result == 1 ? SIGNATURE_OK : SIGNATURE_BAD);
+}
+
+/*
+ * OpenSSL 3.0 answers to an allocation that failed as to a key or a method that it does
+ * not know, often without a word: so only what is not good twice is not good.
+ */
+enum signature_verdict signature_rs256(struct span pem, struct span text,
+				       const unsigned char *signature, size_t size,
+				       size_t *ret_key_size)
+{
+	if (rs256(pem, text, signature, size, ret_key_size) == SIGNATURE_OK)
+		return SIGNATURE_OK;
+	return rs256(pem, text, signature, size, ret_key_size);
 }
 
 /* As the kind of the key wants it; false: a kind that signs no index. */
@@ -110,9 +134,9 @@ static bool name_key(const EVP_PKEY *key, char ret_key[static DIGEST_TEXT_SIZE])
 	return good;
 }
 
-enum signature_verdict signature_by_any(struct span pem, struct span text,
-					const unsigned char *signature, size_t size,
-					char ret_key[static DIGEST_TEXT_SIZE])
+static enum signature_verdict by_any(struct span pem, struct span text,
+				     const unsigned char *signature, size_t size,
+				     char ret_key[static DIGEST_TEXT_SIZE])
 {
 	enum signature_verdict verdict = SIGNATURE_UNKNOWN;
 	cleanup(bio_cleanup) BIO *bio = NULL;
@@ -120,6 +144,8 @@ enum signature_verdict signature_by_any(struct span pem, struct span text,
 
 	if (pem.len == 0 || pem.len > INT_MAX)
 		return SIGNATURE_UNKNOWN;
+	if (OPENSSL_init_crypto(0, NULL) != 1)
+		return SIGNATURE_NO_MEMORY;
 	bio = BIO_new_mem_buf(pem.at, (int)pem.len);
 
 	for (size_t i = 0; bio && i < KEYS_MAX && verdict != SIGNATURE_OK; i++) {
@@ -135,6 +161,14 @@ enum signature_verdict signature_by_any(struct span pem, struct span text,
 		if (said != SIGNATURE_UNKNOWN)
 			verdict = said;
 	}
-	ERR_clear_error();
-	return verdict;
+	return settle(verdict);
+}
+
+enum signature_verdict signature_by_any(struct span pem, struct span text,
+					const unsigned char *signature, size_t size,
+					char ret_key[static DIGEST_TEXT_SIZE])
+{
+	if (by_any(pem, text, signature, size, ret_key) == SIGNATURE_OK)
+		return SIGNATURE_OK;
+	return by_any(pem, text, signature, size, ret_key);
 }

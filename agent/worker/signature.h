@@ -14,7 +14,8 @@
 enum signature_verdict {
 	SIGNATURE_OK,
 	SIGNATURE_BAD,
-	SIGNATURE_UNKNOWN, /* no key that fits the signature's algorithm */
+	SIGNATURE_UNKNOWN,   /* no key that fits the signature's algorithm */
+	SIGNATURE_NO_MEMORY, /* nothing is known of it */
 };
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "steps/detect/detect.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,6 +110,30 @@ static void every_gpu_is_read_in_the_order_of_addresses(void **state)
 	assert_non_null(strstr(gpus.gpus[1].note, "needs root"));
 	assert_int_equal(gpus.gpus[2].kind, GPU_PASSTHROUGH);
 	assert_string_equal(gpus.gpus[2].driver, "");
+}
+
+/* "Cannot tell" is no "not there": a guest is not given up for an error of one look. */
+static void what_cannot_be_read_is_an_error_and_no_guest_without_gpu(void **state)
+{
+	static const char *const attributes[] = { "vendor", "class", "device", "config" };
+	const struct sysroot *sysroot = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++) {
+		struct error err = ERROR_INIT;
+		struct gpu_list gpus;
+		char path[256];
+
+		sysroot_empty(sysroot);
+		put_function(sysroot, "0000:06:00.0", "0x030000\n", "vgpu_1eb8.config",
+			     256);
+		(void)text_format(path, sizeof(path), "/bus/pci/devices/0000:06:00.0/%s",
+				  attributes[i]);
+		assert_int_equal(root_unlink(&sysroot->root, path, &err), 0);
+		put_link(sysroot, attributes[i], path); /* to itself: ELOOP */
+
+		assert_int_equal(detect_gpus(&sysroot->root, &gpus, &err), -1);
+		assert_int_equal(err.errnum, ELOOP);
+	}
 }
 
 static void the_os_comes_from_etc_or_usr_lib(void **state)
@@ -380,6 +405,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_system_without_pci_has_no_gpus),
 		TEST(every_gpu_is_read_in_the_order_of_addresses),
+		TEST(what_cannot_be_read_is_an_error_and_no_guest_without_gpu),
 		TEST(the_os_comes_from_etc_or_usr_lib),
 		TEST(an_os_release_that_is_no_file_is_an_error),
 		TEST(kernels_come_with_headers_and_compiler),

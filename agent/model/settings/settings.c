@@ -90,6 +90,29 @@ static struct settings_value value_of_list(const config_setting_t *list)
 	return value;
 }
 
+/*
+ * libconfig's way to say that there was no memory: a name or a text that is NULL.
+ */
+static bool lacks_text(const config_setting_t *setting)
+{
+	int type = config_setting_type(setting);
+
+	if (!config_setting_name(setting) ||
+	    (type == CONFIG_TYPE_STRING && !config_setting_get_string(setting)))
+		return true;
+	if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST)
+		return false;
+	for (int i = 0; i < config_setting_length(setting); i++) {
+		const config_setting_t *item =
+			config_setting_get_elem(setting, (unsigned)i);
+
+		if (config_setting_type(item) == CONFIG_TYPE_STRING &&
+		    !config_setting_get_string(item))
+			return true;
+	}
+	return false;
+}
+
 static struct settings_value value_of_setting(const config_setting_t *setting)
 {
 	struct settings_value value = { .kind = SETTINGS_VALUE_OTHER };
@@ -126,9 +149,6 @@ static int read_leaf(const struct reading *reading, const config_setting_t *sett
 
 	(void)text_format(origin.where, sizeof(origin.where), "%s:%u", reading->file,
 			  line);
-	/* libconfig's way to say that there was no memory for a text. */
-	if (value.kind == SETTINGS_VALUE_TEXT && !value.text)
-		return error_set_errno(reading->err, ENOMEM, "reading %s", reading->file);
 	if (settings_table_is_section(path))
 		result = error_set(reading->err, ERROR_USAGE,
 				   "%s must be a group, in braces", path);
@@ -151,6 +171,9 @@ static int read_group(const struct reading *reading, const config_setting_t *gro
 		bool is_group = config_setting_type(setting) == CONFIG_TYPE_GROUP;
 		char path[PATH_SIZE];
 
+		if (lacks_text(setting))
+			return error_set_errno(reading->err, ENOMEM, "reading %s",
+					       reading->file);
 		/* A name that is cut here is no key either way. */
 		(void)text_format(path, sizeof(path), "%s%s%s", prefix,
 				  prefix[0] ? "." : "", config_setting_name(setting));

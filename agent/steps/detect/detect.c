@@ -29,54 +29,74 @@ static bool is_address(const char *name)
 	       rest[6] == '.' && isdigit((unsigned char)rest[7]) && rest[8] == '\0';
 }
 
-/* "0x10de\n"; false when the attribute is not there or is no such number. */
-static bool read_hex(const struct root *sysfs, const char *address, const char *attribute,
-		     uint32_t *ret_value)
+/* A device may be unplugged between two looks. */
+static bool is_gone(const struct error *why)
 {
-	struct error ignored = ERROR_INIT;
+	return why->errnum == ENOENT || why->errnum == ENOTDIR || why->errnum == ENODEV ||
+	       why->errnum == ENXIO;
+}
+
+/*
+ * "0x10de\n". False in `ret_is` where the attribute is not there or holds no such number;
+ * one that cannot be read is neither.
+ */
+static int read_hex(const struct root *sysfs, const char *address, const char *attribute,
+		    bool *ret_is, uint32_t *ret_value, struct error *err)
+{
+	struct error why = ERROR_INIT;
 	char path[128], *end;
 	cleanup_free char *text = NULL;
 	unsigned long value;
 	size_t size;
 
-	if (!text_format(path, sizeof(path), DEVICES "/%s/%s", address, attribute) ||
-	    file_read(sysfs, path, ATTRIBUTE_MAX, &text, &size, &ignored) < 0 ||
-	    !text_starts(text, "0x"))
-		return false;
+	*ret_is = false;
+	(void)text_format(path, sizeof(path), DEVICES "/%s/%s", address, attribute);
+	if (file_read(sysfs, path, ATTRIBUTE_MAX, &text, &size, &why) < 0) {
+		if (why.errnum == 0 || is_gone(&why))
+			return 0;
+		*err = why;
+		return -1;
+	}
+	if (!text_starts(text, "0x"))
+		return 0;
 
 	errno = 0;
 	value = strtoul(text + 2, &end, 16);
-	if (end == text + 2 || (*end != '\n' && *end != '\0') || errno ||
-	    value > UINT32_MAX)
-		return false;
-
+	*ret_is = end != text + 2 && (*end == '\n' || *end == '\0') && !errno &&
+		  value <= UINT32_MAX;
 	*ret_value = (uint32_t)value;
-	return true;
+	return 0;
 }
 
 /* The number of bytes read: the kernel gives 64 of them to callers without privileges. */
-static size_t read_config(const struct root *sysfs, const char *address,
-			  uint8_t config[static GPU_CONFIG_SIZE])
+static int read_config(const struct root *sysfs, const char *address,
+		       uint8_t config[static GPU_CONFIG_SIZE], size_t *ret_size,
+		       struct error *err)
 {
-	struct error ignored = ERROR_INIT;
-	size_t used = 0;
+	struct error why = ERROR_INIT;
 	char path[128];
 	cleanup_fd int fd = -1;
 
-	if (!text_format(path, sizeof(path), DEVICES "/%s/config", address))
-		return 0;
-	fd = root_open_at(sysfs, path, O_RDONLY | O_NONBLOCK, 0, &ignored);
-	while (fd >= 0 && used < GPU_CONFIG_SIZE) {
-		ssize_t n = read(fd, config + used, GPU_CONFIG_SIZE - used);
+	*ret_size = 0;
+	(void)text_format(path, sizeof(path), DEVICES "/%s/config", address);
+	fd = root_open_at(sysfs, path, O_RDONLY | O_NONBLOCK, 0, &why);
+	while (fd >= 0 && *ret_size < GPU_CONFIG_SIZE) {
+		ssize_t n = read(fd, config + *ret_size, GPU_CONFIG_SIZE - *ret_size);
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0)
+			(void)error_set_errno(&why, errno, "reading %s", path);
 		if (n <= 0)
 			break;
-		used += (size_t)n;
+		*ret_size += (size_t)n;
 	}
-
-	return used;
+	/* Without privileges there is a note, and the rest of the report. */
+	if (why.errnum == 0 || is_gone(&why) || why.errnum == EACCES ||
+	    why.errnum == EPERM)
+		return 0;
+	*err = why;
+	return -1;
 }
 
 static void read_driver(const struct root *sysfs, struct gpu *gpu)
@@ -91,25 +111,39 @@ static void read_driver(const struct root *sysfs, struct gpu *gpu)
 	(void)text_copy(gpu->driver, sizeof(gpu->driver), text_base_name(target));
 }
 
-/* False when the function is no NVIDIA GPU. */
-static bool read_gpu(const struct root *sysfs, const char *address, struct gpu *ret_gpu)
+/* `ret_is`: whether the function is an NVIDIA GPU. */
+static int read_gpu(const struct root *sysfs, const char *address, bool *ret_is,
+		    struct gpu *ret_gpu, struct error *err)
 {
 	uint32_t vendor, class, device, subsystem = 0;
 	uint8_t config[GPU_CONFIG_SIZE];
+	bool ignored;
+	size_t size;
 
-	if (!is_address(address) || !read_hex(sysfs, address, "vendor", &vendor) ||
-	    vendor != GPU_VENDOR_NVIDIA || !read_hex(sysfs, address, "class", &class) ||
-	    !gpu_is_class(class) || !read_hex(sysfs, address, "device", &device))
-		return false;
+	*ret_is = false;
+	if (!is_address(address))
+		return 0;
+	if (read_hex(sysfs, address, "vendor", ret_is, &vendor, err) < 0)
+		return -1;
+	*ret_is = *ret_is && vendor == GPU_VENDOR_NVIDIA;
+	if (*ret_is && read_hex(sysfs, address, "class", ret_is, &class, err) < 0)
+		return -1;
+	*ret_is = *ret_is && gpu_is_class(class);
+	if (*ret_is && read_hex(sysfs, address, "device", ret_is, &device, err) < 0)
+		return -1;
+	if (!*ret_is)
+		return 0;
 
-	(void)read_hex(sysfs, address, "subsystem_device", &subsystem);
+	if (read_hex(sysfs, address, "subsystem_device", &ignored, &subsystem, err) < 0 ||
+	    read_config(sysfs, address, config, &size, err) < 0)
+		return -1;
 	*ret_gpu = (struct gpu){ .device = (uint16_t)device,
 				 .subsystem_device = (uint16_t)subsystem,
 				 .class = class };
 	(void)text_copy(ret_gpu->address, sizeof(ret_gpu->address), address);
-	gpu_read_config(ret_gpu, config, read_config(sysfs, address, config));
+	gpu_read_config(ret_gpu, config, size);
 	read_driver(sysfs, ret_gpu);
-	return true;
+	return 0;
 }
 
 int detect_gpus(const struct root *sysfs, struct gpu_list *ret_gpus, struct error *err)
@@ -124,8 +158,11 @@ int detect_gpus(const struct root *sysfs, struct gpu_list *ret_gpus, struct erro
 
 	for (char **name = names; *name; name++) {
 		struct gpu gpu;
+		bool is;
 
-		if (!read_gpu(sysfs, *name, &gpu))
+		if (read_gpu(sysfs, *name, &is, &gpu, err) < 0)
+			return error_prefix(err, "looking for GPUs");
+		if (!is)
 			continue;
 		if (gpus->count == GPU_MAX)
 			return error_set(err, ERROR_INTERNAL,

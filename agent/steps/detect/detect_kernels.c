@@ -57,16 +57,20 @@ static int read_kernel(const struct root *root, const char *release,
 {
 	struct kernel kernel = { .headers = false };
 	char path[128];
+	bool there;
 
 	(void)text_copy(kernel.release, sizeof(kernel.release), release);
 	(void)text_format(path, sizeof(path), MODULES "/%s/build", release);
-	kernel.headers = headers_whole(root, path);
+	if (headers_whole(root, path, &kernel.headers, err) < 0)
+		return -1;
 	if (kernel.headers) {
 		(void)text_copy(kernel.build, sizeof(kernel.build), path);
 		(void)text_copy(kernel.source, sizeof(kernel.source), path);
 		/* Debian keeps what all flavours share in a folder of its own. */
 		(void)text_format(path, sizeof(path), MODULES "/%s/source", release);
-		if (headers_real(root, path, "Makefile"))
+		if (headers_look(root, path, "Makefile", &there, err) < 0)
+			return -1;
+		if (there)
 			(void)text_copy(kernel.source, sizeof(kernel.source), path);
 	}
 	if (read_compiler(root, &kernel, err) < 0)
@@ -77,22 +81,23 @@ static int read_kernel(const struct root *root, const char *release,
 }
 
 /* A removed kernel often leaves its folder behind, with what others put into it. */
-static bool is_kernel(const struct root *root, const char *release)
+static int is_kernel(const struct root *root, const char *release, bool *ret_is,
+		     struct error *err)
 {
 	static const char *const signs[] = { "kernel", "modules.builtin", "modules.order",
 					     "build/Makefile" };
 	char dir[128];
 
+	*ret_is = false;
 	if (!kernel_release_valid(span_of(release)))
-		return false;
+		return 0;
 
 	text_path(dir, sizeof(dir), MODULES "/%s", release);
-	for (size_t i = 0; i < ARRAY_SIZE(signs); i++) {
-		if (headers_real(root, dir, signs[i]))
-			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(signs) && !*ret_is; i++) {
+		if (headers_look(root, dir, signs[i], ret_is, err) < 0)
+			return -1;
 	}
-
-	return false;
+	return 0;
 }
 
 static int compare_releases(const void *a, const void *b)
@@ -146,8 +151,11 @@ int detect_kernels(const struct root *root, bool online, struct kernel_list *ret
 	qsort(names, count, sizeof(*names), compare_releases);
 
 	for (char **name = names; *name; name++) {
-		if (is_kernel(root, *name) && add_kernel(root, *name, list, err) < 0)
-			return -1;
+		bool is;
+
+		if (is_kernel(root, *name, &is, err) < 0 ||
+		    (is && add_kernel(root, *name, list, err) < 0))
+			return error_prefix(err, "looking for kernels");
 	}
 	if (online && mark_running(root, list, err) < 0)
 		return -1;

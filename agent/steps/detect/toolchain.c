@@ -42,24 +42,29 @@ static void read_compiler(const struct root *root, struct kernel *kernel)
 
 /* What an installation may have changed: the headers, and with them the compiler's name.
  */
-static void read_kernel(const struct root *root, struct kernel *kernel)
+static int read_kernel(const struct root *root, struct kernel *kernel, struct error *err)
 {
 	char path[128];
+	bool there;
 
 	if (kernel->headers)
-		return;
+		return 0;
 	text_path(path, sizeof(path), "/lib/modules/%s/build", kernel->release);
-	kernel->headers = headers_whole(root, path);
+	if (headers_whole(root, path, &kernel->headers, err) < 0)
+		return -1;
 	read_compiler(root, kernel);
 	if (!kernel->headers)
-		return;
+		return 0;
 
 	(void)text_copy(kernel->build, sizeof(kernel->build), path);
 	(void)text_copy(kernel->source, sizeof(kernel->source), path);
 	/* Debian keeps what all flavours share in a folder of its own. */
 	text_path(path, sizeof(path), "/lib/modules/%s/source", kernel->release);
-	if (headers_real(root, path, "Makefile"))
+	if (headers_look(root, path, "Makefile", &there, err) < 0)
+		return -1;
+	if (there)
 		(void)text_copy(kernel->source, sizeof(kernel->source), path);
+	return 0;
 }
 
 /*
@@ -182,15 +187,18 @@ static void name_part(struct toolchain_ask *ask, struct toolchain *toolchain,
 	ask->why[0] = '\0';
 }
 
-unsigned toolchain_look(struct toolchain_ask *ask, bool dkms,
-			struct toolchain *ret_toolchain)
+int toolchain_look(struct toolchain_ask *ask, bool dkms, unsigned *ret_missing,
+		   struct toolchain *ret_toolchain)
 {
 	struct kernel *kernel = ask->kernel;
 	struct toolchain found = { .missing = "" };
 	char words[128];
 	unsigned missing = 0;
+	bool libc;
 
-	read_kernel(ask->root, kernel);
+	if (read_kernel(ask->root, kernel, ask->err) < 0 ||
+	    headers_look(ask->root, "/usr/include", "stdio.h", &libc, ask->err) < 0)
+		return -1;
 	if (!kernel->headers) {
 		missing |= PART_HEADERS;
 		(void)text_format(words, sizeof(words), "the headers of kernel %s",
@@ -211,7 +219,7 @@ unsigned toolchain_look(struct toolchain_ask *ask, bool dkms,
 		missing |= PART_LINKER;
 		name_part(ask, &found, kernel->clang ? "ld.lld" : "ld");
 	}
-	if (!headers_real(ask->root, "/usr/include", "stdio.h")) {
+	if (!libc) {
 		missing |= PART_LIBC;
 		name_part(ask, &found, "/usr/include/stdio.h");
 	}
@@ -221,7 +229,8 @@ unsigned toolchain_look(struct toolchain_ask *ask, bool dkms,
 	}
 
 	*ret_toolchain = found;
-	return missing;
+	*ret_missing = missing;
+	return ask->err->interrupted ? -1 : 0;
 }
 
 int toolchain_find(struct runner *runner, const struct root *root,
@@ -232,11 +241,11 @@ int toolchain_find(struct runner *runner, const struct root *root,
 	struct toolchain_ask ask = {
 		.runner = runner, .root = root, .kernel = &now, .err = err
 	};
+	unsigned missing;
 
 	if (!kernel_release_valid(span_of(kernel->release)))
 		return error_set(err, ERROR_USAGE, "a kernel cannot be called so");
-	(void)toolchain_look(&ask, dkms, ret_toolchain);
-	return err->interrupted ? -1 : 0;
+	return toolchain_look(&ask, dkms, &missing, ret_toolchain);
 }
 
 int toolchain_version(struct runner *runner, const struct root *root,

@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "base/headers.h"
 #include "base/manager.h"
 #include "base/text.h"
 #include "model/kernel/family.h"
@@ -172,7 +171,9 @@ static bool name_headers(const struct shopping *shopping, char *ret_name, size_t
 
 static bool is_image_based(const struct root *root)
 {
-	return headers_real(root, "/run", "ostree-booted");
+	struct stat st;
+
+	return root_stat(root, "/run/ostree-booted", &st);
 }
 
 static int hint(const struct shopping *shopping, unsigned missing, struct error *err)
@@ -288,8 +289,7 @@ static int shop(struct shopping *shopping, unsigned *missing, struct toolchain *
 			(void)error_prefix(err, "installing %s", toolchain->missing);
 			return err->hint[0] ? -1 : hint(shopping, *missing, err);
 		}
-		*missing = toolchain_look(&ask, system->dkms, toolchain);
-		if (err->interrupted)
+		if (toolchain_look(&ask, system->dkms, missing, toolchain) < 0)
 			return -1;
 		if (*missing == before && !has_next(shopping, *missing))
 			break;
@@ -309,8 +309,7 @@ int toolchain_install(const struct toolchain_system *system, struct kernel *kern
 	unsigned missing;
 	bool ready;
 
-	missing = toolchain_look(&ask, system->dkms, &toolchain);
-	if (err->interrupted)
+	if (toolchain_look(&ask, system->dkms, &missing, &toolchain) < 0)
 		return -1;
 	if (missing && (prepare(&shopping, &ready, err) < 0 ||
 			(ready && shop(&shopping, &missing, &toolchain, err) < 0)))

@@ -21,13 +21,13 @@ struct toolchain_ask {
 	struct runner *runner;
 	const struct root *root;
 	struct kernel *kernel; /* read anew where it had no headers */
-	struct error *err;     /* filled only where a signal ends all of it */
+	struct error *err;     /* of what ends all of it: a signal, a look that failed */
 	char why[160]; /* of a program that is there and does not answer; "": none */
 };
 
 /*
- * Reads the kernel's headers again, fills the toolchain, and gives the set of enum
- * toolchain_part that is not there.
+ * Reads the kernel's headers again, fills the toolchain and the set of enum
+ * toolchain_part that is not there; -1 with ask->err.
  */
-unsigned toolchain_look(struct toolchain_ask *ask, bool dkms,
-			struct toolchain *ret_toolchain);
+must_check int toolchain_look(struct toolchain_ask *ask, bool dkms, unsigned *ret_missing,
+			      struct toolchain *ret_toolchain);

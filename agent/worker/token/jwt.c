@@ -114,6 +114,8 @@ static int judge_signature(struct span content, const struct part *signature,
 		return 0;
 	verdict = signature_rs256(span_of(pem), content, signature->data, signature->size,
 				  &key_size);
+	if (verdict == SIGNATURE_NO_MEMORY)
+		return -1;
 	if (verdict == SIGNATURE_UNKNOWN)
 		return 0;
 
