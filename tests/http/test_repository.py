@@ -184,7 +184,7 @@ class Repository(unittest.TestCase):
         self.serve(INDEX, index(ENTRY, modules=[module], extra=1))
         outcome = self.list()
         self.assertEqual(outcome.result["index"], {"schema": 1, "serial": 7, "created": "2026-11-22T21:00:00Z",
-                                                   "files": [ENTRY], "modules": [module]})
+                                                   "files": [ENTRY], "modules": [module], "builds": []})
         self.assertIs(outcome.result["index_signed"], False)
         self.assertEqual([request.path for request in self.server.requests], [ROOT + "PULP_MANIFEST", ROOT + INDEX])
 
