@@ -12,7 +12,8 @@ PACKAGES_GUEST="python3 openssl nginx-light mmdebstrap systemd-container iproute
 
 PACKAGES_TEST="libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck gcovr llvm libclang-rt-14-dev
     qemu-system-x86 e2fsprogs cpio procps curl binutils linux-headers-cloud-amd64
-    python3-diskimage-builder debootstrap qemu-utils sudo git file dpkg-dev fdisk genisoimage lintian rpmlint prometheus ansible-core python3-yaml"
+    python3-diskimage-builder debootstrap qemu-utils sudo git file dpkg-dev fdisk genisoimage lintian rpmlint prometheus ansible-core python3-yaml
+    strace"
 
 # packages_missing NAME... : those that are not installed
 packages_missing() {

@@ -16,6 +16,7 @@ from server import PORTS
 PROGRAM = os.path.join(os.environ["VGPU_BUILD"], "agent", "fetch-worker")
 CONFINED = os.path.join(os.environ["VGPU_BUILD"], "tests", "confined")
 KERNEL = []  # ["old"]: one without Landlock; only as root
+TRACE = os.environ.get("VGPU_TRACE")  # a folder: what each confined worker calls, for test_calls.py
 LIMIT_S = 40  # a worker that takes longer hangs
 
 
@@ -57,6 +58,8 @@ def spawn(online, fds, environment, user, program):
     command = [program]
     if os.geteuid() == 0 and not user:
         command = [CONFINED, "online" if online else "offline", str(len(fds)), program, *KERNEL]
+        if TRACE:
+            command = ["strace", "-f", "-qq", "-o", tempfile.mktemp(dir=TRACE), *command]
 
     def place():
         high = [fd if fd is None else os.dup2(fd, 100 + i) for i, fd in enumerate(fds)]
