@@ -23,6 +23,8 @@ enum {
 	OPT_KERNEL,
 	OPT_DRIVER,
 	OPT_OUTPUT,
+	OPT_SIGN_COMMAND,
+	OPT_SIGN_CERT,
 	OPT_WAIT,
 	OPT_ORIGIN,
 	OPT_LOCK_WAIT,
@@ -66,6 +68,10 @@ static const struct args_entry table[] = {
 	{ "output", "DIR", "put the file here (default: the current folder)", OPT_OUTPUT,
 	  ARGS_OUTPUT },
 	{ "output", "FILE", "write the archive here", OPT_OUTPUT, ARGS_ARCHIVE },
+	{ "sign-command", "PROGRAM",
+	  "signs a module's digest where the key is: PROGRAM DIGEST-FILE SIGNATURE-FILE",
+	  OPT_SIGN_COMMAND, ARGS_SIGN },
+	{ "sign-cert", "FILE", "the certificate of that key", OPT_SIGN_CERT, ARGS_SIGN },
 	{ "wait", "SECONDS", "wait so long for the license", OPT_WAIT, ARGS_WAIT },
 	{ "watch", NULL, "show it again every two seconds, until a signal", OPT_WATCH,
 	  ARGS_WATCH },
@@ -187,6 +193,12 @@ static int take(struct args *args, int id, const char *value, struct error *err)
 		return 0;
 	case OPT_OUTPUT:
 		args->request.output = value;
+		return 0;
+	case OPT_SIGN_COMMAND:
+		args->request.options.sign_command = value;
+		return 0;
+	case OPT_SIGN_CERT:
+		args->request.options.sign_cert = value;
 		return 0;
 	case OPT_WAIT:
 		args->request.waits = true;

@@ -32,6 +32,7 @@ enum args_option {
 	ARGS_HOST_VERSION = 1 << 18,
 	ARGS_UNATTENDED = 1 << 19,
 	ARGS_BACK = 1 << 20, /* --previous of install: takes no value */
+	ARGS_SIGN = 1 << 21, /* --sign-command and --sign-cert */
 };
 
 /* One line of the table: what --help, the man page and the completions say of it. */

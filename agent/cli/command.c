@@ -38,7 +38,7 @@ const struct command command_table[] = {
 	  "build and install the driver", DRIVER_STATUSES,
 	  "sudo vgpu-guest-agent install --driver ./NVIDIA-Linux-x86_64-550.90.07-grid.run" },
 	{ "build-modules", command_build_modules, print_steps, "", 0,
-	  ARGS_KERNEL | ARGS_DRIVER | ARGS_ARCHIVE, 0,
+	  ARGS_KERNEL | ARGS_DRIVER | ARGS_ARCHIVE | ARGS_SIGN, 0,
 	  "compile the kernel modules into an archive for other guests",
 	  FETCH_STATUSES | S(PREREQUISITES) | S(BUILD) | S(PERMISSION),
 	  "vgpu-guest-agent build-modules --kernel 6.1.0-37-cloud-amd64 --driver ./X.run --output X.tar.gz" },

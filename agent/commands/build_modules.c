@@ -83,11 +83,12 @@ static int compile_modules(const struct workshop *shop, struct error *err)
 
 static int open_cert(const struct context *ctx, int *ret_fd, struct error *err)
 {
+	const char *cert = signing_certificate(ctx);
+
 	*ret_fd = -1;
-	if (!ctx->settings.signing.key[0])
+	if (!cert[0])
 		return 0;
-	*ret_fd = root_open_at(&ctx->root, ctx->settings.signing.cert,
-			       O_RDONLY | O_NONBLOCK, 0, err);
+	*ret_fd = root_open_at(&ctx->root, cert, O_RDONLY | O_NONBLOCK, 0, err);
 	return *ret_fd < 0 ? -1 : 0;
 }
 
@@ -254,6 +255,30 @@ static int open_workshop(struct workshop *shop, struct error *err)
 	return 0;
 }
 
+/* One signs: a key that is here, or a program that asks for the one that is not. */
+static int check_signer(const struct context *ctx, struct error *err)
+{
+	const char *command = ctx->options->sign_command;
+	const char *cert = ctx->options->sign_cert;
+	bool there;
+
+	if (!command && !cert)
+		return 0;
+	if (command && cert && command[0] == '/' && cert[0] == '/' &&
+	    !ctx->settings.signing.key[0]) {
+		if (root_exists(&ctx->root, command, &there, err) < 0)
+			return -1;
+		return there ? 0
+			     : error_set(err, ERROR_USAGE,
+					 "--sign-command: there is no %s", command);
+	}
+	(void)error_set(err, ERROR_USAGE,
+			"--sign-command and --sign-cert need each other, absolute paths, "
+			"and no signing.key");
+	return error_hint(err, "docs/operator.md shows how modules are signed by a host "
+			       "that keeps the key");
+}
+
 int command_build_modules(struct agent *agent, const struct request *request,
 			  struct json **ret_report, struct error *err)
 {
@@ -268,6 +293,8 @@ int command_build_modules(struct agent *agent, const struct request *request,
 		return error_hint(err, "vgpu-guest-agent build-modules --kernel REL "
 				       "--driver FILE --output FILE");
 	}
+	if (check_signer(context, err) < 0)
+		return -1;
 	context->job = JOB_MODULES;
 	context->offline = true; /* this machine's GPU, if any, is not meant */
 	if (command_output_judge(context, "--output", request->output, shop.output,

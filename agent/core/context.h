@@ -53,6 +53,8 @@ struct options {
 	const char *driver;       /* --driver FILE, or NULL */
 	const char *host_version; /* --host-version VERSION, or NULL */
 	bool previous;            /* install --previous */
+	const char *sign_command; /* --sign-command PROGRAM, or NULL */
+	const char *sign_cert;    /* --sign-cert FILE, or NULL */
 };
 
 /* What opens itself at its first use, and is closed by tools_close(). */

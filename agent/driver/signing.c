@@ -42,17 +42,38 @@ static int refuse_untrusted(const struct module_enforced *enforced, const char *
 			  curve ? "take an RSA key; " : "");
 }
 
+/* The key that signs modules built here; of one that is elsewhere, the certificate. */
+static struct sign_key our_key(const struct context *ctx)
+{
+	const struct settings_signing *signing = &ctx->settings.signing;
+
+	if (ctx->options->sign_command)
+		return (struct sign_key){ .key = "",
+					  .cert = ctx->options->sign_cert,
+					  .command = ctx->options->sign_command };
+	return (struct sign_key){ .key = signing->key, .cert = signing->cert };
+}
+
+static bool is_key(const struct sign_key *key)
+{
+	return key->key[0] || key->command;
+}
+
+const char *signing_certificate(const struct context *ctx)
+{
+	const struct sign_key key = our_key(ctx);
+
+	return is_key(&key) ? key.cert : "";
+}
+
 /* Whose key signs: false where it is nobody's. */
 static bool find_signer(const struct context *ctx, const struct work *work,
 			struct sign_key *key, char *path, size_t size)
 {
-	const struct settings_signing *signing = &ctx->settings.signing;
-
-	if (signing->key[0] && !work_is_package(work)) {
-		*key = (struct sign_key){ signing->key, signing->cert };
+	*key = our_key(ctx);
+	if (is_key(key) && !work_is_package(work))
 		return true;
-	}
-	*key = (struct sign_key){ "", path };
+	*key = (struct sign_key){ .key = "", .cert = path };
 	return (work_is_package(work) || work_by_dkms(work)) &&
 	       build_dkms_certificate(&ctx->root, path, size);
 }
@@ -64,7 +85,7 @@ int signing_check(const struct context *ctx, const struct work *work, struct err
 	struct sign_cert cert;
 	char path[256];
 	bool is_there = find_signer(ctx, work, &key, path, sizeof(path));
-	bool ours = is_there && key.key[0];
+	bool ours = is_there && is_key(&key);
 
 	/* A key of ours signs whether the kernel asks for a signature or not. */
 	if (ours && sign_judge(ctx->channel, &ctx->root, &key, &cert, err) < 0)
@@ -104,13 +125,34 @@ int signing_accepts(const struct context *ctx, const char *signed_by, struct err
 	return module_enforced_hint(&enforced, err);
 }
 
+/* Whoever signs elsewhere may have taken another key, or another module's digest. */
+static int check_signatures(const struct context *ctx, const struct sign_key *key,
+			    const struct build_result *built, struct error *err)
+{
+	for (size_t i = 0; i < built->count; i++) {
+		bool is_signer = false;
+
+		if (sign_is_by(ctx->channel, &ctx->root, key, built->modules[i],
+			       &is_signer, err) < 0)
+			return -1;
+		if (!is_signer)
+			return error_set(err, ERROR_SECURE_BOOT,
+					 "what %s has made is no signature of %s by the "
+					 "key of %s",
+					 key->command, text_base_name(built->modules[i]),
+					 key->cert);
+	}
+	return 0;
+}
+
 int signing_sign(const struct context *ctx, const struct kernel *kernel,
 		 const struct build_result *built, struct error *err)
 {
-	const struct sign_key key = { .key = ctx->settings.signing.key,
-				      .cert = ctx->settings.signing.cert };
+	const struct sign_key key = our_key(ctx);
 
-	if (!key.key[0])
+	if (!is_key(&key))
 		return 0;
-	return sign_modules(ctx->runner, &ctx->root, &key, kernel, built, err);
+	if (sign_modules(ctx->runner, &ctx->root, &key, kernel, built, err) < 0)
+		return -1;
+	return key.command ? check_signatures(ctx, &key, built, err) : 0;
 }

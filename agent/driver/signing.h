@@ -24,6 +24,12 @@ must_check int signing_check(const struct context *ctx, const struct work *work,
 must_check int signing_accepts(const struct context *ctx, const char *signed_by,
 			       struct error *err);
 
-/* Signs the modules with signing.key, where that is set. */
+/* Of the key that signs the modules built here, inside the root; "" where none does. */
+const char *signing_certificate(const struct context *ctx);
+
+/*
+ * Signs the modules, where that is wanted: with signing.key, or by --sign-command, whose
+ * answer is then looked at: ERROR_SECURE_BOOT where it is of another key.
+ */
 must_check int signing_sign(const struct context *ctx, const struct kernel *kernel,
 			    const struct build_result *built, struct error *err);

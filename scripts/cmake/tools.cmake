@@ -3,7 +3,7 @@
 # What is for the operator of a cloud and the builder of images, beside each other as in the tree: component "tools".
 
 set(tools ${CMAKE_INSTALL_DATADIR}/vgpu-guest-agent-tools)
-foreach(script make-vendor-data prebuild-modules publish-driver sign-repository)
+foreach(script make-vendor-data prebuild-modules publish-driver sign-digest sign-repository)
   if(EXISTS ${PROJECT_SOURCE_DIR}/scripts/${script})
     install(PROGRAMS scripts/${script} DESTINATION ${tools}/scripts COMPONENT tools)
   endif()

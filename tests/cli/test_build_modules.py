@@ -18,6 +18,7 @@ import parts
 from parts import GUEST, RUN
 from program import Case, main, read
 
+SIGN_DIGEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../scripts/sign-digest")
 MANIFEST = {"schema", "name", "version", "kernel", "vermagic", "compiler", "flavour", "arch", "symbols", "signed_by", "modules"}
 
 
@@ -125,6 +126,44 @@ class Archive(Builds):
                          (f"Modules of the fleet: {identifier}", read(self.path("cert.pem"))))
         self.assertTrue(found["modules/nvidia.ko"].endswith(b"~Module signature appended~\n"))
         self.assertTrue(found["modules/nvidia-uvm.ko"].endswith(b"~Module signature appended~\n"))
+
+    def keys(self, *names):
+        for name in names:
+            subprocess.run(["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8", "-subj", f"/O=Wölfe/CN={name}",
+                            "-keyout", self.path(f"{name}.key"), "-out", self.path(f"{name}.crt")], check=True, stderr=subprocess.DEVNULL)
+
+    def signing(self, text, cert="here.crt"):
+        """Options that let this script sign."""
+        path = self.write("sign", f"#!/bin/sh\n{text}\n")
+        os.chmod(path, 0o755)
+        return "--sign-command", path, "--sign-cert", self.path(cert)
+
+    def test_a_host_that_has_the_key_and_not_the_modules_signs_them_alike(self):
+        self.keys("here")
+        os.mkdir(self.path("other"))
+        self.json(*self.words(), env={"TMPDIR": self.work}, sets={"signing.key": self.path("here.key"), "signing.cert": self.path("here.crt")})
+        seen = self.path("seen")
+        os.rename(self.path("here.key"), self.path("there.key"))
+        self.json(*self.words("other/modules.tar.gz"), *self.signing(
+            f'cat "$1" >>{seen}; exec {SIGN_DIGEST} --key {self.path("there.key")} --cert {self.path("here.crt")} <"$1" >"$2"'), env={"TMPDIR": self.work})
+
+        self.assertEqual(read(self.path("modules.tar.gz")), read(self.path("other/modules.tar.gz")))
+        self.assertEqual(len(read(seen)), 2 * 64, "more than digests has left the build host")
+        self.assertEqual(os.listdir(self.work), [])
+
+    def test_what_is_no_signature_of_that_key_makes_no_archive(self):
+        self.keys("here", "stranger")
+        stranger = f'{SIGN_DIGEST} --key {self.path("stranger.key")} --cert {self.path("stranger.crt")}'
+        for text, words in ((f'{stranger} <"$1" >"$2"', "no signature of nvidia"), ('echo 0000 >"$2"', "no signature of nvidia"),
+                            (": >>$2", "written nothing"), ("echo the token is not plugged in; exit 3", "not plugged in"),
+                            (f'sha256sum "$1" | cut -c1-64 | {stranger.replace("stranger", "here")} >"$2"', "no signature of nvidia")):
+            self.error(10, "build", words, *self.words(), *self.signing(text), env={"TMPDIR": self.work})
+        for words, more in (("need each other", ("--sign-command", "/bin/true")), ("need each other", ("--sign-cert", self.path("here.crt"))),
+                            ("there is no", ("--sign-command", "/nowhere", "--sign-cert", self.path("here.crt")))):
+            self.error(2, "build-modules", words, *self.words(), *more, env={"TMPDIR": self.work})
+        self.error(2, "match", "No such file", *self.words(), *self.signing("exit 1", "none.crt"), env={"TMPDIR": self.work})
+        self.assertFalse(os.path.exists(self.path("modules.tar.gz")))
+        self.assertEqual(os.listdir(self.work), [])
 
     def test_a_key_that_cannot_sign_is_refused_before_anything_is_done(self):
         new = ["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x"]

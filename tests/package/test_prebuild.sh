@@ -46,8 +46,8 @@ echo "$@" >>"${0%/*}/called"
 [ -e "$2/dev/null" ] && [ -e "$2/proc/self" ] || exit 1
 touch "$2/usr/written-in-the-copy"
 case "$*" in *fails*) exit 8 ;; esac
-for last; do :; done
-: >"$last"
+output=${*##* --output }
+: >"${output%% *}"
 END
 chmod 755 "$work/agent"
 archive=$work/out/nvidia-modules-550.90.07-$kernel-proprietary.tar.gz
@@ -65,6 +65,9 @@ claim 'a driver that is none' dies 2 'does not say its version' --driver "$work/
     : >"$work/called"
     claim 'one that is there stays' build $call "$kernel"
     claim 'and is not built again' [ ! -s "$work/called" ]
+    rm -f "$archive"
+    claim 'a host that has the key signs' build $call --sign-command "$work/x.run" --sign-cert "$work/agent" "$kernel"
+    claim 'the agent is told who' grep -q -e "--sign-command $work/x.run --sign-cert $work/agent\$" "$work/called"
     rm -f "$archive"
     claim 'what fails is named at the end' dies 1 "not built: $kernel" $call "$kernel" -- --set fails=1
 }

@@ -120,6 +120,73 @@ static void a_refused_key_is_a_matter_of_secure_boot(void **state)
 	assert_non_null(strstr(err.hint, "signing.key"));
 }
 
+#define DIGEST "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define TOOL "/lib/modules/6.1.0-1/build/scripts/sign-file"
+
+/* The host that has the key: it answers, or it ends well and has written nothing. */
+static const char *answer;
+static const struct sysroot *build_host;
+
+static int far_start(struct runner *runner, const struct root *root,
+		     const struct run *run, struct run_result *ret_result,
+		     struct error *err)
+{
+	bool digest = strcmp(run->argv[0], "/usr/bin/sha256sum") == 0;
+	size_t used = strlen(seen);
+
+	(void)runner;
+	(void)root;
+	(void)err;
+	for (const char *const *arg = run->argv; *arg; arg++)
+		used += (size_t)snprintf(seen + used, sizeof(seen) - used, "%s ", *arg);
+	if (strcmp(run->argv[0], "/root/sign") == 0) {
+		sysroot_assert_text(build_host, run->argv[1], DIGEST);
+		sysroot_write(build_host, run->argv[2], answer);
+	}
+	*ret_result = (struct run_result){ .output = strdup(digest ? DIGEST " *x" : "") };
+	ret_result->size = strlen(ret_result->output);
+	return 0;
+}
+
+static void a_host_that_has_the_key_gets_digests_alone(void **state)
+{
+	static const struct {
+		const char *answer;
+		int result;
+		bool added;
+	} rows[] = { { "signature", 0, true }, { "", -1, false } };
+	static const struct sign_key far = { "", "/etc/keys/mok.crt", "/root/sign" };
+	static struct runner there = { .start = far_start, .cancel_fd = -1 };
+	const struct sysroot *sysroot = *state;
+
+	build_host = sysroot;
+	sysroot_mkdir(sysroot, "/tmp");
+	sysroot_mkdir(sysroot, "/usr/bin");
+	sysroot_program(sysroot, "/usr/bin/sha256sum");
+	sysroot_mkdir(sysroot, "/lib/modules/6.1.0-1/build/scripts");
+	sysroot_write(sysroot, TOOL, "");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct error err = ERROR_INIT;
+
+		seen[0] = '\0';
+		answer = rows[i].answer;
+		assert_int_equal(
+			sign_modules(&there, &sysroot->root, &far, &kernel, &build, &err),
+			rows[i].result);
+
+		assert_non_null(strstr(seen, "/root/sign /tmp/nvidia.ko.sha256 "
+					     "/tmp/nvidia.ko.p7s "));
+		assert_int_equal(strstr(seen,
+					TOOL " -s /tmp/nvidia.ko.p7s sha256 "
+					     "/etc/keys/mok.crt /tmp/nvidia.ko ") != NULL,
+				 rows[i].added);
+		if (rows[i].result < 0)
+			assert_int_equal(err.code, ERROR_SECURE_BOOT);
+		else
+			sysroot_assert_entries(sysroot, "/tmp", 0);
+	}
+}
+
 static void headers_without_the_tool_are_a_prerequisite(void **state)
 {
 	const struct sysroot *sysroot = *state;
@@ -142,6 +209,9 @@ int main(void)
 			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(a_refused_key_is_a_matter_of_secure_boot,
 						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_host_that_has_the_key_gets_digests_alone, setup,
+			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(
 			headers_without_the_tool_are_a_prerequisite, setup,
 			sysroot_teardown),

@@ -4,13 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/room.h"
+#include "base/span.h"
 #include "base/text.h"
 #include "base/trust.h"
+#include "model/driver/package.h"
 #include "model/paths.h"
 
 #define SIGN_TIMEOUT_S 60
+#define COMMAND_TIMEOUT_S 300 /* of another host, perhaps of a person there */
+#define DIGEST_HEX (PACKAGE_SHA256_SIZE - 1)
+#define DETACHED_MAX 512
 
 static int find_tool(const struct root *root, const struct kernel *kernel, char *tool,
 		     size_t size, struct error *err)
@@ -113,34 +119,112 @@ int sign_is_by(const struct channel *channel, const struct root *root,
 	return 0;
 }
 
+static int digest_of(struct runner *runner, const struct root *root, const char *module,
+		     char ret_hex[PACKAGE_SHA256_SIZE], struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+	char program[128];
+	const char *const argv[] = { program, "--binary", module, NULL };
+	struct run run = { .argv = argv,
+			   .timeout_s = SIGN_TIMEOUT_S,
+			   .output_limit = 4096 };
+
+	if (!run_find(root, "sha256sum", program, sizeof(program)))
+		return error_set(err, ERROR_PREREQUISITES, "sha256sum is not installed");
+	if (run_command(runner, root, &run, &result, err) < 0)
+		return -1;
+	if (result.status != 0 || result.signal || result.size < DIGEST_HEX ||
+	    !package_sha256((struct span){ result.output, DIGEST_HEX }, ret_hex))
+		return error_set(err, ERROR_INTERNAL, "sha256sum %s gave no digest",
+				 module);
+	return 0;
+}
+
+/* The key's host gets 64 digits of a module, and nothing else of it. */
+static int ask_command(struct runner *runner, const struct root *root,
+		       const struct sign_key *key, const char *module,
+		       const char *signature, struct error *err)
+{
+	char hex[PACKAGE_SHA256_SIZE], digest[DETACHED_MAX];
+	const char *const argv[] = { key->command, digest, signature, NULL };
+	struct run run = { .argv = argv,
+			   .timeout_s = COMMAND_TIMEOUT_S,
+			   .output_limit = 4096 };
+	struct stat st;
+	bool there;
+
+	if (!text_format(digest, sizeof(digest), "%s.sha256", module))
+		return error_set_errno(err, ENAMETOOLONG, "signing %s", module);
+	if (digest_of(runner, root, module, hex, err) < 0 ||
+	    file_write_atomic(root, digest, hex, DIGEST_HEX, 0644, err) < 0 ||
+	    root_unlink(root, signature, err) < 0 ||
+	    run_checked(runner, root, &run, err) < 0 ||
+	    root_look(root, signature, &there, &st, err) < 0)
+		return -1;
+	root_discard(root, digest);
+	if (there && S_ISREG(st.st_mode) && st.st_size > 0)
+		return 0;
+	return error_set(err, ERROR_SECURE_BOOT, "it has ended well and written nothing");
+}
+
+static int sign_by_command(struct runner *runner, const struct root *root,
+			   const struct sign_key *key, const char *tool,
+			   const char *module, struct error *err)
+{
+	char signature[DETACHED_MAX];
+	const char *const argv[] = { tool,      "-s",   signature, "sha256",
+				     key->cert, module, NULL };
+	struct run run = { .argv = argv,
+			   .timeout_s = SIGN_TIMEOUT_S,
+			   .output_limit = 4096 };
+
+	if (!text_format(signature, sizeof(signature), "%s.p7s", module))
+		return error_set_errno(err, ENAMETOOLONG, "signing %s", module);
+	if (ask_command(runner, root, key, module, signature, err) < 0) {
+		(void)error_recode(err, err->interrupted ? err->code : ERROR_SECURE_BOOT);
+		return error_prefix(err, "--sign-command for %s", text_base_name(module));
+	}
+	if (run_checked(runner, root, &run, err) < 0)
+		return error_prefix(err, "adding the signature to %s", module);
+	root_discard(root, signature);
+	return 0;
+}
+
+static int sign_by_key(struct runner *runner, const struct root *root,
+		       const struct sign_key *key, const char *tool, const char *module,
+		       struct error *err)
+{
+	static const char *const folders[] = { PATHS_BUILD, NULL };
+	const char *const argv[] = { tool, "sha256", key->key, key->cert, module, NULL };
+	struct run run = { .argv = argv,
+			   .timeout_s = SIGN_TIMEOUT_S,
+			   .output_limit = 4096 };
+
+	if (run_checked(runner, root, &run, err) == 0)
+		return 0;
+	(void)error_prefix(err, "signing %s with %s", module, key->key);
+	(void)error_recode(err, err->interrupted ? err->code : ERROR_SECURE_BOOT);
+	(void)error_hint(err, "sign-file of this kernel cannot use signing.key; every "
+			      "kernel's can use an RSA key");
+	return room_explain(root, folders, err);
+}
+
 int sign_modules(struct runner *runner, const struct root *root,
 		 const struct sign_key *key, const struct kernel *kernel,
 		 const struct build_result *build, struct error *err)
 {
-	static const char *const folders[] = { PATHS_BUILD, NULL };
 	char tool[256];
 
 	if (find_tool(root, kernel, tool, sizeof(tool), err) < 0)
 		return -1;
 
 	for (size_t i = 0; i < build->count; i++) {
-		const char *const argv[] = { tool,      "sha256",          key->key,
-					     key->cert, build->modules[i], NULL };
-		struct run run = { .argv = argv,
-				   .timeout_s = SIGN_TIMEOUT_S,
-				   .output_limit = 4096 };
+		const char *module = build->modules[i];
 
-		if (run_checked(runner, root, &run, err) < 0) {
-			(void)error_prefix(err, "signing %s with %s", build->modules[i],
-					   key->key);
-			(void)error_recode(err, err->interrupted ? err->code
-								 : ERROR_SECURE_BOOT);
-			(void)error_hint(
-				err,
-				"sign-file of this kernel cannot use signing.key; every "
-				"kernel's can use an RSA key");
-			return room_explain(root, folders, err);
-		}
+		if ((key->command
+			     ? sign_by_command(runner, root, key, tool, module, err)
+			     : sign_by_key(runner, root, key, tool, module, err)) < 0)
+			return -1;
 	}
 	return 0;
 }

@@ -15,6 +15,12 @@
 struct sign_key {
 	const char *key;  /* PEM, inside the root; "": only the certificate is read */
 	const char *cert; /* PEM or DER, inside the root */
+	/*
+	 * Signs in the key's place, inside the root; NULL: nobody. It is called with two
+	 * files: the first holds a module's SHA-256 in hexadecimal, into the second one
+	 * it writes the detached signature (CMS in DER, see scripts/sign-digest).
+	 */
+	const char *command;
 };
 
 /* The certificate of a key, as a kernel tells it from others. */
@@ -42,7 +48,8 @@ must_check int sign_is_by(const struct channel *channel, const struct root *root
 /*
  * By the kernel's own scripts/sign-file, in place, before the modules are installed, with
  * a key that sign_judge() has found good. ERROR_PREREQUISITES where the kernel's headers
- * have no sign-file, ERROR_SECURE_BOOT where it refuses the key all the same.
+ * have no sign-file, ERROR_SECURE_BOOT where it refuses the key all the same, or where
+ * the command brings no signature.
  */
 must_check int sign_modules(struct runner *runner, const struct root *root,
 			    const struct sign_key *key, const struct kernel *kernel,
