@@ -9,6 +9,7 @@
 #include "license/token_trial.h"
 #include "license/which_token.h"
 #include "model/paths.h"
+#include "steps/labels.h"
 #include "steps/license/configure.h"
 #include "steps/license/gridd.h"
 #include "steps/license/poll.h"
@@ -160,6 +161,21 @@ static int explain(const struct context *ctx, const struct license_report *repor
 		err, "nvidia-gridd gives no reason: journalctl -u " PATHS_GRIDD_UNIT);
 }
 
+/* What it reads was written since the driver was: a policy may say how each is called. */
+static int label(const struct context *ctx, struct outcome *outcome, struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	if (labels_restore(ctx->runner, &ctx->root, &why) == 0)
+		return 0;
+	if (why.interrupted) {
+		*err = why;
+		return -1;
+	}
+	(void)text_copy(outcome->warning, sizeof(outcome->warning), why.text);
+	return 0;
+}
+
 int licensing_gridd(const struct context *ctx, const struct guest *guest,
 		    struct lease *lease, struct outcome *outcome, struct error *err)
 {
@@ -183,6 +199,8 @@ int licensing_gridd(const struct context *ctx, const struct guest *guest,
 		return 0;
 	}
 
+	if (label(ctx, outcome, err) < 0)
+		return -1;
 	if (gridd_restart(lease->units_changed || !state.exists, GRIDD_TIMEOUT_S,
 			  ctx->runner->cancel_fd, err) < 0)
 		return explain(ctx, &lease->report, err);

@@ -374,6 +374,38 @@ static void the_daemon_is_started_again_for_any_one_reason(void **state)
 	}
 }
 
+/* By the labels of SELinux's policy, where one is in force; and it is started all the
+ * same. */
+static void what_the_daemon_reads_is_labelled_before_it_starts(void **state)
+{
+	static const struct {
+		const char *active;
+		int status, labelled;
+	} cases[] = { { "inactive", 0, 1 }, { "inactive", 255, 1 }, { "active", 0, 0 } };
+
+	sysroot_mkdir(*state, "/sys/fs/selinux");
+	sysroot_write(*state, "/sys/fs/selinux/enforce", "1");
+	sysroot_write(*state, PATHS_GRIDD_CONF, "FeatureType=1\n");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup(scene_done) struct scene scene = { 0 };
+
+		prepare(*state, &scene, NULL);
+		stage_add_program(*state, "/usr/sbin/restorecon", "");
+		scene.answers[0] = (struct script_answer){ .match = "restorecon -R",
+							   .status = cases[i].status };
+		scene.fake.active = cases[i].active;
+		scene.fake.file = "enabled";
+		scene.fake.started = UINT64_C(9000000000000000);
+
+		assert_int_equal(gridd(&scene), 0);
+
+		assert_int_equal(script_count(&scene.script, " " PATHS_NVIDIA),
+				 cases[i].labelled);
+		assert_int_equal(scene.lease.restarted, cases[i].labelled);
+		assert_int_equal(scene.outcome.warning[0] != '\0', cases[i].status != 0);
+	}
+}
+
 /* Each alone, changed a microsecond after the daemon began, and just when it began. */
 static void whatever_the_daemon_reads_must_be_older_than_it(void **state)
 {
@@ -560,6 +592,7 @@ int main(void)
 		TEST(the_daemon_is_left_alone_where_it_is_not_needed_or_not_there),
 		TEST(a_run_without_a_daemon_fails),
 		TEST(the_daemon_is_started_again_for_any_one_reason),
+		TEST(what_the_daemon_reads_is_labelled_before_it_starts),
 		TEST(whatever_the_daemon_reads_must_be_older_than_it),
 		TEST(a_daemon_that_does_not_start_is_explained),
 		TEST(a_license_is_told_in_the_driver_s_words_and_ends_the_trial),
