@@ -62,7 +62,7 @@ struct monitor {
 	struct json *run; /* how the last one ended; NULL: none since the boot */
 	char *metrics;    /* what the file holds, without the time of the poll */
 	int64_t metrics_at;
-	bool metrics_failed;
+	bool status_failed, metrics_failed; /* to be written; was warned of */
 	char status_text[64];
 };
 
@@ -193,7 +193,6 @@ static void warn_once(bool *failed, int result, const struct error *err)
 static void show(struct monitor *monitor, const struct license_report *report,
 		 const struct error *why)
 {
-	static bool status_failed;
 	const char *words =
 		!report ? "the driver gives no answer"
 		: license_all_held(report, monitor->guest->gpus.count,
@@ -202,7 +201,7 @@ static void show(struct monitor *monitor, const struct license_report *report,
 			: "not licensed";
 	struct error err = ERROR_INIT;
 
-	warn_once(&status_failed, write_status(monitor, report, &err), &err);
+	warn_once(&monitor->status_failed, write_status(monitor, report, &err), &err);
 	err = ERROR_INIT;
 	if (monitor->ctx->settings.monitor.metrics_file[0])
 		warn_once(&monitor->metrics_failed, write_metrics(monitor, report, &err),

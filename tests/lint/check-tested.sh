@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 # Still without one. A file that has got its test is an error here, too.
-missing="agent/commands/build_modules.c agent/commands/monitor.c"
+missing="agent/commands/build_modules.c"
 found=0
 for file in agent/core/*.c agent/driver/*.c agent/license/*.c agent/doctor/*.c agent/commands/*.c; do
 	name=$(basename "$file")
