@@ -37,6 +37,9 @@ const char *text_base_name(const char *path);
 /* The bytes as lower-case hexadecimal digits; `ret_hex` holds 2 * size + 1 of them. */
 void text_hex(const void *bytes, size_t size, char *ret_hex);
 
+/* The value of a hexadecimal digit of either case; -1: the character is none. */
+int text_hex_value(char c);
+
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
 

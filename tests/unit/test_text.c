@@ -95,6 +95,13 @@ static void bytes_become_two_digits_each(void **state)
 	assert_string_equal(hex, "001fa0ff");
 	text_hex("", 0, hex);
 	assert_string_equal(hex, "");
+	for (int i = 0; i < 16; i++) {
+		assert_int_equal(text_hex_value("0123456789abcdef"[i]), i);
+		assert_int_equal(text_hex_value("0123456789ABCDEF"[i]), i);
+	}
+	for (const char *c = "/:@G`g \xff"; *c; c++)
+		assert_int_equal(text_hex_value(*c), -1);
+	assert_int_equal(text_hex_value('\0'), -1);
 }
 
 int main(void)

@@ -18,15 +18,6 @@ void symvers_done(struct symvers *symvers)
 	*symvers = SYMVERS_INIT;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* "0x1234abcd": a CRC has 32 bits. */
 static bool read_crc(struct span text, uint32_t *ret_crc)
 {
@@ -35,7 +26,7 @@ static bool read_crc(struct span text, uint32_t *ret_crc)
 	if (!span_skip(&text, "0x") || text.len == 0 || text.len > 8)
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
-		int digit = hex_digit(text.at[i]);
+		int digit = text_hex_value(text.at[i]);
 
 		if (digit < 0)
 			return false;

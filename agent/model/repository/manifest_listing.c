@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "base/macro.h"
+#include "base/text.h"
 #include "model/repository/manifest.h"
 
 #define TAG_MAX 4096 /* a longer tag is no link of an index page */
@@ -94,17 +95,6 @@ static char cut_character(struct span *rest)
 	return c;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Decodes in place; false for an escape that is none. */
 static bool decode_percent(char *text)
 {
@@ -117,8 +107,8 @@ static bool decode_percent(char *text)
 			*to++ = *from;
 			continue;
 		}
-		high = hex_digit(from[1]);
-		low = high < 0 ? -1 : hex_digit(from[2]);
+		high = text_hex_value(from[1]);
+		low = high < 0 ? -1 : text_hex_value(from[2]);
 		if (low < 0 || (high == 0 && low == 0))
 			return false;
 		*to++ = (char)(16 * high + low);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/settings/settings_scan.h"
 
-#include <limits.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "model/paths.h"
 
 struct scan {
@@ -65,17 +65,6 @@ static bool is_word_char(char c)
 	       (c >= '0' && c <= '9') || (c != '\0' && strchr("+-._*", c));
 }
 
-static int digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return INT_MAX;
-}
-
 /* Whether an integer of libconfig's keeps its value there. Its hexadecimal has no sign.
  */
 static bool integer_fits(struct span word)
@@ -96,9 +85,9 @@ static bool integer_fits(struct span word)
 	if (word.len == 0)
 		return false;
 	for (size_t i = 0; i < word.len; i++) {
-		int digit = digit_value(word.at[i]);
+		int digit = text_hex_value(word.at[i]);
 
-		if (digit >= base ||
+		if (digit < 0 || digit >= base ||
 		    __builtin_mul_overflow(value, (unsigned)base, &value) ||
 		    __builtin_add_overflow(value, (unsigned)digit, &value))
 			return false;

@@ -156,14 +156,6 @@ static int download(const struct fetch_input *input, const struct transport *tra
 	return 0;
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
 /* The path of file:///path (RFC 8089), percent-decoded. */
 static int local_path(const char *url, char *path, size_t size, struct error *err)
 {
@@ -176,8 +168,8 @@ static int local_path(const char *url, char *path, size_t size, struct error *er
 		return error_set(err, ERROR_USAGE, "%s names another host", url);
 
 	for (; *from && used + 1 < size; from++) {
-		int high = *from == '%' ? hex_digit(from[1]) : -1;
-		int low = high >= 0 ? hex_digit(from[2]) : -1;
+		int high = *from == '%' ? text_hex_value(from[1]) : -1;
+		int low = high >= 0 ? text_hex_value(from[2]) : -1;
 
 		if (low >= 0 && high + low > 0) {
 			path[used++] = (char)(high * 16 + low);
