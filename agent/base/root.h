@@ -83,6 +83,12 @@ must_check int root_remove_tree(const struct root *root, const char *path,
 must_check int root_rename(const struct root *root, const char *from, const char *to,
 			   struct error *err);
 
+/*
+ * Brings to the disk what is written on the file system that the folder lies on: after a
+ * program of others that syncs nothing. A folder that is not there is success.
+ */
+must_check int root_sync(const struct root *root, const char *folder, struct error *err);
+
 /* The target of a symbolic link as it stands; -1 also when it is no link. */
 must_check int root_readlink(const struct root *root, const char *path, char *ret_target,
 			     size_t size, struct error *err);

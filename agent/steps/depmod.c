@@ -162,7 +162,6 @@ int depmod_run(struct runner *runner, const struct root *root, const char *relea
 	       struct error *err)
 {
 	char dir[PATH_SIZE], note[PATH_SIZE];
-	cleanup_fd int fd = -1;
 
 	if (note_of(release, note, err) < 0)
 		return -1;
@@ -172,11 +171,8 @@ int depmod_run(struct runner *runner, const struct root *root, const char *relea
 		return -1;
 
 	/* It syncs none of its indexes. */
-	fd = root_open_at(root, dir, O_RDONLY | O_DIRECTORY, 0, err);
-	if (fd < 0)
+	if (root_sync(root, dir, err) < 0)
 		return -1;
-	if (syncfs(fd) < 0)
-		return error_set_errno(err, errno, "syncing %s", dir);
 	return root_unlink(root, note, err);
 }
 

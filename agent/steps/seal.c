@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -199,18 +198,8 @@ int seal_end(const struct root *root, struct error *err)
 	    (there && root_unlink(root, PATHS_SEAL, err) < 0))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		struct stat st;
-
-		if (root_look(root, folders[i], &there, &st, err) < 0)
+		if (root_sync(root, folders[i], err) < 0)
 			return -1;
-		if (!there || !S_ISDIR(st.st_mode))
-			continue;
-		cleanup_fd int fd =
-			root_open_at(root, folders[i], O_RDONLY | O_DIRECTORY, 0, err);
-		if (fd < 0)
-			return -1;
-		if (syncfs(fd) < 0)
-			return error_set_errno(err, errno, "syncing %s", folders[i]);
 	}
 	return 0;
 }

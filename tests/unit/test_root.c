@@ -273,11 +273,37 @@ static void a_look_has_three_answers(void **state)
 	}
 }
 
+static void a_folder_that_is_not_there_needs_no_syncing(void **state)
+{
+	static const struct {
+		const char *path;
+		int result;
+	} cases[] = { { "/", 0 },
+		      { "/there", 0 },
+		      { "/missing", 0 },
+		      { "/file", 0 },
+		      { "/circle", -1 } };
+	const struct sysroot *sysroot = *state;
+
+	sysroot_mkdir(sysroot, "/there");
+	sysroot_write(sysroot, "/file", "");
+	assert_int_equal(symlinkat("circle", sysroot->root.fd, "circle"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(root_sync(&sysroot->root, cases[i].path, &err),
+				 cases[i].result);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_look_has_three_answers, sysroot_setup,
 						sysroot_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_folder_that_is_not_there_needs_no_syncing, sysroot_setup,
+			sysroot_teardown),
 		cmocka_unit_test_setup_teardown(every_path_stays_inside, setup,
 						sysroot_teardown),
 		cmocka_unit_test_setup_teardown(both_ways_create_only_the_last_component,

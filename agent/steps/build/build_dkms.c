@@ -85,7 +85,7 @@ static int place_sources(struct runner *runner, const struct root *root,
 	    root_mkdir(root, PATHS_DKMS_NEW, 0755, err) < 0 ||
 	    build_tree_copy(runner, root, from, fresh, err) < 0 ||
 	    write_conf(root, input, err) < 0 ||
-	    build_tree_sync(root, PATHS_DKMS_NEW, err) < 0 ||
+	    root_sync(root, PATHS_DKMS_NEW, err) < 0 ||
 	    root_remove_tree(root, to, err) < 0)
 		return -1;
 	return root_rename(root, PATHS_DKMS_NEW, to, err);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "steps/build/build_tree.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -43,17 +42,6 @@ int build_tree_copy(struct runner *runner, const struct root *root, const char *
 	if (root_remove_tree(root, to, err) < 0 || root_mkdir(root, to, 0700, err) < 0)
 		return -1;
 	return build_make_tool(runner, root, &run, "copying the kernel sources", err);
-}
-
-int build_tree_sync(const struct root *root, const char *path, struct error *err)
-{
-	cleanup_fd int fd = root_open_at(root, path, O_RDONLY | O_DIRECTORY, 0, err);
-
-	if (fd < 0)
-		return -1;
-	if (syncfs(fd) < 0)
-		return error_set_errno(err, errno, "syncing %s", path);
-	return 0;
 }
 
 bool build_tree_is_ours(const struct root *root, const char *version)
@@ -133,7 +121,7 @@ int build_tree_keep(struct runner *runner, const struct root *root, const char *
 		return error_set(err, ERROR_INTERNAL, "%s is too long", tree);
 	if (root_remove_tree(root, fresh, err) < 0 ||
 	    build_tree_copy(runner, root, from, to, err) < 0 ||
-	    build_tree_sync(root, to, err) < 0 || root_remove_tree(root, kept, err) < 0 ||
+	    root_sync(root, to, err) < 0 || root_remove_tree(root, kept, err) < 0 ||
 	    root_rename(root, fresh, kept, err) < 0)
 		return -1;
 	return remove_others(root, version, err);

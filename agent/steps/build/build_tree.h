@@ -17,10 +17,6 @@ bool build_tree_has(const struct root *root, const char *tree, const char *folde
 must_check int build_tree_copy(struct runner *runner, const struct root *root,
 			       const char *from, const char *to, struct error *err);
 
-/* The whole file system that `path` is on: a copied tree has thousands of files. */
-must_check int build_tree_sync(const struct root *root, const char *path,
-			       struct error *err);
-
 /* Whether sources of this version lie where the agent registers them with DKMS. */
 bool build_tree_is_ours(const struct root *root, const char *version);
 

@@ -4,7 +4,6 @@
 
 #include "steps/install/install.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -141,18 +140,8 @@ static int sync_folders(const struct root *root, struct error *err)
 	static const char *const folders[] = { "/usr", "/etc", "/var" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		bool there;
-
-		if (root_exists(root, folders[i], &there, err) < 0)
+		if (root_sync(root, folders[i], err) < 0)
 			return -1;
-		if (!there)
-			continue;
-		cleanup_fd int fd =
-			root_open_at(root, folders[i], O_RDONLY | O_DIRECTORY, 0, err);
-		if (fd < 0)
-			return -1;
-		if (syncfs(fd) < 0)
-			return error_set_errno(err, errno, "syncing %s", folders[i]);
 	}
 	return 0;
 }
