@@ -411,3 +411,11 @@ const char *run_find(const struct root *root, const char *name, char *buffer, si
 
 	return NULL;
 }
+
+bool run_find_systemctl(const struct root *root, char *buffer, size_t size)
+{
+	struct stat st;
+
+	return root_stat(root, "/run/systemd/system", &st) &&
+	       run_find(root, "systemctl", buffer, size);
+}

@@ -81,3 +81,6 @@ bool run_has_system(const struct root *root);
 /* The absolute path of a program in the usual folders of the root; NULL: not there. */
 const char *run_find(const struct root *root, const char *name, char *buffer,
 		     size_t size);
+
+/* The path of systemctl; false where there is no systemd to be asked: a container's. */
+bool run_find_systemctl(const struct root *root, char *buffer, size_t size);

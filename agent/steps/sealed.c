@@ -32,16 +32,6 @@ bool sealed_is(const struct root *root)
 	return root_exists(root, PATHS_SEALED, &there, &ignored) < 0 || there;
 }
 
-/* False where there is no systemd to be asked. */
-static bool find_systemctl(const struct root *root, char *program, size_t size)
-{
-	struct error ignored = ERROR_INIT;
-	bool there;
-
-	return root_exists(root, "/run/systemd/system", &there, &ignored) == 0 && there &&
-	       run_find(root, "systemctl", program, size);
-}
-
 static int systemctl(struct runner *runner, const struct root *root, const char **argv,
 		     unsigned timeout_s, int *ret_status, struct error *err)
 {
@@ -63,7 +53,7 @@ static int stop_units(struct runner *runner, const struct root *root, bool *ret_
 	int status;
 
 	*ret_changed = false;
-	if (!find_systemctl(root, program, sizeof(program)))
+	if (!run_find_systemctl(root, program, sizeof(program)))
 		return 0;
 	ask[0] = stop[0] = program;
 	memcpy(&ask[3], units, sizeof(units));
@@ -97,7 +87,7 @@ int sealed_end(struct runner *runner, const struct root *root, struct error *err
 		return 0;
 	if (root_unlink(root, PATHS_SEALED, err) < 0)
 		return -1;
-	if (!find_systemctl(root, program, sizeof(program)))
+	if (!run_find_systemctl(root, program, sizeof(program)))
 		return 0;
 	for (size_t i = 0; i < ENABLED; i++) {
 		const char *ask[] = { program, "is-enabled", "--quiet", units[i], NULL };

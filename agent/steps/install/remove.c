@@ -120,11 +120,8 @@ static int reload_systemd(struct runner *runner, const struct root *root,
 	char program[128];
 	const char *argv[] = { program, "daemon-reload", NULL };
 	struct run run = { .argv = argv, .timeout_s = SYSTEMCTL_S };
-	bool there;
 
-	if (root_exists(root, "/run/systemd/system", &there, err) < 0)
-		return -1;
-	if (!there || !run_find(root, "systemctl", program, sizeof(program)))
+	if (!run_find_systemctl(root, program, sizeof(program)))
 		return 0;
 	return run_checked(runner, root, &run, err);
 }

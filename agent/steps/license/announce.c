@@ -31,12 +31,8 @@ static int move_target(struct runner *runner, const struct root *root, const cha
 	char program[128];
 	const char *argv[] = { program, "--no-block", verb, ANNOUNCE_TARGET, NULL };
 	struct run run = { .argv = argv, .timeout_s = SYSTEMCTL_S };
-	bool there;
 
-	if (root_exists(root, "/run/systemd/system", &there, err) < 0)
-		return -1;
-	/* A container without systemd has no targets. */
-	if (!there || !run_find(root, "systemctl", program, sizeof(program)))
+	if (!run_find_systemctl(root, program, sizeof(program)))
 		return 0;
 	return run_checked(runner, root, &run, err);
 }

@@ -19,11 +19,8 @@ int gridd_stop(struct runner *runner, const struct root *root, bool *ret_changed
 	const char *stop[] = { program, "stop", PATHS_GRIDD_UNIT, NULL };
 	struct run run = { .argv = ask, .timeout_s = ASK_S };
 	cleanup(run_result_done) struct run_result result = { 0 };
-	bool there;
 
-	if (root_exists(root, "/run/systemd/system", &there, err) < 0)
-		return -1;
-	if (!there || !run_find(root, "systemctl", program, sizeof(program))) {
+	if (!run_find_systemctl(root, program, sizeof(program))) {
 		*ret_changed = false;
 		return 0;
 	}
