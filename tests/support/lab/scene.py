@@ -29,9 +29,9 @@ def tool(name, *arguments):
 
 
 @contextlib.contextmanager
-def bare(release=None, kind=nspawn.Guest):
-    """A guest with its servers, not booted; gone at the end."""
-    prepared = base.prepare(lambda text: print(f"# {text}", flush=True))
+def bare(release=None, kind=nspawn.Guest, prepared=None):
+    """A guest with its servers, not booted; gone at the end. prepared: another base than the usual one."""
+    prepared = prepared or base.prepare(lambda text: print(f"# {text}", flush=True))
     os.makedirs(SCENES, exist_ok=True)
     nspawn.sweep(SCENES)
     guest = kind(tempfile.mkdtemp(prefix="scene-", dir=SCENES))
