@@ -20,6 +20,7 @@
 #include "steps/entry.h"
 
 #define DAY_S 86400
+#define NOTE_SIZE_MAX 65536
 
 /* A file of the caller's that goes into the index. */
 struct source {
@@ -232,14 +233,53 @@ static int epoch(bool *ret_given, int64_t *ret_time, struct error *err)
 	return 0;
 }
 
+/* The entries of an index, as they are collected. */
+struct lists {
+	struct json *files, *modules, *builds;
+};
+
+static int read_note(int fd, struct json **ret_entry, struct error *err)
+{
+	cleanup_json struct json *json = NULL;
+	struct index_build build = { .ok = false };
+	cleanup_free char *text = NULL;
+	const char *wrong;
+	size_t size;
+
+	if (file_read_fd(fd, NOTE_SIZE_MAX, &text, &size, err) < 0)
+		return -1;
+	if (json_parse(text, size, &json, err) < 0)
+		return error_recode(err, ERROR_INTEGRITY);
+	wrong = index_build_from_json(json, &build);
+	if (wrong)
+		return error_set(err, ERROR_INTEGRITY, "this note of a build %s", wrong);
+	*ret_entry = index_json_build(&build);
+	return *ret_entry ? 0 : out_of_memory(err);
+}
+
+/* `ret_list`: where the entry belongs. */
+static int read_source(const struct context *ctx, const struct source *source, int fd,
+		       const struct lists *lists, struct json **ret_list,
+		       struct json **ret_entry, struct error *err)
+{
+	bool is_modules;
+
+	if (index_is_note(source->name)) {
+		*ret_list = lists->builds;
+		return read_note(fd, ret_entry, err);
+	}
+	if (entry_read(ctx->channel, fd, source->name, ret_entry, &is_modules, err) < 0)
+		return -1;
+	*ret_list = is_modules ? lists->modules : lists->files;
+	return 0;
+}
+
 /* Appends what is said of the file; `newest` rises to its time. */
 static int add_source(const struct context *ctx, const struct source *source,
-		      struct json *files, struct json *modules, int64_t *newest,
-		      struct error *err)
+		      const struct lists *lists, int64_t *newest, struct error *err)
 {
-	struct json *entry = NULL;
+	struct json *entry = NULL, *list = NULL;
 	cleanup_fd int fd = -1;
-	bool is_modules;
 	struct stat st;
 
 	log_line(LOG_LEVEL_NOTICE, "index      reading %s", source->name);
@@ -247,12 +287,11 @@ static int add_source(const struct context *ctx, const struct source *source,
 		return -1;
 	if (fstat(fd, &st) < 0)
 		return error_set_errno(err, errno, "%s", source->path);
-	if (entry_read(ctx->channel, fd, source->name, &entry, &is_modules, err) < 0)
+	if (read_source(ctx, source, fd, lists, &list, &entry, err) < 0)
 		return error_prefix(err, "%s", source->name);
 	if (st.st_mtim.tv_sec > *newest)
 		*newest = st.st_mtim.tv_sec;
-	return json_append(is_modules ? modules : files, entry) < 0 ? out_of_memory(err)
-								    : 0;
+	return json_append(list, entry) < 0 ? out_of_memory(err) : 0;
 }
 
 /* What --drop names, by the names alone: the files are still to be read. */
@@ -340,15 +379,18 @@ static int make(const struct context *ctx, const struct request *request,
 		struct error *err)
 {
 	cleanup_json struct json *files = json_build("[]"), *modules = json_build("[]");
+	cleanup_json struct json *builds = json_build("[]");
+	const struct lists lists = { files, modules, builds };
 	cleanup_json struct json *previous = NULL;
 	char texts[3 * CLOCK_TEXT_SIZE];
 	struct index_merge merge = { .files = files,
 				     .modules = modules,
+				     .builds = builds,
 				     .drops = request->drops,
 				     .drop_count = request->drop_count };
 	int64_t newest = -1;
 
-	if (!files || !modules)
+	if (!files || !modules || !builds)
 		return out_of_memory(err);
 	if (date(request, newest, &merge, texts, err) < 0 ||
 	    read_previous(ctx, request, &previous, err) < 0)
@@ -357,7 +399,7 @@ static int make(const struct context *ctx, const struct request *request,
 	if (check_drops(&merge, sources, count, err) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
-		if (add_source(ctx, &sources[i], files, modules, &newest, err) < 0)
+		if (add_source(ctx, &sources[i], &lists, &newest, err) < 0)
 			return -1;
 	}
 	if (date(request, newest, &merge, texts, err) < 0 ||

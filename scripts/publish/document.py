@@ -85,6 +85,8 @@ def parse(content, where):
             raise KeyError
         for entry in (*value.get("files", []), *value.get("modules", [])):
             entry["name"], entry["sha256"]
+        for entry in value.get("builds", []):
+            entry["version"], entry["kernel"], entry["flavour"], entry["ok"]
         return value
     except (ValueError, KeyError, TypeError):
         raise Failure(INTEGRITY, f"{where} is no index of schema 1", "--renew makes it anew, out of what is published") from None
@@ -137,8 +139,20 @@ def time_text(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def make(published, listed, days, renewed):
-    """(document, whether anything but serial and time is new). `listed`: (entry, whether of modules) of all that is to be in it."""
+def same_build(one, other):
+    return all(one[key] == other[key] for key in ("version", "kernel", "flavour"))
+
+
+def merge_builds(before, notes, modules):
+    """As the agent's `index` does: a note replaces what was known of the same build, and goes where its modules have come."""
+    found = [next((new for new in notes if same_build(new, old)), old) for old in before]
+    found += [new for new in notes if not any(same_build(new, old) for old in before)]
+    return [build for build in found if build["ok"] or not any(same_build(build, entry) for entry in modules)]
+
+
+def make(published, listed, days, renewed, notes=()):
+    """(document, whether anything but serial and time is new). `listed`: (entry, whether of modules) of all that is to be in it; `notes`:
+    of builds."""
     lists = {"files": [], "modules": []}
     for entry, is_modules in listed:
         lists["modules" if is_modules else "files"].append(entry)
@@ -146,6 +160,8 @@ def make(published, listed, days, renewed):
         entries.sort(key=lambda entry: entry["name"])
     before = published.value or {}
     same = all(lists[key] == sorted(before.get(key, []), key=lambda entry: entry["name"]) for key in lists) and published.value is not None
+    builds = merge_builds([] if renewed else before.get("builds", []), notes, lists["modules"])
+    same = same and builds == before.get("builds", [])
     due = renewed or is_due(before, days)
     if same and not due:
         return published.content, False
@@ -156,8 +172,8 @@ def make(published, listed, days, renewed):
     elif days is None and before.get("expires"):
         value["expires"] = before["expires"]
     value.update(lists)
-    if before.get("builds"):
-        value["builds"] = before["builds"]
+    if builds:
+        value["builds"] = builds
     entries = sum(map(len, lists.values()))
     line(f"{INDEX}: serial {value['serial']}, {entries} entr{'y' if entries == 1 else 'ies'}")
     return (json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n").encode(), True

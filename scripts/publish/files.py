@@ -18,6 +18,8 @@ OTHERS = re.compile(r"vgpu-guest-agent[_-][^/]*\.(deb|rpm)|vgpuDriverCatalog\.ya
 
 # By its name a guest may take it; whether one does, the agent says.
 DRIVERS = re.compile(r"\.(zip|run|deb|rpm)$|(^|/)nvidia-modules-[^/]*\.tar\.gz$")
+# What prebuild-modules notes of a build that failed: read into the index, and not published itself.
+NOTES = re.compile(r"(^|/)nvidia-build-[^/]*\.json$")
 
 
 class Item:
@@ -83,6 +85,16 @@ class Agent:
             for entry in made[key]:
                 return {**entry, "name": name}, key == "modules"
         raise Failure(USAGE, f"{name}: nothing was said of it")
+
+    def build(self, path):
+        """The entry of a note."""
+        return self.call("index", os.path.abspath(path))["builds"][0]
+
+
+def part(items, agent):
+    """The files to publish, and what the notes among them say."""
+    return ([item for item in items if not NOTES.search(item.name)],
+            [agent.build(item.path) for item in sorted(items, key=lambda item: item.name) if NOTES.search(item.name)])
 
 
 def measure(path):

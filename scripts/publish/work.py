@@ -49,7 +49,7 @@ class Publisher:
         self.agent = files.Agent(options.agent)
         self.key = document.Key(options.key) if options.key else None
         self.guest_http = Http(options.guest_url or settings.base_url, options.guest_ca or settings.ca_file, settings.cert, settings.key, settings.verify_ssl)
-        self.items, self.folder, self.guard, self.former_publication = [], None, None, None
+        self.items, self.notes, self.folder, self.guard, self.former_publication = [], [], None, None, None
         self.rollback_note = f"{self.pulp.origin} rollback of {options.domain or settings.domain} {options.repository}"
 
     # Looking
@@ -220,7 +220,7 @@ class Publisher:
         listed = self.entries(seen, target)
         if not listed and not seen.published.content:
             return {}, listed
-        content, is_new = document.make(seen.published, listed, self.options.expires, self.options.renew)
+        content, is_new = document.make(seen.published, listed, self.options.expires, self.options.renew, self.notes)
         if is_new:
             path = os.path.join(self.folder, "new.json")
             with open(path, "wb") as file:
@@ -374,8 +374,8 @@ class Publisher:
     def run(self):
         """The report."""
         options = self.options
-        self.items = files.collect(options.files)
-        if not self.items and not (options.withdraw or options.rollback or options.renew or options.guard):
+        self.items, self.notes = files.part(files.collect(options.files), self.agent)
+        if not self.items and not self.notes and not (options.withdraw or options.rollback or options.renew or options.guard):
             raise Failure(USAGE, "which files?", "--help shows how it is called")
         self.pulp.check()
         self.uploaded = 0

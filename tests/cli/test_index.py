@@ -16,6 +16,7 @@ from program import Case, main, read
 from signing import ED25519, RSA, key, sign
 
 MODULES = "nvidia-modules-525.105.17-6.1.0-37-cloud-amd64-proprietary.tar.gz"
+NOTE = {"version": parts.GUEST, "kernel": "6.1.0-57-cloud-amd64", "flavour": "proprietary", "ok": False, "why": "nv-pci.c: error"}
 WHEN = {"SOURCE_DATE_EPOCH": "1763845200"}  # 2025-11-22T21:00:00Z
 
 
@@ -73,7 +74,7 @@ class Index(Case):
             self.error(6, "index", words, "index", "--previous", previous, path, nobody=True)
 
     def test_entries_of_files_that_are_not_here_stay(self):
-        old = parts.index(parts.run_entry("535/" + RUN, 777), serial=4, builds=[{"version": parts.GUEST, "ok": False}])
+        old = parts.index(parts.run_entry("535/" + RUN, 777), serial=4, builds=[NOTE])
         previous, output, path = self.write("old.json", old), self.path("vgpu-index.json"), self.write(MODULES, module_archive())
         os.utime(path, (0, 1900000000))
         words = ("index", "--previous", previous, "--output", output, path)
@@ -81,11 +82,26 @@ class Index(Case):
         made = json.loads(read(output))
         self.assertEqual((made["serial"], made["created"]), (5, "2030-03-17T17:46:40Z"))
         self.assertEqual([each["name"] for each in (*made["files"], *made["modules"])], ["535/" + RUN, MODULES])
-        self.assertEqual(made["builds"], [{"version": parts.GUEST, "ok": False}])
+        self.assertEqual(made["builds"], [NOTE])
         again = self.text("index", "--previous", output, "--output", self.path("again.json"), path)
         self.assertEqual((again.out, read(self.path("again.json"))), (self.path("again.json") + "\n", read(output)))
         dropped = json.loads(self.text("index", "--previous", output, "--drop", "535/" + RUN).out)
         self.assertEqual((dropped["serial"], dropped["files"]), (6, []))
+
+    def test_the_note_of_a_build_that_failed_is_taken_in_until_its_modules_come(self):
+        note = {**NOTE, "kernel": "6.1.0-37-cloud-amd64"}
+        path = self.write(f"nvidia-build-{note['version']}-{note['kernel']}-proprietary.json", json.dumps(note).encode())
+        value, text = self.index(path)
+        self.assertEqual((value["serial"], value["builds"]), (1, [note]))
+        before = self.write("before.json", text.encode())
+        self.assertEqual(self.index("--previous", before, path)[1], text)
+        self.assertEqual(self.index("--previous", before)[1], text)
+        value, _ = self.index("--previous", before, self.write(MODULES, module_archive()))
+        self.assertEqual((value["serial"], value.get("builds")), (2, None))
+        for damaged in ({}, [], {**note, "kernel": "../x"}, {**note, "ok": "no"}, {**note, "flavour": "x"}):
+            with self.subTest(damaged):
+                self.write(os.path.basename(path), json.dumps(damaged).encode())
+                self.error(6, "index", "nvidia-build-", "index", path, nobody=True)
 
     def test_when_it_expires(self):
         path = self.write(RUN, driver())

@@ -89,6 +89,24 @@ class Signing(publishing.Case):
                 self.sign("--key", self.key)
                 self.assertEqual(self.whole(), {BUNDLE, name_of(driver("535.161.08"))})
 
+    def test_notes_of_builds_are_signed_and_not_published(self):
+        note = {"version": "525.105.17", "kernel": "6.1.0-57-cloud-amd64", "flavour": "proprietary", "ok": False, "why": "nv-pci.c: error"}
+        name = f"www/nvidia-build-{note['version']}-{note['kernel']}-proprietary.json"
+        self.sign("--key", self.key)
+        self.write(name, json.dumps(note).encode())
+        self.assertEqual(self.sign("--key", self.key)["serial"], 2)
+        self.assertEqual((self.whole(), self.index()["builds"]), ({BUNDLE}, [note]))
+        self.assertEqual(self.sign("--key", self.key)["changed"], False)
+        self.write(name, json.dumps({**note, "why": "another"}).encode())
+        self.assertEqual(self.sign("--key", self.key)["serial"], 3)
+        self.assertEqual(self.index()["builds"], [{**note, "why": "another"}])
+        os.unlink(os.path.join(self.folder, name))
+        self.assertEqual(self.sign("--key", self.key)["changed"], False)
+        self.sign("--key", self.key, "--renew")
+        self.assertNotIn("builds", self.index())
+        self.write(name, b"{}")
+        self.sign("--key", self.key, status=6, says="has no version")
+
     def test_what_is_refused(self):
         self.sign("--key", self.key)
         other = self.write("other.pem", openssl("genpkey", "-algorithm", "ED25519"))

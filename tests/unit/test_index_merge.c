@@ -13,6 +13,10 @@
 	"{'schema':1,'serial':7,'created':'" MAY "','files':[{'name':'a','size':1}," \
 	"{'name':'c','size':1,'later':true}],'modules':[{'name':'m.tar.gz'}]" rest "}"
 
+#define NOTE(version, kernel, why)                   \
+	"{'version':'" version "','kernel':'" kernel \
+	"','flavour':'open','ok':false,'why':'" why "'}"
+
 /* Single quotes stand for double ones; NULL stays NULL. */
 static struct json *json_of(const char *text)
 {
@@ -34,6 +38,7 @@ struct example {
 	const char *previous, *files, *modules;
 	struct index_merge merge; /* drops and times */
 	const char *expected;     /* the document, or the words of the error */
+	const char *builds;       /* NULL: no notes */
 };
 
 static const char *const drop_a[] = { "a" };
@@ -62,6 +67,23 @@ static const struct example examples[] = {
 	  "{'schema':1,'serial':8,'created':'" JUNE
 	  "','files':[{'name':'a','size':1},{'name':'b'},{'name':'c','size':1,'later':"
 	  "true}],'modules':[{'name':'m.tar.gz'}],'builds':[{'version':'1'}]}" },
+	/* a note again is no news, a newer one replaces it, and what has come ends it */
+	{ DOCUMENT(",'builds':[" NOTE("1", "k", "x") "," NOTE("2", "k", "y") "]"),
+	  "[]",
+	  "[]",
+	  { .newest = JUNE },
+	  DOCUMENT(",'builds':[" NOTE("1", "k", "x") "," NOTE("2", "k", "y") "]"),
+	  "[" NOTE("2", "k", "y") "," NOTE("1", "k", "x") "]" },
+	{ DOCUMENT(",'builds':[" NOTE("1", "k", "x") "," NOTE("1", "l", "x") "]"),
+	  "[]",
+	  "[{'name':'n.tar.gz','version':'1','kernel':'l','flavour':'open'}]",
+	  { .newest = JUNE },
+	  "{'schema':1,'serial':8,'created':'" JUNE
+	  "','files':[{'name':'a','size':1},{'name':'c','size':1,'later':true}],"
+	  "'modules':[{'name':'m.tar.gz'},{'name':'n.tar.gz','version':'1','kernel':'l',"
+	  "'flavour':'open'}],'builds':[" NOTE("1", "k", "z") "," NOTE("3", "k",
+								       "w") "]}",
+	  "[" NOTE("3", "k", "w") "," NOTE("1", "k", "z") "]" },
 	/* a newer one of the same name replaces it; an older file turns no clock back */
 	{ DOCUMENT(""),
 	  "[{'name':'c','size':2}]",
@@ -146,6 +168,7 @@ static void the_next_index_follows_from_the_one_before(void **state)
 		cleanup_json struct json *previous = json_of(each->previous);
 		cleanup_json struct json *files = json_of(each->files);
 		cleanup_json struct json *modules = json_of(each->modules);
+		cleanup_json struct json *builds = json_of(each->builds);
 		cleanup_json struct json *index = NULL;
 		cleanup_free char *text = NULL;
 		struct index_merge merge = each->merge;
@@ -154,6 +177,7 @@ static void the_next_index_follows_from_the_one_before(void **state)
 		merge.previous = previous;
 		merge.files = files;
 		merge.modules = modules;
+		merge.builds = builds;
 		if (index_merge(&merge, &index, &err) < 0) {
 			assert_int_equal(err.code, ERROR_USAGE);
 			assert_string_equal(err.text, each->expected);

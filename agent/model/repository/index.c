@@ -333,30 +333,30 @@ static int read_modules(struct index *index, const struct json *json, struct err
 	return check_modules(index->modules, err);
 }
 
-/* NULL, or what is wrong with it. */
-static const char *take_build(const struct json *json, struct index_build *build)
+const char *index_build_from_json(const struct json *json, struct index_build *ret_build)
 {
 	const char *kernel = json_get_string(json, "kernel");
 	const char *flavour = json_get_string(json, "flavour");
 	const char *why = json_get_string(json, "why");
 
-	if (!take_version(json, "version", build->version))
+	if (!take_version(json, "version", ret_build->version))
 		return "has no version";
 	if (!kernel || !kernel_release_valid(span_of(kernel)) ||
-	    !text_copy(build->kernel, sizeof(build->kernel), kernel))
+	    !text_copy(ret_build->kernel, sizeof(ret_build->kernel), kernel))
 		return "has no kernel";
 	if (!flavour ||
 	    (strcmp(flavour, "open") != 0 && strcmp(flavour, "proprietary") != 0))
 		return "has no flavour";
 	if (json_kind(json_get(json, "ok")) != JSON_KIND_BOOL)
 		return "does not say whether it is ok";
-	if (!is_null(json, "arch") && !take_arch(json, build->arch, sizeof(build->arch)))
+	if (!is_null(json, "arch") &&
+	    !take_arch(json, ret_build->arch, sizeof(ret_build->arch)))
 		return "has an architecture that is none";
 
-	build->open = strcmp(flavour, "open") == 0;
-	build->ok = json_get_bool(json, "ok", false);
-	(void)span_copy(span_of(why ? why : ""), build->why, sizeof(build->why));
-	text_sanitize(build->why);
+	ret_build->open = strcmp(flavour, "open") == 0;
+	ret_build->ok = json_get_bool(json, "ok", false);
+	(void)span_copy(span_of(why ? why : ""), ret_build->why, sizeof(ret_build->why));
+	text_sanitize(ret_build->why);
 	return NULL;
 }
 
@@ -372,7 +372,7 @@ static int read_builds(struct index *index, const struct json *json, struct erro
 
 	for (size_t i = 0; i < json_count(list); i++) {
 		struct index_build build = { .ok = false };
-		const char *why = take_build(json_at(list, i), &build);
+		const char *why = index_build_from_json(json_at(list, i), &build);
 		char where[32];
 
 		(void)text_format(where, sizeof(where), "builds[%zu]", i);
@@ -434,6 +434,12 @@ bool index_is_archive(const char *name)
 {
 	return text_starts(text_base_name(name), "nvidia-modules-") &&
 	       text_ends(name, ".tar.gz");
+}
+
+bool index_is_note(const char *name)
+{
+	return text_starts(text_base_name(name), "nvidia-build-") &&
+	       text_ends(name, ".json");
 }
 
 static int compare_name(const void *name, const void *file)

@@ -96,6 +96,18 @@ static inline void index_cleanup_(struct index **index)
  */
 bool index_is_archive(const char *name);
 
+/*
+ * Whether a file of this name is the note of a build: prebuild-modules leaves one beside
+ * the archives where it had no success. `index` takes it into `builds`; no guest reads
+ * it.
+ */
+bool index_is_note(const char *name);
+
+/* NULL, or what is wrong with an entry of `builds`. */
+const char *index_build_from_json(const struct json *json, struct index_build *ret_build);
+/* NULL: no memory. */
+struct json *index_json_build(const struct index_build *build);
+
 /* NULL when there is none of this name. */
 const struct index_file *index_find(const struct index *index, const char *name);
 const struct index_member *index_find_member(const struct index_file *file,

@@ -39,19 +39,20 @@ static struct json *file_json(const struct index_file *file)
 			  members_json(file));
 }
 
+struct json *index_json_build(const struct index_build *build)
+{
+	return json_build(
+		"{s:s, s:s, s:s*, s:s, s:b, s:s}", "version", build->version, "kernel",
+		build->kernel, "arch", build->arch[0] ? build->arch : NULL, "flavour",
+		prebuilt_flavour(build->open), "ok", (int)build->ok, "why", build->why);
+}
+
 static struct json *builds_json(const struct index *index)
 {
 	cleanup_json struct json *list = json_build("[]");
 
 	for (size_t i = 0; list && i < index->build_count; i++) {
-		const struct index_build *build = &index->builds[i];
-
-		if (json_append(list,
-				json_build("{s:s, s:s, s:s?, s:s, s:b, s:s}", "version",
-					   build->version, "kernel", build->kernel,
-					   "arch", build->arch[0] ? build->arch : NULL,
-					   "flavour", prebuilt_flavour(build->open), "ok",
-					   (int)build->ok, "why", build->why)) < 0)
+		if (json_append(list, index_json_build(&index->builds[i])) < 0)
 			return NULL;
 	}
 	return take_ptr(list);

@@ -96,6 +96,63 @@ static struct json *merge_list(const struct index_merge *merge, const char *key,
 	return take_ptr(list);
 }
 
+static bool is_same_build(const struct json *one, const struct json *other)
+{
+	static const char *const keys[] = { "version", "kernel", "flavour" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *a = json_get_string(one, keys[i]);
+		const char *b = json_get_string(other, keys[i]);
+
+		if (!a || !b || strcmp(a, b) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* NULL: there is none. */
+static const struct json *find_build(const struct json *list, const struct json *build)
+{
+	for (size_t i = 0; i < json_count(list); i++) {
+		if (is_same_build(json_at(list, i), build))
+			return json_at(list, i);
+	}
+	return NULL;
+}
+
+static int add_build(const struct json *build, const struct json *modules,
+		     struct json *list)
+{
+	if (!json_get_bool(build, "ok", true) && find_build(modules, build))
+		return 0;
+	return json_append(list, json_build("O", build));
+}
+
+/* In the order of before, so that what is noted again is no news. */
+static int merge_builds(const struct index_merge *merge, struct json *index)
+{
+	const struct json *before = json_get(merge->previous, "builds");
+	const struct json *modules = json_get(index, "modules");
+	cleanup_json struct json *list = json_build("[]");
+
+	if (!list)
+		return -1;
+	for (size_t i = 0; i < json_count(before); i++) {
+		const struct json *old = json_at(before, i);
+		const struct json *new = find_build(merge->builds, old);
+
+		if (add_build(new ? new : old, modules, list) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < json_count(merge->builds); i++) {
+		const struct json *new = json_at(merge->builds, i);
+
+		if (!find_build(before, new) && add_build(new, modules, list) < 0)
+			return -1;
+	}
+	return json_count(list) > 0 ? json_set(index, "builds", take_ptr(list)) : 0;
+}
+
 /* Copies `key` of the previous document, if it has it. */
 static int keep(const struct index_merge *merge, const char *key, struct json *index)
 {
@@ -175,7 +232,7 @@ int index_merge(const struct index_merge *merge, struct json **ret_index,
 	    json_set(index, "files", merge_list(merge, "files", merge->files)) < 0 ||
 	    json_set(index, "modules", merge_list(merge, "modules", merge->modules)) <
 		    0 ||
-	    keep(merge, "builds", index) < 0)
+	    merge_builds(merge, index) < 0)
 		return out_of_memory(err);
 	if (date(merge, index, err) < 0)
 		return -1;
