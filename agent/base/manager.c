@@ -219,16 +219,64 @@ static int join(const char *path, const char *const *const *lists, size_t count,
 	return 0;
 }
 
+static bool is_good(const struct run_result *result)
+{
+	return result->status == 0 && result->signal == 0 && !result->timed_out;
+}
+
+/*
+ * dpkg has begun what it has not ended. apt says so by name only after a kill; where it
+ * was a package's script that failed, it finds no file for the package that it was given.
+ */
+static bool has_begun(const struct manager *manager, const struct run_result *failed)
+{
+	return manager->kind == MANAGER_APT &&
+	       (strstr(failed->output, "dpkg was interrupted") ||
+		strstr(failed->output, "Internal Error, No file name for"));
+}
+
+/* A script that fails again is what apt would have no word for. */
+static int end_what_has_begun(const struct manager *manager,
+			      const struct run_result *failed, struct error *err)
+{
+	cleanup(run_result_done) struct run_result result = { 0 };
+	char script[MANAGER_WORDS_MAX];
+
+	if (run_manager(manager, dpkg_repair, INSTALL_S, &result, err) < 0)
+		return -1;
+	manager_words_script((struct span){ result.output, result.size }, script,
+			     sizeof(script));
+	if (manager->script)
+		memcpy(manager->script, script, sizeof(script));
+	return script[0] && strstr(failed->output, "No file name for")
+		       ? give_up(&result, "dpkg", err)
+		       : 0;
+}
+
+int manager_unpack(const struct manager *manager, const char *path, struct error *err)
+{
+	const char *const argv[] = { dpkg_repair[0], "--force-confold", "--unpack", path,
+				     NULL };
+	cleanup(run_result_done) struct run_result result = { 0 };
+
+	if (manager->kind != MANAGER_APT)
+		return 0;
+	if (run_manager(manager, argv, INSTALL_S, &result, err) < 0)
+		return -1;
+	return is_good(&result) ? 0 : give_up(&result, "dpkg", err);
+}
+
 /* What may make the next try succeed. Its own failure shows in that try. */
-static int repair(const struct manager *manager, const char *path,
+static int repair(const struct manager *manager, const char *path, const char *package,
 		  const struct run_result *failed, struct error *err)
 {
 	cleanup(run_result_done) struct run_result result = { 0 };
 	const char *argv[ARGV_MAX];
 
-	if (manager->kind == MANAGER_APT &&
-	    strstr(failed->output, "dpkg was interrupted"))
-		return run_manager(manager, dpkg_repair, INSTALL_S, &result, err);
+	if (package[0] == '/' && strstr(failed->output, "very bad inconsistent state"))
+		return manager_unpack(manager, package, err);
+	if (has_begun(manager, failed))
+		return end_what_has_begun(manager, failed, err);
 	if (join(path, &programs[manager->kind].refresh, 1, argv, err) < 0)
 		return -1;
 	return run_manager(manager, argv, REFRESH_S, &result, err);
@@ -258,13 +306,13 @@ int manager_install(const struct manager *manager, const char *const *packages,
 				     sizeof(script));
 		if (manager->script)
 			memcpy(manager->script, script, sizeof(script));
-		if (result.status == 0 && result.signal == 0 && !result.timed_out)
+		if (is_good(&result))
 			return 0;
 		/* A script that failed fails again. */
 		if (tries == TRIES || result.timed_out || script[0] ||
 		    manager_words_locked(result.output))
 			return give_up(&result, program->name, err);
-		if (repair(manager, path, &result, err) < 0)
+		if (repair(manager, path, packages[0], &result, err) < 0)
 			return -1;
 	}
 }
@@ -274,14 +322,22 @@ int manager_remove(const struct manager *manager, const char *package, struct er
 	const char *const packages[] = { package, NULL };
 	const char *const *lists[] = { programs[manager->kind].remove, packages };
 	const char *name = programs[manager->kind].name, *argv[ARGV_MAX];
-	cleanup(run_result_done) struct run_result result = { 0 };
 	char path[64];
 
 	text_path(path, sizeof(path), "/usr/bin/%s", name);
-	if (join(path, lists, ARRAY_SIZE(lists), argv, err) < 0 ||
-	    run_manager(manager, argv, INSTALL_S, &result, err) < 0)
+	if (join(path, lists, ARRAY_SIZE(lists), argv, err) < 0)
 		return -1;
-	if (result.status == 0 && result.signal == 0 && !result.timed_out)
-		return 0;
-	return give_up(&result, name, err);
+
+	for (int tries = 1;; tries++) {
+		cleanup(run_result_done) struct run_result result = { 0 };
+
+		if (run_manager(manager, argv, INSTALL_S, &result, err) < 0)
+			return -1;
+		if (is_good(&result))
+			return 0;
+		if (tries == TRIES || !has_begun(manager, &result))
+			return give_up(&result, name, err);
+		if (end_what_has_begun(manager, &result, err) < 0)
+			return -1;
+	}
 }

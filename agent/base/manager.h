@@ -56,7 +56,17 @@ struct manager {
 must_check int manager_install(const struct manager *manager, const char *const *packages,
 			       struct error *err);
 
-/* Removes one installed package, with the same error. */
+/*
+ * dpkg's alone, nothing with another manager: unpacks the package in the file `path`
+ * again, whose unpacking was cut off, so that it can be removed. Its scripts that compile
+ * do not run.
+ */
+must_check int manager_unpack(const struct manager *manager, const char *path,
+			      struct error *err);
+
+/*
+ * Removes one installed package, with the same error; what dpkg had begun is ended first.
+ */
 must_check int manager_remove(const struct manager *manager, const char *package,
 			      struct error *err);
 

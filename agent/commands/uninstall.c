@@ -21,9 +21,9 @@ static bool is_ours(const struct agent *agent)
 }
 
 /* What was being installed is what is there, whole or in part. */
-static enum package_kind kind_of(const struct state *state)
+static const struct driver *driver_of(const struct state *state)
 {
-	return state->installing.version[0] ? state->installing.kind : state->driver.kind;
+	return state->installing.version[0] ? &state->installing : &state->driver;
 }
 
 /* How the step last ended where it did anything: "changed", "failed"; "" for never. */
@@ -41,8 +41,8 @@ static int stop_ours(void *subject, struct outcome *outcome, struct error *err)
 	const struct agent *agent = subject;
 	const struct context *ctx = &agent->context;
 
-	if (is_ours(agent) &&
-	    remove_driver_judge(ctx->runner, &ctx->root, kind_of(&agent->state), err) < 0)
+	if (is_ours(agent) && remove_driver_judge(ctx->runner, &ctx->root,
+						  driver_of(&agent->state), err) < 0)
 		return -1;
 	return agent_stop_units(subject, outcome, err);
 }
@@ -116,7 +116,7 @@ static int remove_ours(void *subject, struct outcome *outcome, struct error *err
 		return 0;
 	}
 	if (context_log(ctx, err) < 0 ||
-	    remove_driver(ctx->runner, &ctx->root, kind_of(state), ctx->tools->log_fd,
+	    remove_driver(ctx->runner, &ctx->root, driver_of(state), ctx->tools->log_fd,
 			  &changed, err) < 0)
 		return -1;
 	(void)text_format(outcome->detail, sizeof(outcome->detail), "driver %s%s",

@@ -5,6 +5,8 @@ gives, which is the tree of before where `clean` stands."""
 
 import dataclasses
 import os
+import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -27,12 +29,17 @@ def agent(*words):
     return [AGENT, *words]
 
 
-def driver(version):
-    return ["--set", f"driver.url=file:///torture/NVIDIA-Linux-x86_64-{version}-grid.run"]
+def driver(version, name="NVIDIA-Linux-x86_64-{}-grid.run"):
+    return ["--set", f"driver.url=file:///torture/{name.format(version)}"]
 
 
 RUN = agent("run", "--kernel", KERNEL, *OFFLINE, *OURS, *driver(OLD))
+DEB = "nvidia-linux-grid-525_{}_amd64.deb"
+RUN_DEB = agent("run", "--kernel", KERNEL, *OFFLINE, *OURS, *driver(OLD, DEB))
 UNINSTALL = agent("uninstall", *OFFLINE)
+# apt keeps the configuration of a package that it removes.
+PURGE = ["/bin/sh", "-c", f"{shlex.join(UNINSTALL)} && dpkg --purge nvidia-linux-grid-525"]
+LITTER = (r"/tmp/tmp\.", r"/tmp/dpkg-deb\.", r"/var/lib/dpkg/tmp\.ci", r"/usr/lib/modules/[^/]*/modules\..*\.[0-9]+\.[0-9]+\.[0-9]+$")
 
 # The stand-in for kbuild: the modules were compiled when the layers were made.
 KERNEL_MAKEFILE = """modules:
@@ -85,6 +92,16 @@ def hide(top, *paths):
         os.mknod(top + path, stat.S_IFCHR, 0)
 
 
+def make_packages(top):
+    """What the driver's package depends on is installed, and nothing else: apt and dpkg write all that they know anew at each step."""
+    with open("/var/lib/dpkg/status") as file:
+        known = file.read().split("\n\n")
+    kept = [re.sub(r"^(?:Pre-)?Depends: .*\n", "", each + "\n", flags=re.M) for each in known
+            if re.search(r"^Package: (?:gcc|make|kmod)$", each, re.M)]
+    write(f"{top}/var/lib/dpkg/status", "\n".join(kept))
+    hide(top, "/var/lib/apt/extended_states", "/var/lib/apt/lists")
+
+
 def make_base(top, build):
     """The agent, installed; drivers, tokens, a kernel; the tracer."""
     hide(top, "/etc/nvidia", "/var/cache/vgpu-guest-agent", "/var/lib/nvidia", "/var/lib/vgpu-guest-agent", "/var/log/vgpu-guest-agent")
@@ -94,9 +111,10 @@ def make_base(top, build):
         with open(os.path.join(build, "tests", path), "rb") as file:
             write(f"{top}/torture/{name}", file.read(), 0o755)
     make_kernel(top)
+    make_packages(top)
     drivers = f"{top}/torture"
     for version, *fault in ((OLD,), (NEW,), (FAILING, "--fault", "installer-fails")):
-        subprocess.run([os.path.join(TESTS, "standin/make-driver"), "--version", version, "--host-version", OLD, "--kinds", "run",
+        subprocess.run([os.path.join(TESTS, "standin/make-driver"), "--version", version, "--host-version", OLD, "--kinds", "run,deb",
                         "--output", drivers, *fault], check=True, stdout=subprocess.DEVNULL)
     subprocess.run([sys.executable, "-B", "-c", PACK, drivers, OLD], check=True)
     for name in ("operator", "ours", "next"):
@@ -139,6 +157,7 @@ LAYERS = {
     "operator": (("base",), make_operator),
     "installed": (("base", "operator"), [RUN]),
     "updated": (("base", "operator", "installed"), [agent("install", "--kernel", KERNEL, *OFFLINE, *UPGRADE, *driver(NEW))]),
+    "package": (("base",), [RUN_DEB]),
     "token": (("base", "operator"), [agent("token", "install", "/torture/ours.tok", *OFFLINE)]),
     "metadata": (("base", "operator"), [agent("configure", *OFFLINE, *OURS)]),
 }
@@ -157,6 +176,7 @@ class Scenario:
     term_s: float = 0
     status: int = 0  # of an undisturbed one
     report: bool = False  # one that does not fail says what an undisturbed one says
+    litter: tuple = ()  # patterns of what other people's programs leave where they are killed
     ways: tuple = ("again", "then")  # "again" alone where the next run, not what undoes it, cleans up
     kinds: tuple = ("group", "one", "chain", "fault", "full", "memory")
 
@@ -181,6 +201,10 @@ SCENARIOS = [
     Scenario("run-over-others", OPERATOR, RUN, clean=True),
     Scenario("update", INSTALLED, agent("install", "--kernel", KERNEL, *OFFLINE, *UPGRADE, *driver(NEW))),
     Scenario("update-fails", INSTALLED, agent("install", "--kernel", KERNEL, *OFFLINE, *UPGRADE, *driver(FAILING)), status=9),
+    Scenario("package", BASE, RUN_DEB, PURGE, clean=True, litter=LITTER),
+    Scenario("package-update", (*BASE, "package"), agent("install", "--kernel", KERNEL, *OFFLINE, *UPGRADE, *driver(NEW, DEB)), PURGE,
+             litter=LITTER),
+    Scenario("package-uninstall", (*BASE, "package"), UNINSTALL, litter=LITTER),
     Scenario("uninstall", INSTALLED, UNINSTALL),
     Scenario("uninstall-updated", (*INSTALLED, "updated"), UNINSTALL),
     Scenario("install-root", BASE, agent("install", "--root", "/srv/guest", "--kernel", KERNEL, *QUICK, *driver(OLD)),

@@ -7,6 +7,7 @@ import ctypes
 import hashlib
 import json
 import os
+import re
 import signal
 import stat
 import struct
@@ -22,9 +23,13 @@ STATE = "/var/lib/vgpu-guest-agent/state.json"
 COPY = "/var/lib/vgpu-guest-agent/backup/state.json"
 # Names or bytes that differ between two good runs, or that anybody may delete at any time.
 PASSING = ("/torture", "/var/log/vgpu-guest-agent/", "/var/log/nvidia-", "/etc/ld.so.cache", "/var/cache/ldconfig", "/run/lock", "/run/vgpu-guest-agent.lock",
-           "/var/cache/vgpu-guest-agent/.lock", "/var/lib/vgpu-guest-agent/backup/driver/installed")
+           "/var/cache/vgpu-guest-agent/.lock", "/var/lib/vgpu-guest-agent/backup/driver/installed",
+           "/var/log/apt/", "/var/log/dpkg.log", "/var/cache/apt/", "/var/lib/apt/", "/var/lib/dpkg/lock", "/var/lib/dpkg/status-",
+           "/var/lib/dpkg/triggers/Lock", "/var/lib/dpkg/updates/")
 # Of nvidia-installer, which goes on past a line that it could not write: whether that matters is seen when it is undone.
 RECORD = "/var/lib/nvidia/log"
+# Of dpkg, which leaves what it did in a journal until its next start: what counts is what it answers.
+PACKAGES = "/var/lib/dpkg/status"
 APART = ("/run", "/tmp", "/var/tmp")  # file systems of their own
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -86,6 +91,11 @@ def value_of(top, path):
     return f"file {at.st_mode:o} {at.st_uid} {what}"
 
 
+def packages(top):
+    return subprocess.run(["dpkg-query", f"--admindir={top}/var/lib/dpkg", "--show", "--showformat=${Package} ${Version} ${Status}\n"],
+                          check=True, stdout=subprocess.PIPE).stdout.decode()
+
+
 def names_below(top, path=""):
     for entry in os.scandir(top + path or "/"):
         name = f"{path}/{entry.name}"
@@ -135,11 +145,14 @@ class Inside:
             os.mknod(f"{root}/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(1, minor))
             os.chmod(f"{root}/dev/{name}", 0o666)
         os.symlink("/proc/self/fd", f"{root}/dev/fd")
+        os.mkdir(f"{root}/dev/pts")
+        mount("devpts", "pts", f"{root}/dev/pts", "newinstance,ptmxmode=0666,mode=0620")
+        os.symlink("pts/ptmx", f"{root}/dev/ptmx")
         os.makedirs(f"{root}/run/lock")
         os.makedirs(f"{root}/sys/bus/pci/devices")
         os.makedirs(f"{root}/torture", exist_ok=True)
         self.upper = f"/proc/self/fd/{os.open(upper, os.O_RDONLY | os.O_DIRECTORY)}"
-        self.before = f"/proc/self/fd/{os.open(base + '/before', os.O_RDONLY | os.O_DIRECTORY)}"
+        self.before = f"/proc/1/fd/{os.open(base + '/before', os.O_RDONLY | os.O_DIRECTORY)}"
         mount("proc", "proc", f"{root}/proc")
         pivot(root)
         subprocess.run(["/sbin/ip", "link", "set", "lo", "up"], check=True, stdin=subprocess.DEVNULL)
@@ -152,10 +165,13 @@ class Inside:
                     os.makedirs(target)
                     mount(None, "/" + name, target, flags=0x5000)
 
+    def is_passing(self, name):
+        return name.startswith(PASSING) or any(re.match(each, name) for each in self.task["litter"])
+
     def snapshot(self):
         found = {}
         for name in {*touched(self.upper, self.before)}:
-            if name.startswith(PASSING) or any(name == top or name.startswith(top + "/") for top in (*APART, "/dev", "/proc", "/sys",
+            if self.is_passing(name) or any(name == top or name.startswith(top + "/") for top in (*APART, "/dev", "/proc", "/sys",
                                                                                                    self.task.get("root") or "/dev")):
                 continue
             now = value_of("", name)
@@ -163,8 +179,12 @@ class Inside:
                 found[name] = now
         for top in APART:
             for name in names_below("", top):
-                if not name.startswith(PASSING):
+                if not self.is_passing(name):
                     found[name] = value_of("", name)
+        if found.pop(PACKAGES, None):
+            before, now = packages(self.before), packages("")
+            if before != now:
+                found[PACKAGES] = now
         return {path: what for path, what in found.items() if path not in (STATE, COPY) or what}
 
     def others(self):

@@ -229,16 +229,65 @@ static void no_manager_is_started_while_another_is_at_work(void **state)
 	}
 }
 
-static void an_interrupted_dpkg_is_repaired(void **state)
+/* What apt says of what dpkg has begun and not ended, and what ends it. */
+static const struct {
+	const char *says, *repair;
+	bool removing; /* said of a removal, too */
+} begun[] = {
+	{ "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to "
+	  "correct the problem.\n",
+	  "/usr/bin/dpkg --force-confold --configure -a\n", true },
+	{ "E: Internal Error, No file name for nvidia-linux-grid-525:amd64\n",
+	  "/usr/bin/dpkg --force-confold --configure -a\n", true },
+	{ "dpkg: error processing package x (--configure):\n package is in a very bad "
+	  "inconsistent state; you should\n reinstall it before attempting "
+	  "configuration\nE: Sub-process /usr/bin/dpkg returned an error code (1)\n",
+	  "/usr/bin/dpkg --force-confold --unpack /root/x.deb\n", false },
+};
+
+static void what_dpkg_has_begun_is_ended(void **state)
 {
-	static const struct script_answer answers[] = {
-		{ .match = " install ",
-		  .status = 100,
-		  .times = 1,
-		  .output = "E: dpkg was interrupted, you must manually run "
-			    "'dpkg --configure -a' to correct the problem.\n" },
-		{ .match = "/usr/bin/dpkg --force-confold --configure -a" },
-		{ .match = " install " },
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(begun); i++) {
+		const size_t row = i / 2;
+		const bool removing = i % 2;
+		const struct script_answer answers[] = {
+			{ .match = "apt-get",
+			  .status = 100,
+			  .times = 1,
+			  .output = begun[row].says },
+			{ .match = "" },
+			{ 0 },
+		};
+		static const char *const packages[] = { "/root/x.deb", NULL };
+		struct manager manager = { .kind = MANAGER_APT };
+		struct error err = ERROR_INIT;
+		struct script script;
+
+		if (removing && !begun[row].removing)
+			continue;
+		script_init(&script, answers, NULL);
+		manager.runner = &script.runner;
+		manager.root = &(struct root)ROOT_INIT;
+		assert_int_equal(removing ? manager_remove(&manager, "x", &err)
+					  : manager_install(&manager, packages, &err),
+				 0);
+		assert_int_equal(script_count(&script, begun[row].repair), 1);
+		assert_int_equal(script_count(&script, "apt-get"), 2);
+	}
+}
+
+/* apt has no word for it: the script's own are told. */
+static void a_script_that_fails_again_is_what_is_told(void **state)
+{
+	const struct script_answer answers[] = {
+		{ .match = "apt-get", .status = 100, .output = begun[1].says },
+		{ .match = "--configure",
+		  .status = 1,
+		  .output = "Error! Bad return status for module build on kernel: 6.1\n"
+			    "dpkg: error processing package x (--configure):\n"
+			    " installed x package post-installation script subprocess "
+			    "returned error exit status 10\n" },
 		{ 0 },
 	};
 	struct script script;
@@ -247,9 +296,11 @@ static void an_interrupted_dpkg_is_repaired(void **state)
 	(void)state;
 	script_init(&script, answers, NULL);
 
-	assert_int_equal(install(&script, MANAGER_APT, &err), 0);
+	assert_int_equal(install(&script, MANAGER_APT, &err), -1);
 
-	assert_int_equal(script_count(&script, "--configure"), 1);
+	assert_null(strstr(err.text, "Internal Error"));
+	assert_non_null(strstr(err.text, "post-installation"));
+	assert_int_equal(script_count(&script, "apt-get"), 1);
 }
 
 static void a_hanging_manager_is_not_tried_again(void **state)
@@ -281,7 +332,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			no_manager_is_started_while_another_is_at_work, sysroot_setup,
 			sysroot_teardown),
-		cmocka_unit_test(an_interrupted_dpkg_is_repaired),
+		cmocka_unit_test(what_dpkg_has_begun_is_ended),
+		cmocka_unit_test(a_script_that_fails_again_is_what_is_told),
 		cmocka_unit_test(a_hanging_manager_is_not_tried_again),
 	};
 

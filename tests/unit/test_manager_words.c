@@ -58,6 +58,9 @@ static void the_lines_that_a_heading_announces_belong_to_the_complaint(void **st
 			  "(Resource temporarily unavailable)" },
 		{ "E: Unable to locate package x\nE: more\n",
 		  "Unable to locate package x" },
+		{ "E: Can not write log (Is /dev/pts mounted?) - posix_openpt (2)\n"
+		  "E: Sub-process /usr/bin/dpkg returned an error code (1)\n",
+		  "Sub-process /usr/bin/dpkg returned an error code (1)" },
 		{ "Error:", "" },
 		{ "all is well\n", "" },
 		{ "", "" },

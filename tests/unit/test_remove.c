@@ -244,7 +244,11 @@ static void a_driver_goes_the_way_it_came(void **state)
 {
 	static const struct script_answer answers[] = {
 		{ .match = "dpkg-query -S",
+		  .times = 1,
 		  .output = "nvidia-linux-grid-550: /usr/bin/nvidia-smi\n" },
+		{ .match = "dpkg-query -S", .status = 1, .output = "no path found" },
+		{ .match = "nvidia-linux-grid-*", .status = 1, .output = "none found" },
+		{ .match = "dpkg-query --show", .output = "install ok installed" },
 		{ .match = "rpm -q", .output = "nvidia-linux-grid-550\n" },
 		{ .match = "", .act = vanish },
 		{ 0 },
@@ -270,15 +274,71 @@ static void a_driver_goes_the_way_it_came(void **state)
 		write_program(sysroot, "/usr/bin/nvidia-uninstall");
 		script_init(&script, answers, *state);
 		assert_int_equal(remove_driver(&script.runner, &sysroot->root,
-					       cases[i].kind, 0, &changed, &err),
+					       &(struct driver){ .kind = cases[i].kind },
+					       0, &changed, &err),
 				 0);
 		assert_true(changed);
 		assert_int_equal(script_count(&script, cases[i].command), 1);
 
 		assert_int_equal(remove_driver(&script.runner, &sysroot->root,
-					       cases[i].kind, 0, &changed, &err),
+					       &(struct driver){ .kind = cases[i].kind },
+					       0, &changed, &err),
 				 0);
 		assert_false(changed);
+	}
+}
+
+/*
+ * Whatever of a .deb is there goes, also where nvidia-smi is not: dpkg refuses to remove
+ * half a package, and apt to do anything at all as long as there is one.
+ */
+static void half_a_package_is_made_whole_and_goes(void **state)
+{
+	static const char kept[] = "/kept.deb";
+	static const struct {
+		const char *path, *status;
+		bool is_listed, unpacks, removes;
+	} rows[] = {
+		{ kept, "install reinstreq half-installed", false, true, true },
+		{ kept, "install ok half-installed", true, true, true },
+		{ kept, "install reinstreq unpacked", true, true, true },
+		{ "", "deinstall ok half-installed", true, false, true },
+		{ "", "deinstall ok half-installed", false, false, true },
+		{ kept, "install ok half-configured", true, false, true },
+		{ kept, "deinstall ok config-files", false, false, false },
+		{ kept, "unknown ok not-installed", false, false, false },
+	};
+	const struct sysroot *sysroot = *state;
+
+	sysroot_write(sysroot, kept, "a package");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct script_answer answers[] = {
+			{ .match = "dpkg-deb --field /kept.deb Package",
+			  .output = "nvidia-linux-grid-550\n" },
+			{ .match = "dpkg-query -S",
+			  .status = !rows[i].is_listed,
+			  .output = "nvidia-linux-grid-550: /usr/bin/nvidia-smi\n" },
+			{ .match = "nvidia-linux-grid-*",
+			  .output = "nvidia-linux-grid-550\n" },
+			{ .match = "dpkg-query --show", .output = rows[i].status },
+			{ .match = "" },
+			{ 0 },
+		};
+		struct driver driver = { .kind = PACKAGE_DEB };
+		struct error err = ERROR_INIT;
+		struct script script;
+		bool changed;
+
+		(void)text_copy(driver.path, sizeof(driver.path), rows[i].path);
+		script_init(&script, answers, *state);
+		assert_int_equal(remove_driver(&script.runner, &sysroot->root, &driver, 0,
+					       &changed, &err),
+				 0);
+		assert_int_equal(changed, rows[i].removes);
+		assert_int_equal(script_count(&script, "--unpack /kept.deb\n"),
+				 rows[i].unpacks);
+		assert_int_equal(script_count(&script, "remove nvidia-linux-grid-550\n"),
+				 rows[i].removes);
 	}
 }
 
@@ -300,7 +360,8 @@ static void a_driver_that_stays_is_an_error(void **state)
 
 		script_init(&script, answers[i], NULL);
 		assert_int_equal(remove_driver(&script.runner, &sysroot->root,
-					       PACKAGE_RUN, 0, &changed, &err),
+					       &(struct driver){ .kind = PACKAGE_RUN }, 0,
+					       &changed, &err),
 				 -1);
 		assert_int_equal(err.code, ERROR_INSTALL);
 		assert_non_null(strstr(err.text, words[i]));
@@ -343,6 +404,7 @@ int main(void)
 		TEST(only_a_unit_of_ours_goes),
 		TEST(half_written_files_go_too),
 		TEST(a_driver_goes_the_way_it_came),
+		TEST(half_a_package_is_made_whole_and_goes),
 		TEST(a_driver_that_stays_is_an_error),
 		TEST(what_is_in_use_stays_loaded_and_is_told),
 	};

@@ -8,7 +8,7 @@
 
 #include "base/root.h"
 #include "base/run.h"
-#include "model/driver/package.h"
+#include "model/driver/driver.h"
 
 /*
  * Unloads what is loaded of the driver. False in `ret_gone`: something uses it still, and
@@ -18,12 +18,14 @@ must_check int remove_loaded(struct runner *runner, const struct root *root,
 			     bool *ret_gone, struct error *err);
 
 /*
- * User space and what else the package has put in place: nvidia-uninstall for a .run, the
- * package manager for the package that nvidia-smi belongs to. Nothing where nvidia-smi is
- * gone. ERROR_INSTALL with the last words of the one that failed.
+ * User space and what else the package has put in place: nvidia-uninstall for a .run; the
+ * package manager for the package that is kept at driver->path, or else the one that
+ * nvidia-smi belongs to. A .deb whose unpacking was cut off is made whole before, from
+ * the kept package. Nothing where it is gone. ERROR_INSTALL with the last words of the
+ * one that failed.
  */
 must_check int remove_driver(struct runner *runner, const struct root *root,
-			     enum package_kind kind, int log_fd, bool *ret_changed,
+			     const struct driver *driver, int log_fd, bool *ret_changed,
 			     struct error *err);
 
 /*
@@ -31,7 +33,7 @@ must_check int remove_driver(struct runner *runner, const struct root *root,
  * which package it is, that its manager is there, and that no other one is at work.
  */
 must_check int remove_driver_judge(struct runner *runner, const struct root *root,
-				   enum package_kind kind, struct error *err);
+				   const struct driver *driver, struct error *err);
 
 /* Removes PATHS_MODULES of every kernel, then runs depmod for each that had them. */
 must_check int remove_modules(struct runner *runner, const struct root *root,
