@@ -101,10 +101,10 @@ def kernels_to_be_had(count=2):
     raise LabError(f"the mirror has {len(complete)} kernels with headers, {count} are needed")
 
 
-def recipe():
+def recipe(more, options):
     """All that decides what the base becomes, but for the versions on the mirror: a newer kernel is no reason to start anew."""
     codename, lines = sources()
-    text = json.dumps([codename, lines, PACKAGES, LEFT_OUT, "2"])
+    text = json.dumps([codename, lines, PACKAGES, LEFT_OUT, "2", *more, *options])
     return codename, lines, hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -114,26 +114,26 @@ class Base:
         self.kernels = kernels
 
 
-def prepare(say=lambda text: None):
-    """The base, made where it is not there yet: 40 to 120 s, 750 MB."""
+def prepare(say=lambda text: None, more=(), options=()):
+    """The base, made where it is not there yet: 40 to 120 s, 750 MB. With more packages, and options of mmdebstrap's, another one."""
     if os.geteuid() != 0:
         raise LabError("making and booting guests needs root")
     os.makedirs(CACHE, exist_ok=True)
-    codename, lines, key = recipe()
+    codename, lines, key = recipe(more, options)
     path = os.path.join(CACHE, f"base-{key}")
-    with open(os.path.join(CACHE, "lock"), "w") as lock:
+    with open(f"{path}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(f"{path}.json"):
             say("making the base system (about a minute)")
             update()  # an old index names kernels that the mirror no longer has
-            build(path, codename, lines, kernels_to_be_had())
+            build(path, codename, lines, kernels_to_be_had(), more, options)
     with open(f"{path}.json") as file:
         return Base(path, json.load(file)["kernels"])
 
 
-def build(path, codename, lines, kernels):
+def build(path, codename, lines, kernels, more, options):
     packages = PACKAGES + [f"linux-{part}-{release}" for release in kernels for part in ("image", "headers")]
-    bootstrap(path, codename, lines, packages, keyrings())
+    bootstrap(path, codename, lines, [*packages, *more], keyrings(), options)
     finish(path, keyrings())
     with open(f"{path}.json.new", "w") as file:
         json.dump({"kernels": kernels}, file)

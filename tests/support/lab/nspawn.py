@@ -49,6 +49,8 @@ def furnish(root, release=None):
 
 
 def replace_by_link(path, target):
+    if os.path.islink(path) and os.readlink(path) == target:
+        return
     if os.path.lexists(path):
         os.unlink(path)
     os.symlink(target, path)
