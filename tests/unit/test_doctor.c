@@ -669,9 +669,23 @@ static void the_reason_is_what_is_certain_or_what_the_daemon_says(void **state)
 	assert_string_equal(reason_of(facts), "");
 }
 
+static void that_something_enforces_is_no_cause(void **state)
+{
+	struct doctor_facts facts = unlicensed();
+	struct doctor_causes causes;
+
+	(void)state;
+	enforced_alone(&facts);
+	doctor_decide(&facts, &causes);
+
+	for (size_t i = 0; i < causes.count; i++)
+		assert_string_not_equal(causes.list[i].code, "mac_denied");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(that_something_enforces_is_no_cause),
 		cmocka_unit_test(the_reason_is_what_is_certain_or_what_the_daemon_says),
 		cmocka_unit_test(each_finding_names_its_cause_first),
 		cmocka_unit_test(the_run_that_failed_is_not_advised_again),
