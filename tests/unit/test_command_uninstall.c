@@ -297,7 +297,7 @@ static pid_t hold_lock(const struct sysroot *sysroot, int *ret_end)
 	assert_int_equal(pipe(end), 0);
 	pid = fork();
 	if (pid == 0) {
-		int fd = openat(sysroot->root.fd, RPM_LOCK + 1, O_RDWR | O_CLOEXEC);
+		int fd = openat(sysroot->root.fd, &RPM_LOCK[1], O_RDWR | O_CLOEXEC);
 
 		(void)close(end[1]);
 		_exit(fcntl(fd, F_SETLK, &lock) < 0 || write(ready[1], &byte, 1) != 1 ||

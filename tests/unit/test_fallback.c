@@ -227,7 +227,7 @@ static void where_nothing_fits_the_hint_names_what_would(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct scene *scene = scene_of(*state, rows[i].host == (const char *)HOST
+		struct scene *scene = scene_of(*state, strcmp(rows[i].host, HOST) == 0
 							       ? "550.127.05"
 							       : "580.95.05");
 		struct builds *builds = &scene->state.builds;

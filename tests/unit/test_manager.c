@@ -261,6 +261,7 @@ static void what_dpkg_has_begun_is_ended(void **state)
 		};
 		static const char *const packages[] = { "/root/x.deb", NULL };
 		struct manager manager = { .kind = MANAGER_APT };
+		const struct root root = ROOT_INIT;
 		struct error err = ERROR_INIT;
 		struct script script;
 
@@ -268,7 +269,7 @@ static void what_dpkg_has_begun_is_ended(void **state)
 			continue;
 		script_init(&script, answers, NULL);
 		manager.runner = &script.runner;
-		manager.root = &(struct root)ROOT_INIT;
+		manager.root = &root;
 		assert_int_equal(removing ? manager_remove(&manager, "x", &err)
 					  : manager_install(&manager, packages, &err),
 				 0);
