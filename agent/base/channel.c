@@ -15,7 +15,8 @@
 #include "base/file.h"
 #include "base/text.h"
 
-#define EXIT_GRACE_S 5.0 /* from the answer, or from SIGTERM, to the end */
+#define LOADER_FAILED 127 /* ld.so's own exit status */
+#define EXIT_GRACE_S 5.0  /* from the answer, or from SIGTERM, to the end */
 /* A day of progress, five lines a second, and the longest answer. */
 #define LINES_MAX 500000u
 #define BYTES_MAX ((size_t)128 << 20)
@@ -31,6 +32,7 @@ struct channel_files {
 /* One running worker, ended with everything it started when it goes out of scope. */
 struct child {
 	const struct channel *channel;
+	const char *program;
 	pid_t pid;               /* 0: none, or reaped */
 	int fd;                  /* our end of the talk */
 	struct deadline silence; /* since the worker last took or said something */
@@ -72,7 +74,7 @@ static int child_start(struct child *child, const struct channel_part *part,
 	struct confine confine = { .parent = 0 };
 
 	(void)confine_begin(&confine); /* doctor tells of a missing user */
-	confine.program = part->program;
+	child->program = confine.program = part->program;
 	confine.online = part->online;
 	confine.fds = (unsigned)part->count;
 	confine.file_size = file_size(part->request);
@@ -190,6 +192,22 @@ static void describe(int status, char *buffer, size_t size)
 				  WEXITSTATUS(status));
 }
 
+/* What a person can do about a worker that ended so; its own words went nowhere. */
+static int hint_ended(const struct child *child, int status, struct error *err)
+{
+	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == LOADER_FAILED)
+		return error_hint(err, "a library may be missing or too old: see ldd %s",
+				  child->program);
+	if (status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		return error_hint(err,
+				  "it asked the kernel for what it may not: please "
+				  "report this with the audit line of journalctl -k");
+	if (status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return error_hint(err, "the kernel ends programs when memory runs out: "
+				       "see journalctl -k");
+	return -1;
+}
+
 /* The line ended without an answer. */
 static int child_lost(struct child *child, struct error *err)
 {
@@ -198,8 +216,9 @@ static int child_lost(struct child *child, struct error *err)
 
 	child_reap(child, &status);
 	describe(status, how, sizeof(how));
-	return error_set(err, ERROR_INTERNAL, "the worker %s %s", how,
-			 child->used ? "in the middle of a line" : "without an answer");
+	(void)error_set(err, ERROR_INTERNAL, "the worker %s %s", how,
+			child->used ? "in the middle of a line" : "without an answer");
+	return hint_ended(child, status, err);
 }
 
 static int child_babbles(struct error *err)

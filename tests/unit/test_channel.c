@@ -190,6 +190,30 @@ static void a_worker_without_an_answer_is_told_in_words(void **state)
 	}
 }
 
+static void how_a_worker_ended_says_what_to_do(void **state)
+{
+	static const struct {
+		const char *script, *hint;
+	} cases[] = {
+		{ "exit 127", "a library may be missing or too old: see ldd /" },
+		{ "kill -SYS $$", "report this with the audit line of journalctl -k" },
+		{ "kill -KILL $$", "when memory runs out: see journalctl -k" },
+		{ "exit 126", "" },
+		{ "kill -SEGV $$", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct talk talk;
+
+		talk_begin(&talk, *state, cases[i].script);
+		assert_int_equal(talk_call(&talk, NULL, 0), -1);
+		if (cases[i].hint[0] ? !strstr(talk.err.hint, cases[i].hint)
+				     : talk.err.hint[0])
+			fail_msg("%s: %s", cases[i].script, talk.err.hint);
+		talk_end(&talk);
+	}
+}
+
 static void a_silent_worker_is_ended(void **state)
 {
 	double begin = clock_monotonic();
@@ -425,6 +449,7 @@ int main(void)
 		sysroot_test(of_the_environment_only_what_the_worker_needs),
 		sysroot_test(the_workers_error_is_ours),
 		sysroot_test(a_worker_without_an_answer_is_told_in_words),
+		sysroot_test(how_a_worker_ended_says_what_to_do),
 		sysroot_test(a_silent_worker_is_ended),
 		sysroot_test(a_missing_worker_is_named),
 		sysroot_test(cancelling_ends_the_whole_process_group),
