@@ -355,16 +355,6 @@ int state_note(struct state *state, const struct outcome *outcome, struct error 
 	return 0;
 }
 
-static bool same(const struct json *one, const struct json *other)
-{
-	cleanup_free char *first = one ? json_print(one) : NULL;
-	cleanup_free char *second = other ? json_print(other) : NULL;
-
-	if (!one || !other)
-		return one == other;
-	return first && second && strcmp(first, second) == 0;
-}
-
 int state_end(struct state *state, const char *step, const struct error *error,
 	      const struct json *warnings, bool *ret_news, struct error *err)
 {
@@ -382,7 +372,7 @@ int state_end(struct state *state, const char *step, const struct error *error,
 			return error_set_errno(err, ENOMEM, "noting how the run ended");
 	}
 
-	*ret_news = !same(state->trouble, trouble);
+	*ret_news = state->trouble != trouble && !json_same(state->trouble, trouble);
 	if (*ret_news) {
 		json_free(state->trouble);
 		state->trouble = take_ptr(trouble);
