@@ -42,7 +42,7 @@ enum {
 };
 
 static const struct args_entry table[] = {
-	{ "config", "FILE", "read this configuration file instead of the default ones",
+	{ "config", "FILE", "read this configuration instead of the default files",
 	  OPT_CONFIG, 0 },
 	{ "root", "DIR", "work on the system mounted at DIR; implies --offline", OPT_ROOT,
 	  0 },
@@ -51,14 +51,15 @@ static const struct args_entry table[] = {
 	{ "sysfs", "DIR", "read the PCI tree below DIR instead of /sys", OPT_SYSFS, 0 },
 	{ "set", "PATH=VALUE", "override one configuration key; repeatable", OPT_SET, 0 },
 	{ "json", NULL, "exactly one JSON object on standard output", OPT_JSON, 0 },
-	{ "verbose", NULL, "more on standard error (-v, -vv)", 'v', 0 },
-	{ "quiet", NULL, "less on standard error (-q)", 'q', 0 },
+	{ "verbose", NULL, "more on standard error; twice: still more", 'v', 0 },
+	{ "quiet", NULL, "less on standard error", 'q', 0 },
 	{ "log-level", "LEVEL", "error, warning, notice, info or debug", OPT_LOG_LEVEL,
 	  0 },
-	{ "help", NULL, "show this help (-h)", 'h', 0 },
+	{ "help", NULL, "show this help", 'h', 0 },
 	{ "version", NULL, "show the version", OPT_VERSION, 0 },
 	{ "kernel", "REL", "for this kernel release; repeatable", OPT_KERNEL,
 	  ARGS_KERNEL },
+	{ "kernel", "REL", "for this kernel release", OPT_KERNEL, ARGS_ONE_KERNEL },
 	{ "host-version", "VERSION",
 	  "what a new guest would get on a host with this driver; no GPU is needed",
 	  OPT_HOST_VERSION, ARGS_HOST_VERSION },
@@ -272,19 +273,15 @@ static const char *find_near(const char *word)
 
 static int refuse_option(const char *word, int id, struct error *err)
 {
-	const char *near = NULL;
+	const char *near;
 
-	if (id == ':') {
-		(void)error_set(err, ERROR_USAGE, "%s needs a value", word);
-	} else if (optopt && optopt < 256) {
-		(void)error_set(err, ERROR_USAGE, "unknown option -%c", optopt);
-	} else {
-		(void)error_set(err, ERROR_USAGE, "unknown option %s", word);
-		near = find_near(word + strspn(word, "-"));
-	}
-	if (near)
-		return error_hint(err, "did you mean --%s?", near);
-	return error_hint(err, "\"vgpu-guest-agent --help\" lists the options");
+	if (id == ':')
+		return error_set(err, ERROR_USAGE, "%s needs a value", word);
+	if (optopt && optopt < 256)
+		return error_set(err, ERROR_USAGE, "unknown option -%c", optopt);
+	(void)error_set(err, ERROR_USAGE, "unknown option %s", word);
+	near = find_near(word + strspn(word, "-"));
+	return near ? error_hint(err, "did you mean --%s?", near) : -1;
 }
 
 /* The options of the table, in order, but one; the list ends with a zeroed one. */
@@ -303,13 +300,26 @@ static void list_options(int left_out, struct option options[ARRAY_SIZE(table) +
 	}
 }
 
-/* --previous takes a FILE, but of install: the first word that is no option decides. */
-static bool is_install(int argc, char *argv[], const struct option *options)
+/* The place of the first word that is no option, nor the value of one. */
+static int first_word(int argc, char *argv[], const struct option *options)
 {
-	optind = 0;
+	opterr = 0;
+	optind = 0; /* begins anew, also in tests */
 	while (getopt_long(argc, argv, "+:vqh", options, NULL) != -1)
 		;
-	return optind < argc && strcmp(argv[optind], "install") == 0;
+	return optind;
+}
+
+void args_command_words(int argc, char *argv[], struct args *ret_args)
+{
+	struct option options[ARRAY_SIZE(table) + 1] = { { 0 } };
+	int at;
+
+	list_options(OPT_PREVIOUS, options);
+	*ret_args = (struct args){ .help = true };
+	for (at = first_word(argc, argv, options);
+	     at < argc && argv[at][0] != '-' && ret_args->request.operand_count < 2; at++)
+		ret_args->request.operands[ret_args->request.operand_count++] = argv[at];
 }
 
 int args_parse(int argc, char *argv[], struct args *ret_args, struct error *err)
@@ -318,11 +328,12 @@ int args_parse(int argc, char *argv[], struct args *ret_args, struct error *err)
 	struct args args = { .log_level = LOG_LEVEL_NOTICE };
 	int id;
 
-	opterr = 0;
+	/* --previous takes a FILE, but of install. */
 	list_options(OPT_PREVIOUS, options);
-	if (!is_install(argc, argv, options))
+	id = first_word(argc, argv, options);
+	if (id == argc || strcmp(argv[id], "install") != 0)
 		list_options(OPT_BACK, options);
-	optind = 0; /* begins anew, also in tests */
+	optind = 0;
 	while ((id = getopt_long(argc, argv, ":vqh", options, NULL)) != -1) {
 		if (id == '?' || id == ':')
 			return refuse_option(argv[optind - 1], id, err);
@@ -360,16 +371,61 @@ const char *args_option_name(unsigned option)
 	return "";
 }
 
+unsigned args_same_name(unsigned options)
+{
+	unsigned all = options;
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(table); k++) {
+			if (table[i].option & options && table[k].id == table[i].id)
+				all |= table[k].option;
+		}
+	}
+	return all;
+}
+
+#define HELP_COLUMN 27
+
+/* Words in lines that begin where the cursor is now. */
+static void print_words(FILE *out, const char *text)
+{
+	struct span rest = span_of(text), word;
+	size_t column = HELP_COLUMN;
+
+	while (rest.len > 0) {
+		(void)span_split(rest, ' ', &word, &rest);
+		if (column > HELP_COLUMN && column + 1 + word.len >= ARGS_WIDTH) {
+			(void)fprintf(out, "\n%*s", HELP_COLUMN, "");
+			column = HELP_COLUMN;
+		}
+		(void)fprintf(out, "%s%.*s", column > HELP_COLUMN ? " " : "",
+			      (int)word.len, word.at);
+		column += word.len + (column > HELP_COLUMN);
+	}
+	(void)fputc('\n', out);
+}
+
+static void print_option(FILE *out, const struct args_entry *entry)
+{
+	char letter = args_letter(entry), name[48];
+	int column;
+
+	(void)text_format(name, sizeof(name), "--%s%s%s", entry->name,
+			  entry->value ? " " : "", entry->value ? entry->value : "");
+	column = letter ? fprintf(out, "  -%c, %s", letter, name)
+			: fprintf(out, "      %s", name);
+	if (column + 2 > HELP_COLUMN) {
+		(void)fputc('\n', out);
+		column = 0;
+	}
+	(void)fprintf(out, "%*s", HELP_COLUMN - column, "");
+	print_words(out, entry->help);
+}
+
 void args_print_options(FILE *out, unsigned mask, bool global)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		char left[48];
-
-		if (table[i].option ? !(table[i].option & mask) : !global)
-			continue;
-		(void)text_format(left, sizeof(left), "--%s%s%s", table[i].name,
-				  table[i].value ? " " : "",
-				  table[i].value ? table[i].value : "");
-		(void)fprintf(out, "  %-20s %s\n", left, table[i].help);
+		if (table[i].option ? table[i].option & mask : global)
+			print_option(out, &table[i]);
 	}
 }

@@ -11,6 +11,9 @@
 #include "base/log.h"
 #include "commands/request.h"
 
+/* Help is in lines below this: so wide are most terminals and serial consoles. */
+#define ARGS_WIDTH 80
+
 /* Options that only some commands take; a command names its own in struct command. */
 enum args_option {
 	ARGS_KERNEL = 1 << 0,
@@ -31,8 +34,9 @@ enum args_option {
 	ARGS_EXPIRES = 1 << 17,
 	ARGS_HOST_VERSION = 1 << 18,
 	ARGS_UNATTENDED = 1 << 19,
-	ARGS_BACK = 1 << 20, /* --previous of install: takes no value */
-	ARGS_SIGN = 1 << 21, /* --sign-command and --sign-cert */
+	ARGS_BACK = 1 << 20,       /* --previous of install: takes no value */
+	ARGS_SIGN = 1 << 21,       /* --sign-command and --sign-cert */
+	ARGS_ONE_KERNEL = 1 << 22, /* --kernel of build-modules: just one */
 };
 
 /* One line of the table: what --help, the man page and the completions say of it. */
@@ -53,12 +57,27 @@ struct args {
 must_check int args_parse(int argc, char *argv[], struct args *ret_args,
 			  struct error *err);
 
-/* The option's own name for a message: "--wait". */
+/*
+ * Of a line that could not be read: the words in which it may name a command, at most two
+ * operands, as if its help were asked for.
+ */
+void args_command_words(int argc, char *argv[], struct args *ret_args);
+
+/* The option's own name for a message: "wait". */
 const char *args_option_name(unsigned option);
+
+/* These options and those that have the name of one of them. */
+unsigned args_same_name(unsigned options);
 
 /* The table in the order of the help. */
 size_t args_count(void);
 const struct args_entry *args_at(size_t index);
+
+/* The letter that is as good as the name; '\0': there is none. */
+static inline char args_letter(const struct args_entry *entry)
+{
+	return entry->id < 128 ? (char)entry->id : '\0';
+}
 
 /* The options of `mask` and, with `global`, those of every command, as help lines. */
 void args_print_options(FILE *out, unsigned mask, bool global);

@@ -16,8 +16,8 @@
 
 const struct command command_table[] = {
 	{ "detect", command_plan_detect, print_guest, "", 0, 0, COMMAND_ASKS_HOST,
-	  "show the GPUs, the host's driver version, the system and its kernels",
-	  S(NO_GPU), "sudo vgpu-guest-agent detect" },
+	  "show GPUs, the host's driver version, the system, its kernels", S(NO_GPU),
+	  "sudo vgpu-guest-agent detect" },
 	{ "plan", command_plan, print_plan, "", 0, ARGS_KERNEL | ARGS_HOST_VERSION,
 	  COMMAND_ASKS_HOST, "show everything run would do and why; change nothing",
 	  S(NO_GPU) | S(NETWORK) | S(INTEGRITY) | S(PERMISSION),
@@ -38,7 +38,7 @@ const struct command command_table[] = {
 	  "build and install the driver", DRIVER_STATUSES,
 	  "sudo vgpu-guest-agent install --driver ./NVIDIA-Linux-x86_64-550.90.07-grid.run" },
 	{ "build-modules", command_build_modules, print_steps, "", 0,
-	  ARGS_KERNEL | ARGS_DRIVER | ARGS_ARCHIVE | ARGS_SIGN, 0,
+	  ARGS_ONE_KERNEL | ARGS_DRIVER | ARGS_ARCHIVE | ARGS_SIGN, 0,
 	  "compile the kernel modules into an archive for other guests",
 	  FETCH_STATUSES | S(PREREQUISITES) | S(BUILD) | S(PERMISSION),
 	  "vgpu-guest-agent build-modules --kernel 6.1.0-37-cloud-amd64 --driver ./X.run --output X.tar.gz" },
@@ -69,15 +69,15 @@ const struct command command_table[] = {
 	  DRIVER_STATUSES | LICENSE_STATUSES,
 	  "sudo vgpu-guest-agent doctor --bundle support.tar.gz" },
 	{ "monitor", command_monitor, NULL, "", 0, 0, 0,
-	  "watch the licenses and keep status.json and the metrics file current",
-	  S(NO_GPU), "systemctl enable --now vgpu-guest-agent-monitor" },
+	  "watch the licenses; keep status.json and metrics file current", S(NO_GPU),
+	  "systemctl enable --now vgpu-guest-agent-monitor" },
 	{ "config show", command_config_show, print_settings, "", 0, ARGS_ORIGIN, 0,
 	  "show the configuration in force", 0, "vgpu-guest-agent config show --origin" },
 	{ "config check", command_config_check, print_valid, "", 0, 0, 0,
 	  "check the configuration", 0, "vgpu-guest-agent config check" },
 	{ "seal", command_seal, print_steps, "", 0, ARGS_LOCK_WAIT,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
-	  "take token, trust and logs out, before a snapshot becomes an image",
+	  "take token, trust and logs out, before a snapshot",
 	  S(INSTALL) | S(BUSY) | S(PERMISSION), "sudo vgpu-guest-agent seal" },
 	{ "uninstall", command_uninstall, print_steps, "", 0, ARGS_LOCK_WAIT,
 	  COMMAND_NEEDS_ROOT | COMMAND_LOCKS,
@@ -159,13 +159,30 @@ static const struct command *find_near(const struct args *args)
 	return nearest;
 }
 
+/* The first word of the commands that have two, where `word` is it or a slip of it. */
+static bool find_group(const char *word, char *ret_group, size_t size)
+{
+	for (size_t i = 0; i < command_table_size; i++) {
+		struct span first, second;
+
+		if (span_split(span_of(command_table[i].name), ' ', &first, &second) &&
+		    span_copy(first, ret_group, size) &&
+		    text_distance(word, ret_group) <= slip_of(word))
+			return true;
+	}
+	return false;
+}
+
 static int refuse_unknown(const struct args *args, struct error *err)
 {
 	const struct command *nearest = find_near(args);
+	char group[32];
 
 	(void)error_set(err, ERROR_USAGE, "no command \"%s\"", args->request.operands[0]);
 	if (args->request.operand_count == 1 &&
-	    name_group(args->request.operands[0], err))
+	    find_group(args->request.operands[0], group, sizeof(group)) &&
+	    (!nearest || strcmp(group, args->request.operands[0]) == 0) &&
+	    name_group(group, err))
 		return -1;
 	if (nearest)
 		return error_hint(err, "did you mean \"%s\"?", nearest->name);
@@ -175,11 +192,8 @@ static int refuse_unknown(const struct args *args, struct error *err)
 static int check_arguments(const struct args *args, const struct command *command,
 			   struct error *err)
 {
-	/* --output has several meanings, and the table's first stands for all. */
-	const unsigned outputs = ARGS_OUTPUT | ARGS_ARCHIVE | ARGS_DOCUMENT;
-	unsigned taken = command->options |
-			 ((command->options & outputs) != 0 ? (unsigned)ARGS_OUTPUT : 0);
-	unsigned extra = args->given & ~taken;
+	/* Of a name with several meanings the table's first is what was given. */
+	unsigned extra = args->given & ~args_same_name(command->options);
 
 	if (extra)
 		(void)error_set(err, ERROR_USAGE, "%s does not take --%s", command->name,
@@ -215,30 +229,39 @@ int command_find(struct args *args, const struct command **ret_command, struct e
 	return refuse_unknown(args, err);
 }
 
-static const char *root_words(const struct command *command)
+static void print_statuses(FILE *out, const struct command *command)
 {
-	if (command->flags & COMMAND_NEEDS_ROOT)
-		return "yes";
-	return command->flags & COMMAND_ASKS_HOST
-		       ? "no; but only root can read the host's driver version"
-		       : "no";
+	int column = fprintf(out, "Exit status: 0 ok, 1 internal, 2 usage");
+
+	for (int code = ERROR_NO_GPU; code < ERROR_CODE_COUNT_; code++) {
+		char item[32];
+
+		if (!(command->statuses & 1u << code))
+			continue;
+		(void)text_format(item, sizeof(item), "%d %s", code,
+				  error_code_name((enum error_code)code));
+		if (column + 2 + (int)strlen(item) >= ARGS_WIDTH)
+			column = fprintf(out, ",\n  %s", item) - 2;
+		else
+			column += fprintf(out, ", %s", item);
+	}
+	(void)fputc('\n', out);
 }
 
 static void print_usage(FILE *out, const struct command *command)
 {
 	(void)fprintf(out,
 		      "Usage: vgpu-guest-agent [GLOBAL OPTIONS] %s%s%s%s\n\n"
-		      "Does this: %s.\nNeeds root: %s.\nExit status: 0 ok, 1 internal, "
-		      "2 usage",
+		      "%c%s.\nNeeds root: %s\n",
 		      command->name, command->options ? " [OPTIONS]" : "",
 		      command->operands[0] ? " " : "", command->operands,
-		      command->summary, root_words(command));
-	for (int code = ERROR_NO_GPU; code < ERROR_CODE_COUNT_; code++) {
-		if (command->statuses & 1u << code)
-			(void)fprintf(out, ", %d %s", code,
-				      error_code_name((enum error_code)code));
-	}
-	(void)fprintf(out, ".\nExample: %s\n", command->example);
+		      command->summary[0] - 'a' + 'A', command->summary + 1,
+		      command->flags & COMMAND_NEEDS_ROOT ? "yes"
+		      : command->flags & COMMAND_ASKS_HOST
+			      ? "no; but only root can read the host's driver version"
+			      : "no");
+	print_statuses(out, command);
+	(void)fprintf(out, "Example: %s\n", command->example);
 }
 
 /* Of the commands whose first word is this: "token", "config". */
@@ -295,6 +318,8 @@ void command_print_help(FILE *out, const struct command *command)
 	(void)fputs("\nThe exit status says what to do next: 0 done, 2 usage, 3 no GPU, "
 		    "4 no match,\n5 network, 6 integrity, 7 prerequisites, 8 build, "
 		    "9 install, 10 Secure Boot,\n11 token, 12 unlicensed, 13 driver, "
-		    "14 reboot, 15 busy, 16 permission.\n",
+		    "14 reboot, 15 busy, 16 permission.\n\n"
+		    "\"vgpu-guest-agent COMMAND --help\" shows a command's options; "
+		    "see also\nvgpu-guest-agent(1) and vgpu-guest-agent.conf(5).\n",
 		    out);
 }

@@ -28,6 +28,7 @@ static const struct value {
 	{ "PATH=VALUE",
 	  "COMPREPLY=($(compgen -W \"$keys\" -- \"$cur\")); compopt -o nospace",
 	  ":key:($keys)", "-x -a '(string split \" \" -- $__vgpu_keys)'" },
+	{ "PROGRAM", FILES, ":program:_files", "-r -F" },
 	{ "SECONDS", ":", ":seconds:", "-x" },
 };
 

@@ -27,8 +27,8 @@ static const char *const meanings[] = {
 			      "not signed by a key that it trusts",
 	[ERROR_TOKEN] = "token missing or unusable",
 	[ERROR_UNLICENSED] = "not licensed, or not in time",
-	[ERROR_DRIVER] = "driver not loaded, nvidia-smi failed or hung, or a GPU is "
-			 "missing in it",
+	[ERROR_DRIVER] = "driver not loaded, nvidia-smi failed or hung, a GPU is missing "
+			 "in it, or validate computed wrongly",
 	[ERROR_REBOOT] = "done as far as possible; a reboot completes it",
 	[ERROR_BUSY] = "another instance is at work",
 	[ERROR_PERMISSION] = "needs root, or a file could not be read or written",
@@ -93,7 +93,10 @@ static void put_options(FILE *out, unsigned mask)
 
 		if (mask ? !(entry->option & mask) : entry->option != 0)
 			continue;
-		(void)fputs(".TP\n\\fB\\-\\-", out);
+		(void)fputs(".TP\n", out);
+		if (args_letter(entry))
+			(void)fprintf(out, "\\fB\\-%c\\fR, ", args_letter(entry));
+		(void)fputs("\\fB\\-\\-", out);
 		put_escaped(out, span_of(entry->name));
 		(void)fputs("\\fR", out);
 		if (entry->value)

@@ -25,12 +25,13 @@ static struct json *options_json(unsigned mask)
 
 	for (size_t i = 0; list && i < args_count(); i++) {
 		const struct args_entry *entry = args_at(i);
+		const char letter[] = { args_letter(entry), '\0' };
 
 		if (mask ? !(entry->option & mask) : entry->option != 0)
 			continue;
-		if (json_append(list, json_build("{s:s, s:s?, s:s}", "name", entry->name,
-						 "value", entry->value, "help",
-						 entry->help)) < 0)
+		if (json_append(list, json_build("{s:s, s:s, s:s?, s:s}", "letter",
+						 letter, "name", entry->name, "value",
+						 entry->value, "help", entry->help)) < 0)
 			return NULL;
 	}
 	return take_ptr(list);

@@ -5,12 +5,15 @@
 
 #include "support/cmocka.h"
 
+static char *argv_of_line[16]; /* of the last line */
+static int argc_of_line;
+
 /* Parses a line of blank-separated words; -1 with the error, as main() would. */
 static int parse(const char *line, struct args *args, const struct command **command,
 		 struct error *err)
 {
 	static char words[256];
-	static char *argv[16];
+	char **argv = argv_of_line;
 	int argc = 0;
 
 	(void)snprintf(words, sizeof(words), "%s", line);
@@ -22,6 +25,7 @@ static int parse(const char *line, struct args *args, const struct command **com
 			*at++ = '\0';
 	}
 	argv[argc] = NULL;
+	argc_of_line = argc;
 
 	if (args_parse(argc, argv, args, err) < 0)
 		return -1;
@@ -109,7 +113,7 @@ static void what_is_not_understood_is_usage_with_a_way_out(void **state)
 		  "did you mean --prometheus?" },
 		{ "run --kernal=6.1", "unknown option --kernal=6.1",
 		  "did you mean --kernel?" },
-		{ "run --frobnicate", "unknown option", "--help" },
+		{ "run --frobnicate", "unknown option", "" },
 		{ "frobnicate", "no command", "--help" },
 		{ "stat", "no command", "\"status\"" },
 		{ "helm", "no command", "--help" },
@@ -119,10 +123,14 @@ static void what_is_not_understood_is_usage_with_a_way_out(void **state)
 		{ "config shew", "no command", "\"config show\"" },
 		{ "status extra", "unexpected argument \"extra\"", "status --help" },
 		{ "detect --wait 5", "does not take --wait", "detect --help" },
-		{ "status --wait", "--wait needs a value", "--help" },
+		{ "status --wait", "--wait needs a value", "" },
 		{ "status --wait soon", "--wait soon", "" },
-		{ "--frob status", "unknown option --frob", "--help" },
-		{ "-x status", "unknown option -x", "--help" },
+		{ "--frob status", "unknown option --frob", "" },
+		{ "-x status", "unknown option -x", "" },
+		{ "tokn", "no command \"tokn\"", "\"token check\" or \"token install\"" },
+		{ "confg", "no command", "\"config show\" or \"config check\"" },
+		{ "index --kernel 6.1", "does not take --kernel", "index --help" },
+		{ "fetch --previous x", "does not take --previous", "fetch --help" },
 		{ "--log-level loud status", "--log-level loud", "" },
 	};
 
@@ -138,6 +146,78 @@ static void what_is_not_understood_is_usage_with_a_way_out(void **state)
 		assert_non_null(strstr(err.text, cases[i].text));
 		if (!strstr(err.hint, cases[i].hint))
 			fail_msg("%s: %s", cases[i].line, err.hint);
+	}
+}
+
+static void a_line_that_cannot_be_read_names_its_command(void **state)
+{
+	static const struct {
+		const char *line, *command;
+	} rows[] = {
+		{ "status --frob", "status" },
+		{ "--config x.conf status --wait", "status" },
+		{ "--frob status", "status" },
+		{ "token check --frob", "token check" },
+		{ "token check file --frob", "token check" },
+		{ "index a.run b.run --frob", "index" },
+		{ "install --previous --frob", "install" },
+		{ "--frob", NULL },
+		{ "frobnicate --frob", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct command *command = NULL;
+		struct error err = ERROR_INIT;
+		struct args args;
+
+		assert_int_equal(parse(rows[i].line, &args, &command, &err), -1);
+		args_command_words(argc_of_line, argv_of_line, &args);
+		err = ERROR_INIT;
+		if (command_find(&args, &command, &err) == 0)
+			assert_string_equal(command->name, rows[i].command);
+		else
+			assert_null(rows[i].command);
+	}
+}
+
+static void modules_are_built_for_one_kernel_and_its_option_says_so(void **state)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(out);
+	for (size_t i = 0; i < command_table_size; i++) {
+		if (strcmp(command_table[i].name, "build-modules") == 0)
+			command_print_help(out, &command_table[i]);
+	}
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(text, "--kernel REL"));
+	assert_null(strstr(text, "kernel release; repeatable"));
+	free(text);
+}
+
+/* Also on a serial console; an example is one line, to be copied. */
+static void help_is_as_wide_as_a_terminal(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i <= command_table_size; i++) {
+		cleanup_free char *text = NULL;
+		size_t size;
+		FILE *out = open_memstream(&text, &size);
+		struct span rest, line;
+
+		assert_non_null(out);
+		command_print_help(out,
+				   i < command_table_size ? &command_table[i] : NULL);
+		assert_int_equal(fclose(out), 0);
+		rest = (struct span){ text, size };
+		while (span_next_line(&rest, &line)) {
+			if (line.len > 80 && !span_starts(line, "Example: "))
+				fail_msg("%.*s", (int)line.len, line.at);
+		}
 	}
 }
 
@@ -161,6 +241,9 @@ int main(void)
 		cmocka_unit_test(previous_takes_a_file_but_of_install),
 		cmocka_unit_test(a_command_may_have_two_words_and_a_file),
 		cmocka_unit_test(what_is_not_understood_is_usage_with_a_way_out),
+		cmocka_unit_test(a_line_that_cannot_be_read_names_its_command),
+		cmocka_unit_test(modules_are_built_for_one_kernel_and_its_option_says_so),
+		cmocka_unit_test(help_is_as_wide_as_a_terminal),
 		cmocka_unit_test(quiet_and_verbose_move_the_level),
 	};
 
