@@ -43,12 +43,18 @@ bool log_level_parse(const char *word, enum log_level *ret_level)
 	return false;
 }
 
+bool log_is_terminal(int fd)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(fd) && term && *term && strcmp(term, "dumb") != 0;
+}
+
 bool log_has_colour(int fd)
 {
-	const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
+	const char *no_colour = getenv("NO_COLOR");
 
-	return isatty(fd) && !(no_colour && *no_colour) && term &&
-	       strcmp(term, "dumb") != 0;
+	return log_is_terminal(fd) && !(no_colour && *no_colour);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -75,15 +81,9 @@ void log_line(enum log_level level, const char *fmt, ...)
 
 #define MIB (1024.0 * 1024.0)
 #define BAR_WIDTH 12 /* with all that stands behind it, in 80 columns */
+#define COLUMNS 80   /* where the terminal does not say */
 #define REDRAW_S 0.1
 #define RATE_AFTER_S 1.0 /* before that it says nothing */
-
-bool log_is_terminal(int fd)
-{
-	const char *term = getenv("TERM");
-
-	return isatty(fd) && term && *term && strcmp(term, "dumb") != 0;
-}
 
 /* "1.5 of 340.0 MiB"; small ones in their own unit. */
 static void say_part(uint64_t done, uint64_t total, char *text, size_t size)
@@ -116,11 +116,21 @@ static void say_rate(uint64_t done, uint64_t total, double now, char *text, size
 			  each, left < 100 ? left : left / 60);
 }
 
+/* In one row, over what is there: a row that is too long could not be taken back. */
+static void draw_line(const char *line)
+{
+	struct winsize size = { .ws_col = 0 };
+
+	(void)ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+	(void)fprintf(stderr, "\r%.*s\033[K", (size.ws_col ? size.ws_col : COLUMNS) - 1,
+		      line);
+}
+
 static void draw_bar(const char *what, uint64_t done, uint64_t total)
 {
 	unsigned filled = total ? (unsigned)(done * BAR_WIDTH / total) : 0;
 	double now = clock_monotonic();
-	char bar[BAR_WIDTH + 1], part[64], rate[64], size[TEXT_SIZE_MAX];
+	char bar[BAR_WIDTH + 1], part[64], rate[64], size[TEXT_SIZE_MAX], line[256];
 
 	if (now - progress.drawn_at < REDRAW_S && done != total)
 		return;
@@ -133,7 +143,8 @@ static void draw_bar(const char *what, uint64_t done, uint64_t total)
 
 	if (total == 0) {
 		text_size(done, size);
-		(void)fprintf(stderr, "\r%-10s %s\033[K", what, size);
+		(void)text_format(line, sizeof(line), "%-10s %s", what, size);
+		draw_line(line);
 		return;
 	}
 	memset(bar, '.', BAR_WIDTH);
@@ -141,8 +152,9 @@ static void draw_bar(const char *what, uint64_t done, uint64_t total)
 	bar[BAR_WIDTH] = '\0';
 	say_part(done, total, part, sizeof(part));
 	say_rate(done, total, now, rate, sizeof(rate));
-	(void)fprintf(stderr, "\r%-10s [%s] %3u %%  %s%s\033[K", what, bar,
-		      (unsigned)(done * 100 / total), part, rate);
+	(void)text_format(line, sizeof(line), "%-10s [%s] %3u %%  %s%s", what, bar,
+			  (unsigned)(done * 100 / total), part, rate);
+	draw_line(line);
 }
 
 void log_progress(const char *what, uint64_t done, uint64_t total)

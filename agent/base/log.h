@@ -27,11 +27,11 @@ bool log_shows(enum log_level level);
 /* False for an unknown word. */
 bool log_level_parse(const char *word, enum log_level *ret_level);
 
-/* Colour: on a terminal, never with NO_COLOR set to anything, never with TERM=dumb. */
-bool log_has_colour(int fd);
-
 /* A terminal that obeys more than line ends: never with TERM=dumb or none. */
 bool log_is_terminal(int fd);
+
+/* Colour: on such a terminal, and never with NO_COLOR set to anything but "". */
+bool log_has_colour(int fd);
 
 void log_line(enum log_level level, const char *fmt, ...) printf_like(2, 3);
 

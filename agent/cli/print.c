@@ -4,6 +4,33 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/text.h"
+
+static void say_left(int64_t seconds, char *text, size_t size)
+{
+	if (seconds <= 0)
+		(void)text_copy(text, size, "expired");
+	else if (seconds < 7200)
+		(void)text_format(text, size, "%lld min left", (long long)(seconds / 60));
+	else if (seconds < 172800)
+		(void)text_format(text, size, "%lld h left", (long long)(seconds / 3600));
+	else
+		(void)text_format(text, size, "%lld days left",
+				  (long long)(seconds / 86400));
+}
+
+bool print_until(const char *time, char *text, size_t size)
+{
+	char left[32];
+	int64_t when;
+
+	if (!clock_read(time, &when))
+		return false;
+	say_left(when - clock_now(), left, sizeof(left));
+	return text_format(text, size, "%.10s %.8s UTC, %s", time, time + 11, left);
+}
+
 void print_check(const struct json *check)
 {
 	const struct json *ok = json_get(check, "ok");
@@ -18,18 +45,22 @@ void print_check(const struct json *check)
 /* The lines were said while the steps ran; what is left is the end of the story. */
 void print_steps(const struct json *report, const struct request *request)
 {
-	const struct json *steps = json_get(report, "steps");
-	size_t changed = 0;
+	const struct json *steps = json_get(report, "steps"), *first = json_at(steps, 0);
+	size_t changed = 0, skipped = 0;
 
 	(void)request;
 	if (json_get(report, "error"))
 		return;
 	for (size_t i = 0; i < json_count(steps); i++) {
-		const char *outcome = json_get_string(json_at(steps, i), "outcome");
+		const char *outcome = print_word(json_at(steps, i), "outcome");
 
-		changed += outcome && strcmp(outcome, "changed") == 0;
+		changed += strcmp(outcome, "changed") == 0;
+		skipped += strcmp(outcome, "skipped") == 0;
 	}
-	if (changed == 0)
+	/* Of steps that were all left out no line has said why. */
+	if (skipped > 0 && skipped == json_count(steps))
+		(void)printf("Nothing to do: %s.\n", print_word(first, "detail"));
+	else if (changed == 0)
 		(void)puts("Nothing to do.");
 	else
 		(void)printf("Done: %zu step%s changed something.\n", changed,

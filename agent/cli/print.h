@@ -41,5 +41,8 @@ must_check int print_status_look(const struct request *request, const struct jso
 /* After the last look: the cursor goes behind its frame. */
 void print_status_end(void);
 
+/* A time of a report as "2026-11-24 18:01:02 UTC, 23 h left"; false: it is none. */
+bool print_until(const char *time, char *text, size_t size);
+
 /* A line of `plan`'s and `doctor`'s checks. */
 void print_check(const struct json *check);

@@ -12,33 +12,13 @@
 
 #define CELL 128
 
-static void say_left(int64_t seconds, char *text, size_t size)
-{
-	if (seconds <= 0)
-		(void)text_copy(text, size, "expired");
-	else if (seconds < 7200)
-		(void)text_format(text, size, "%lld min left", (long long)(seconds / 60));
-	else if (seconds < 172800)
-		(void)text_format(text, size, "%lld h left", (long long)(seconds / 3600));
-	else
-		(void)text_format(text, size, "%lld days left",
-				  (long long)(seconds / 86400));
-}
-
-/* "2026-11-24 18:01:02 UTC, 23 h left"; a kind without a date as the driver words it. */
+/* A kind without a date as the driver words it. */
 static void say_expiry(const struct json *feature, char *text, size_t size)
 {
-	const char *expiry = print_word(feature, "expiry");
 	const char *kind = print_word(feature, "expiry_kind");
-	char left[32];
-	int64_t when;
 
-	if (!expiry[0] || !clock_read(expiry, &when)) {
+	if (!print_until(print_word(feature, "expiry"), text, size))
 		(void)text_copy(text, size, kind[0] ? kind : "-");
-		return;
-	}
-	say_left(when - clock_now(), left, sizeof(left));
-	(void)text_format(text, size, "%.10s %.8s UTC, %s", expiry, expiry + 11, left);
 }
 
 /* The words before "(Expiry: ...)", which has a column of its own. */

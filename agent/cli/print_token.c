@@ -3,12 +3,23 @@
 
 #include <stdio.h>
 
+static void print_server(const struct json *server)
+{
+	const struct json *ports = json_get(server, "ports");
+
+	(void)printf("  server: %s", print_word(server, "host"));
+	for (size_t i = 0; i < json_count(ports); i++)
+		(void)printf("%s %lld", i ? "," : " port",
+			     (long long)json_as_int(json_at(ports, i)));
+	(void)putchar('\n');
+}
+
 void print_token(const struct json *report, const struct request *request)
 {
 	const struct json *problems = json_get(report, "problems");
 	const struct json *servers = json_get(report, "servers");
-	const char *expires = json_get_string(report, "expires");
 	const char *signature = json_get_string(report, "signature");
+	char until[64];
 	int64_t size = json_get_int(report, "size", 0);
 
 	(void)request;
@@ -22,19 +33,14 @@ void print_token(const struct json *report, const struct request *request)
 		     (long long)size);
 	for (size_t i = 0; i < json_count(problems); i++) {
 		const struct json *one = json_at(problems, i);
-		const char *severity = json_get_string(one, "severity");
-		const char *message = json_get_string(one, "message");
 
-		(void)printf("  %s: %s\n", severity ? severity : "",
-			     message ? message : "");
+		(void)printf("  %s: %s\n", print_word(one, "severity"),
+			     print_word(one, "message"));
 	}
-	for (size_t i = 0; i < json_count(servers); i++) {
-		const char *host = json_get_string(json_at(servers, i), "host");
-
-		(void)printf("  server: %s\n", host ? host : "");
-	}
-	if (expires)
-		(void)printf("  expires: %s\n", expires);
+	for (size_t i = 0; i < json_count(servers); i++)
+		print_server(json_at(servers, i));
+	if (print_until(print_word(report, "expires"), until, sizeof(until)))
+		(void)printf("  expires: %s\n", until);
 	if (signature)
 		(void)printf("  signature: %s\n", signature);
 }

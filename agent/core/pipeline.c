@@ -10,16 +10,32 @@
 #include "core/journal.h"
 #include "steps/detect/denied.h"
 
+#define NAME_WIDTH 9 /* of "configure", the longest name of a run's steps */
 #define TAKES_AWAY (JOB_SEAL | JOB_UNINSTALL)
 
+/* What follows the names begins in one column. */
+static int name_width(const struct pipeline *pipeline)
+{
+	size_t width = NAME_WIDTH;
+
+	for (size_t i = 0; i < pipeline->count; i++) {
+		const struct pipeline_step *step = &pipeline->steps[i];
+
+		if (step->jobs & pipeline->ctx->job && strlen(step->name) > width)
+			width = strlen(step->name);
+	}
+	return (int)width;
+}
+
 /* One line per step; of a service only what tells whoever watches the boot something. */
-static void say_line(const struct outcome *outcome)
+static void say_line(const struct pipeline *pipeline, const struct outcome *outcome)
 {
 	enum log_level level = outcome->kind == OUTCOME_SKIPPED ? LOG_LEVEL_INFO
 								: LOG_LEVEL_NOTICE;
 	char line[384];
 
-	(void)text_format(line, sizeof(line), "%-9s  %-9s %6.1f s  %s", outcome->step,
+	(void)text_format(line, sizeof(line), "%-*s  %-9s %6.1f s  %s",
+			  name_width(pipeline), outcome->step,
 			  outcome_kind_name(outcome->kind), outcome->seconds,
 			  outcome->detail);
 	if (!journal_is_stderr())
@@ -29,11 +45,12 @@ static void say_line(const struct outcome *outcome)
 		journal_console(line);
 }
 
-static void say_outcome(const struct outcome *outcome, const struct error *error)
+static void say_outcome(const struct pipeline *pipeline, const struct outcome *outcome,
+			const struct error *error)
 {
 	log_progress_end();
 	if (outcome->kind != OUTCOME_FAILED)
-		say_line(outcome);
+		say_line(pipeline, outcome);
 	if (outcome->warning[0])
 		log_line(LOG_LEVEL_WARNING, "warning: %s: %s", outcome->step,
 			 outcome->warning);
@@ -72,7 +89,7 @@ static int run_step(const struct pipeline *pipeline, const struct pipeline_step 
 		outcome->kind = OUTCOME_FAILED;
 		(void)text_copy(outcome->detail, sizeof(outcome->detail), err->text);
 	}
-	say_outcome(outcome, result < 0 ? err : NULL);
+	say_outcome(pipeline, outcome, result < 0 ? err : NULL);
 	if (!(ctx->job & (JOB_APART | TAKES_AWAY)))
 		note_step(pipeline, outcome);
 	return result;

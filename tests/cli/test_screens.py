@@ -28,7 +28,7 @@ class Help(Case):
         for command in COMMANDS:
             with self.subTest(command):
                 out = self.text(*command.split(), "--help").out
-                for word in ("Usage: ", "\nDoes this: ", "\nNeeds root: ", "\nExit status: 0 ok, 1 internal, 2 usage", "\nExample: "):
+                for word in ("Usage: ", "\nNeeds root: ", "\nExit status: 0 ok, 1 internal, 2 usage", "\nExample: "):
                     self.assertIn(word, out)
                 example = out.partition("\nExample: ")[2].partition("\n")[0]
                 self.assertIn(command if command != "monitor" else "vgpu-guest-agent-monitor", example)
@@ -100,6 +100,28 @@ class Configuration(Case):
 
 
 class Lines(Case):
+    def test_the_report_stands_before_its_error(self):
+        """Also in one file, as a journal or a log of a build has them."""
+        both = self.path("both")
+        with open(both, "w", encoding="utf-8") as out:
+            self.program.start("detect", stdout=out, stderr=out).wait(20)
+        with open(both, encoding="utf-8") as out:
+            lines = out.read().splitlines()
+        self.assertRegex(lines[0], "^System")
+        self.assertRegex(lines[-2], "^vgpu-guest-agent: detect: ")
+
+    def test_the_lines_of_the_steps_stand_in_columns(self):
+        os.mkdir(self.path("system"))
+        err = self.text("seal", "--root", self.path("system")).err
+        columns = {line.index(" unchanged ") for line in err.splitlines() if " unchanged " in line}
+        self.assertIn("trusted_store", err)
+        self.assertEqual(len(columns), 1, err)
+
+    def test_every_check_says_something(self):
+        for sysfs in (parts.vgpu(), None):
+            checks = json.loads(self.program.call("doctor", "--json", sysfs=sysfs).out)["checks"]
+            self.assertEqual([check["name"] for check in checks if not check["detail"]], [])
+
     def test_status_fits_80_columns(self):
         self.addCleanup(remove, SMI)
         folder = os.path.join(parts.TESTS, "data/smi")

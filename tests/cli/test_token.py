@@ -51,8 +51,8 @@ class Check(Case):
 
     def test_for_people(self):
         out = self.text("token", "check", self.write("t", token("--host", "dls.example"))).out
-        self.assertIn("dls.example", out)
-        self.assertIn("expires", out)
+        self.assertRegex(out, r"(?m)^  server: dls\.example port 443(, [0-9]+)*$")
+        self.assertRegex(out, r"(?m)^  expires: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, \d+ days left$")
 
     def test_of_no_token_and_an_empty_one_the_error_says_all(self):
         for path, reason in ((self.path("none"), "there is no token"), (self.write("empty", b""), "there is not one byte")):
@@ -205,6 +205,10 @@ class Install(Case):
 
     def test_it_needs_root(self):
         self.error(16, "token install", "root", "token", "install", self.write("t", token()), nobody=True, hint="sudo")
+
+    def test_that_nothing_was_done_is_said_with_its_reason(self):
+        out = self.text("token", "install").out
+        self.assertRegex(out, r"^Nothing to do: .*license")
 
     def test_below_a_root(self):
         os.mkdir(self.path("root"))

@@ -15,6 +15,8 @@ double __wrap_clock_monotonic(void)
 	return now;
 }
 
+static unsigned short columns; /* of the terminal; 0: it does not say */
+
 /* Standard error for the time of a test, and its other end. */
 struct console {
 	int saved, read_fd;
@@ -23,10 +25,11 @@ struct console {
 
 static void console_begin(struct console *console, bool terminal)
 {
+	struct winsize size = { .ws_col = columns };
 	int ends[2];
 
 	if (terminal)
-		assert_int_equal(openpty(&ends[0], &ends[1], NULL, NULL, NULL), 0);
+		assert_int_equal(openpty(&ends[0], &ends[1], NULL, NULL, &size), 0);
 	else
 		assert_int_equal(pipe(ends), 0);
 	console->saved = dup(STDERR_FILENO);
@@ -172,6 +175,35 @@ static void a_bar_tells_rate_and_remaining_time_in_80_columns(void **state)
 	}
 }
 
+/* In the row below nothing could be drawn over it. */
+static void no_bar_is_wider_than_its_terminal(void **state)
+{
+	static const unsigned short widths[] = { 0, 1, 20, 40, 79, 80, 200 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		struct console console;
+		const char *said;
+
+		columns = widths[i];
+		now = 100;
+		console_begin(&console, true);
+		log_progress("fetch", 10 << 20, 2079u << 20);
+		now += 10;
+		log_progress("fetch", 20 << 20, 2079u << 20);
+		log_progress("fetch", 2079u << 20, 2079u << 20);
+		said = console_end(&console);
+		columns = 0;
+		for (const char *at = said; (at = strchr(at, '\r')) != NULL;) {
+			size_t width = strcspn(++at, "\033\r");
+
+			assert_true(width < (widths[i] ? widths[i] : 80));
+			assert_true(width > 10 || widths[i] <= 20);
+		}
+		log_progress_end();
+	}
+}
+
 static void what_is_small_has_a_unit_of_its_own(void **state)
 {
 	struct console console;
@@ -249,6 +281,7 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(
 			a_terminal_gets_a_bar_that_ends_before_the_next_line, setup),
+		cmocka_unit_test_setup(no_bar_is_wider_than_its_terminal, setup),
 		cmocka_unit_test_setup(a_bar_tells_rate_and_remaining_time_in_80_columns,
 				       setup),
 		cmocka_unit_test_setup(what_is_small_has_a_unit_of_its_own, setup),
