@@ -90,7 +90,7 @@ static void print_error(const struct error *error, const char *step)
 
 	log_line(level, "vgpu-guest-agent: %s: %s", step, error->text);
 	if (error->hint[0])
-		log_line(LOG_LEVEL_ERROR, "hint: %s", error->hint);
+		log_line(level, "hint: %s", error->hint);
 }
 
 /* Standard output is buffered: whether it took everything is only known here. */
@@ -120,9 +120,10 @@ static int report(const struct command *command, const struct args *args,
 		said = print_json(whole);
 	else if (json && command->print)
 		command->print(json, &args->request);
+	/* The report first, also where both go into one file. */
+	status = end_output(step);
 	if (error->code)
 		print_error(error, step);
-	status = end_output(step);
 	if (!said)
 		return ERROR_INTERNAL;
 	return error->code ? (int)error->code : status;
@@ -131,7 +132,11 @@ static int report(const struct command *command, const struct args *args,
 /* No wrong call without a way out: where none was named, who knows what is right. */
 static void complete_hint(const char *command, const char *step, struct error *error)
 {
-	if (error->code != ERROR_USAGE || error->hint[0])
+	if (error->hint[0])
+		return;
+	if (command && error->errnum == EACCES && geteuid() != 0)
+		(void)error_hint(error, "sudo vgpu-guest-agent %s", command);
+	if (error->code != ERROR_USAGE)
 		return;
 	if (!command)
 		(void)error_hint(error, "\"vgpu-guest-agent --help\" lists the options");
@@ -148,6 +153,20 @@ static int usage_error(const struct args *args, struct error *error)
 {
 	complete_hint(NULL, "usage", error);
 	return report(NULL, args, NULL, error, "usage");
+}
+
+/* The options are the command's, where the line names one. */
+static int unread_line(int argc, char *argv[], const struct args *args,
+		       struct error *error)
+{
+	const struct command *command = NULL;
+	struct error ignored = ERROR_INIT;
+	struct args words;
+
+	args_command_words(argc, argv, &words);
+	if (command_find(&words, &command, &ignored) == 0)
+		complete_hint(command->name, command->name, error);
+	return usage_error(args, error);
 }
 
 /* True when what was asked for needs no command to run. */
@@ -223,7 +242,7 @@ int main(int argc, char *argv[])
 	for (int i = 1; i < argc; i++)
 		args.request.json |= strcmp(argv[i], "--json") == 0;
 	if (args_parse(argc, argv, &args, &err) < 0)
-		return usage_error(&args, &err);
+		return unread_line(argc, argv, &args, &err);
 	log_set_level(args.log_level);
 	if (answer_at_once(&args, &command, &err, &status))
 		return status;

@@ -137,8 +137,7 @@ static int refuse_settings(struct error *err)
 {
 	if (err->code != ERROR_USAGE || err->hint[0])
 		return -1;
-	return error_hint(err, "vgpu-guest-agent.conf(5) says what each key takes; "
-			       "\"vgpu-guest-agent config check\" looks at all of them");
+	return error_hint(err, "vgpu-guest-agent.conf(5) says what each key takes");
 }
 
 int agent_open(struct agent *agent, struct error *err)

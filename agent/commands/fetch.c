@@ -46,9 +46,11 @@ static int open_own_root(const char *dir, struct root *ret_root, struct error *e
 {
 	cleanup(root_close) struct root outer = ROOT_INIT, own = ROOT_INIT;
 
-	if (root_open(dir, &outer, err) < 0)
-		return error_recode(err, err->code == ERROR_INTERNAL ? ERROR_USAGE
-								     : err->code);
+	if (root_open(dir, &outer, err) < 0) {
+		(void)error_recode(err,
+				   err->code == ERROR_INTERNAL ? ERROR_USAGE : err->code);
+		return error_hint(err, "--output DIR names a folder that is there");
+	}
 	if (root_mkdir(&outer, "/" CACHE_NAME, 0700, err) < 0) {
 		(void)error_prefix(err, "%s", dir);
 		return error_hint(err, "--output DIR names another folder");
@@ -224,8 +226,8 @@ int command_fetch(struct agent *agent, const struct request *request,
 
 	if (!absolute) {
 		(void)error_set_errno(err, errno, "--output %s", dir);
-		return error_recode(err,
-				    errno == EACCES ? ERROR_PERMISSION : ERROR_USAGE);
+		return error_recode(err, err->code == ERROR_INTERNAL ? ERROR_USAGE
+								     : err->code);
 	}
 	if (open_own_root(absolute, &agent->context.cache, err) < 0)
 		return -1;

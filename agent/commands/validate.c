@@ -62,7 +62,7 @@ int command_validate(struct agent *agent, const struct request *request,
 	struct cuda_options options = { .size = request->size ? request->size
 							      : CUDA_SIZE_DEFAULT,
 					.suite = &cuda_suite_own };
-	struct error found = ERROR_INIT;
+	struct error found = ERROR_INIT, none = ERROR_INIT;
 	int result;
 
 	if (context_need_system(&agent->context, "validate runs on the GPU", err) < 0)
@@ -74,7 +74,12 @@ int command_validate(struct agent *agent, const struct request *request,
 		if (!*ret_report)
 			return error_set_errno(err, ENOMEM, "reporting the workload");
 	}
-	if (result < 0)
-		*err = found;
-	return result;
+	if (result == 0)
+		return 0;
+	/* Without a GPU no driver would help. */
+	if (report.count == 0 && !found.interrupted &&
+	    guest_look_gpus(&agent->context, &agent->guest, &none) == 0)
+		(void)!guest_need_gpu(&agent->context, &agent->guest, &none);
+	*err = none.code == ERROR_NO_GPU ? none : found;
+	return -1;
 }

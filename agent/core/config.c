@@ -35,10 +35,14 @@ static int read_named(const struct root *caller, const char *path,
 
 	if (!absolute)
 		return error_set_errno(err, ENOMEM, "reading the configuration %s", path);
-	if (read_one(settings, caller, absolute, SETTINGS_FILE, err) < 0)
-		return err->code == ERROR_PERMISSION ? -1
-						     : error_recode(err, ERROR_USAGE);
-	return 0;
+	if (read_one(settings, caller, absolute, SETTINGS_FILE, err) == 0)
+		return 0;
+	if (err->errnum == ENOENT || err->errnum == ENOTDIR)
+		(void)error_hint(
+			err,
+			"--config names a file that is there; without it " PATHS_CONFIG
+			" is read");
+	return err->code == ERROR_PERMISSION ? -1 : error_recode(err, ERROR_USAGE);
 }
 
 static int read_conf_d(const struct root *root, struct settings *settings,

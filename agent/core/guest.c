@@ -171,7 +171,9 @@ int guest_need_gpu(const struct context *ctx, const struct guest *guest,
 {
 	if (ctx->offline || guest->gpus.count > 0)
 		return 0;
-	return error_set(err, ERROR_NO_GPU, "no NVIDIA GPU on the PCI bus");
+	(void)error_set(err, ERROR_NO_GPU, "no NVIDIA GPU on the PCI bus");
+	return error_hint(err, "a flavor with a vGPU gives this instance one; \"plan "
+			       "--host-version VERSION\" shows what it would get");
 }
 
 void guest_describe(const struct context *ctx, const struct guest *guest, char *buffer,

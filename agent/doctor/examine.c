@@ -92,7 +92,9 @@ static void check_driver(struct checks *checks)
 				 : "not known");
 	add_check(checks, "nvidia_smi",
 		  facts->gpus == 0 ? DOCTOR_UNKNOWN : answer_of(facts->smi_answers),
-		  facts->smi_answers ? version : facts->smi_error);
+		  facts->smi_answers ? version
+		  : facts->gpus == 0 ? "not asked: no GPU"
+				     : facts->smi_error);
 	add_check(checks, "license",
 		  facts->smi_answers ? answer_of(facts->licensed) : DOCTOR_UNKNOWN,
 		  !facts->smi_answers     ? "not known"
@@ -114,7 +116,9 @@ static void check_gridd(struct checks *checks)
 					: "systemd could not be asked");
 	add_check(checks, "gridd_enabled",
 		  facts->unit_exists == DOCTOR_YES ? facts->unit_enabled : DOCTOR_UNKNOWN,
-		  facts->unit_enabled == DOCTOR_YES ? "starts at boot" : "");
+		  facts->unit_exists != DOCTOR_YES    ? "not known"
+		  : facts->unit_enabled == DOCTOR_YES ? "starts at boot"
+						      : "does not start at boot");
 	add_check(checks, "gridd_log",
 		  facts->reason.code ? DOCTOR_NO
 		  : geteuid() != 0   ? DOCTOR_UNKNOWN

@@ -94,10 +94,12 @@ class Gpus(Case):
         self.assertEqual(gpu["kind"], "unknown")
         self.unknown_host(gpu, "root")
 
-    def test_no_gpu_is_status_3_with_an_empty_list_and_one_line(self):
+    def test_no_gpu_is_status_3_with_an_empty_list_and_a_hint(self):
         value = self.error(3, "detect", "no NVIDIA GPU", "detect", sysfs=pci())
         self.assertEqual(value["gpus"], [])
-        self.assertEqual(len(self.text("detect", sysfs=pci(), status=3).err.splitlines()), 1)
+        self.assertIn("flavor", value["error"]["hint"])
+        outcome = self.text("detect", sysfs=pci(), status=3)
+        self.assertEqual(outcome.err.splitlines(), outcome.errors)
 
     def test_the_machines_own_bus_without_sysfs(self):
         """Its /sys is an empty one of this test."""

@@ -72,8 +72,10 @@ class CommandLine(Case):
         for words, hint in ((("status", "--lock-wait", "x"), "--help"), (("--root", "/nonexist", "status"), "--root"), (("--sysfs", "/nonexist", "detect"), "--sysfs"),
                             (("status", "--watch", "--wait", "3"), "status --help"), (("--offline", "status"), "--offline"), (("--offline", "doctor"), "--offline"),
                             (("--offline", "monitor"), "--offline"), (("--offline", "validate"), "--offline"), (("index", "/nonexist.run"), "index --help"),
-                            (("--set", "license.feature_type=9", "status"), "config check"), (("--set", "x", "status"), "vgpu-guest-agent.conf(5)"),
-                            (("--config", "/nonexist", "status"), "config check")):
+                            (("--set", "license.feature_type=9", "status"), "vgpu-guest-agent.conf(5)"), (("--set", "x", "status"), "vgpu-guest-agent.conf(5)"),
+                            (("--config", "/nonexist", "status"), "--config"), (("status", "--frob"), "status --help"), (("status", "--wait"), "status --help"),
+                            (("status", "--wait", "x"), "status --help"), (("token", "check", "--frob"), "token check --help"), (("--frob",), "agent --help"),
+                            (("fetch", "--output", "/nonexist"), "--output DIR")):
             with self.subTest(words):
                 self.assertIn(hint, json.loads(self.program.call("--json", *words).out)["error"]["hint"])
 

@@ -18,7 +18,7 @@ static void no_gpu(struct doctor_causes *causes)
 
 	say(cause, "there is no NVIDIA GPU on the PCI bus");
 	advise(cause,
-	       "give this instance a flavour with a vGPU, or ask the operator why it "
+	       "give this instance a flavor with a vGPU, or ask the operator why it "
 	       "has none: lspci -d 10de:");
 }
 
