@@ -118,7 +118,7 @@ static const char *become(const struct spawning *spawning, unsigned *ret_layers)
 		return "resetting signals";
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
 		return "opening /dev/null";
-#ifndef VGPU_INSTRUMENTED /* which report there */
+#ifndef VGPU_SANITIZED /* which reports there */
 	if (dup2(null, STDERR_FILENO) < 0)
 		return "opening /dev/null";
 #endif
