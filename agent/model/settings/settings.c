@@ -34,8 +34,11 @@ struct reading {
 
 static int unknown_key(const char *path, struct error *err)
 {
-	return error_set(err, ERROR_USAGE, "unknown key %s; did you mean %s", path,
-			 settings_table_nearest(path));
+	const char *near = settings_table_nearest(path);
+
+	return error_set(err, ERROR_USAGE, "unknown key %s%s%s%s", path,
+			 near ? ": did you mean " : "", near ? near : "",
+			 near ? "?" : "");
 }
 
 /* Keys below license.gridd have no line in the table. */

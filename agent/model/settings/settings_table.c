@@ -153,8 +153,9 @@ const char *settings_table_nearest(const char *path)
 {
 	static const char *const sections[] = { "driver",  "http",     "license",
 						"monitor", "metadata", "signing" };
-	const char *nearest = SETTINGS_TABLE_GRIDD;
-	unsigned best = key_distance(path, nearest);
+	const char *nearest = NULL;
+	/* Farther than a third of it is another word. */
+	unsigned best = 2 + (unsigned)strlen(last_component(path)) / 3;
 
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		unsigned distance = text_distance(path, sections[i]);
@@ -163,6 +164,10 @@ const char *settings_table_nearest(const char *path)
 			best = distance;
 			nearest = sections[i];
 		}
+	}
+	if (key_distance(path, SETTINGS_TABLE_GRIDD) < best) {
+		best = key_distance(path, SETTINGS_TABLE_GRIDD);
+		nearest = SETTINGS_TABLE_GRIDD;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		unsigned distance = key_distance(path, table[i].path);

@@ -27,7 +27,7 @@ const struct settings_origin *settings_table_origin(const struct settings *setti
 /* Whether keys lie below `path`: "driver", "license.gridd". */
 bool settings_table_is_section(const char *path);
 
-/* The known key that looks most like `path`. */
+/* The known key that looks most like `path`; NULL: none is near. */
 const char *settings_table_nearest(const char *path);
 
 /* settings_value_put(), unless a higher layer has set the key: then only the check. */

@@ -34,9 +34,26 @@ static bool has_control(const char *text)
 	return false;
 }
 
+/* Whatever is told of it, to the worker too, is JSON. */
+static bool is_utf8(const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		size_t length = text_utf8_length(text, left);
+
+		if (length == 0)
+			return false;
+		text += length;
+		left -= length;
+	}
+	return true;
+}
+
 static bool url_is_good(const char *url, const char *schemes)
 {
 	const char *rest = strstr(url, "://");
+	struct url parts;
 
 	if (!rest || strchr(url, ' ') ||
 	    !has_word(schemes, (struct span){ url, (size_t)(rest - url) }))
@@ -46,7 +63,8 @@ static bool url_is_good(const char *url, const char *schemes)
 	rest += 3;
 	if (text_starts(url, "file:"))
 		return rest[0] == '/' && rest[1] != '\0';
-	return rest[0] != '\0' && !strchr("/?#@:", rest[0]);
+	return rest[0] != '\0' && !strchr("/?#@:", rest[0]) &&
+	       (!text_starts(url, "http") || url_parse(url, &parts));
 }
 
 /* What is wrong with a text for this key, in words; NULL: nothing. "" is "not set". */
@@ -56,6 +74,8 @@ static const char *text_fault(const struct settings_key *key, const char *text)
 
 	if (has_control(text))
 		return "holds a control character";
+	if (!is_utf8(text))
+		return "holds bytes that are no UTF-8";
 	if (strlen(text) >= key->size)
 		return "is too long";
 	if (text[0] == '\0')
