@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,11 +28,23 @@ static int open_token_file(const struct context *ctx, int *ret_fd, struct error 
 	return error_hint(err, "license.token_file names it");
 }
 
+/* Who writes into a pipe may be slow; a signal ends the wait. */
+static int wait_for_more(int fd, int cancel_fd, struct error *err)
+{
+	struct pollfd polls[] = { { .fd = fd, .events = POLLIN },
+				  { .fd = cancel_fd, .events = POLLIN } };
+
+	if (poll(polls, ARRAY_SIZE(polls), -1) < 0 && errno != EINTR)
+		return error_set_errno(err, errno, "waiting for the token");
+	return polls[1].revents ? error_set_interrupted(err) : 0;
+}
+
 /*
  * It may be a pipe: what was checked must be what is installed. A byte more than a token
  * may have is enough for the check to say that it is too large.
  */
-static int copy_token(int fd, int *ret_fd, struct error *err)
+static int copy_token(const struct lease *lease, int cancel_fd, int *ret_fd,
+		      struct error *err)
 {
 	char text[TOKEN_SIZE_MAX + 1];
 	size_t size = 0;
@@ -39,11 +52,15 @@ static int copy_token(int fd, int *ret_fd, struct error *err)
 	int result;
 
 	while (n != 0 && size < sizeof(text)) {
-		n = read(fd, text + size, sizeof(text) - size);
-		if (n < 0 && errno == EINTR)
+		n = read(lease->token_fd, text + size, sizeof(text) - size);
+		if (n < 0 && errno == EAGAIN &&
+		    wait_for_more(lease->token_fd, cancel_fd, err) < 0)
+			return -1;
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0) {
-			(void)error_set_errno(err, errno, "reading the token");
+			(void)error_set_errno(err, errno, "reading %s",
+					      lease->token_path);
 			return error_recode(err, ERROR_TOKEN);
 		}
 		size += (size_t)n;
@@ -62,7 +79,7 @@ int which_token_open(const struct context *ctx, const struct metadata *metadata,
 
 	if (lease->token_fd >= 0) {
 		ret_token->source = lease->token_path;
-		return copy_token(lease->token_fd, &ret_token->fd, err);
+		return copy_token(lease, ctx->runner->cancel_fd, &ret_token->fd, err);
 	}
 	if (ctx->options->unattended && ctx->job == JOB_RUN &&
 	    token_is_by_hand(&ctx->root)) {

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client configuration token: what is wrong with one, and how it gets to its place."""
 
+import fcntl
 import os
+import signal
 import stat
+import termios
 import threading
 import time
 
@@ -138,7 +141,33 @@ class Check(Case):
         os.mkfifo(self.path("fifo"))
         for path in (self.folder, self.path("fifo"), "/dev/zero", "/proc/self/mem"):
             with self.subTest(path):
-                self.assertIn(self.program.call("token", "check", path).status, (11, 16))
+                outcome = self.program.call("token", "check", path)
+                self.assertIn(outcome.status, (11, 16))
+                self.assertIn(path, outcome.errors[0])
+
+    def out_of_a_pipe(self, begin):
+        """As a shell's <(...): a check that has read `begin` and waits for more, and the end to write into."""
+        ours, theirs = os.pipe()
+        self.addCleanup(os.close, ours)
+        process = self.program.start("token", "check", "/dev/fd/0", stdin=ours)
+        os.write(theirs, begin)
+        while process.poll() is None and fcntl.ioctl(ours, termios.FIONREAD, b"\0" * 4) != b"\0" * 4:
+            time.sleep(0.01)
+        return process, theirs
+
+    def test_one_out_of_a_slow_pipe(self):
+        process, pipe = self.out_of_a_pipe(token()[:100])
+        os.write(pipe, token()[100:])
+        os.close(pipe)
+        out, err = process.communicate(timeout=20)
+        self.assertEqual((process.returncode, out[:9]), (0, b"The token"), err)
+
+    def test_a_signal_ends_the_wait_for_a_pipe(self):
+        process, pipe = self.out_of_a_pipe(b"e")
+        self.addCleanup(os.close, pipe)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        self.assertEqual(process.returncode, -signal.SIGINT)
 
     def test_one_that_may_not_be_read_is_status_16(self):
         self.error(16, "token check", "t.tok", "token", "check", self.write("t.tok", token(), 0o600), nobody=True)
