@@ -144,8 +144,10 @@ static int write_archive(const struct workshop *shop, struct error *err)
 {
 	const struct root *caller = &shop->agent->context.caller;
 	const char *path = shop->output;
+	struct error ignored = ERROR_INIT;
 	char partial[PATH_MAX];
 	cleanup_fd int fd = -1;
+	int result;
 
 	if (!text_format(partial, sizeof(partial), "%.*s.%s.vgpu-new",
 			 (int)(text_base_name(path) - path), path, text_base_name(path)))
@@ -154,12 +156,14 @@ static int write_archive(const struct workshop *shop, struct error *err)
 	fd = root_open_at(caller, partial, O_RDWR | O_CREAT | O_EXCL, 0644, err);
 	if (fd < 0)
 		return -1;
-	if (pack_archive(shop, fd, err) < 0 || check_ours(caller, partial, fd, err) < 0 ||
-	    root_rename(caller, partial, path, err) < 0) {
-		root_discard(caller, partial);
+	result = pack_archive(shop, fd, err);
+	if (check_ours(caller, partial, fd, result < 0 ? &ignored : err) < 0)
 		return -1;
-	}
-	return 0;
+	if (result == 0)
+		result = root_rename(caller, partial, path, err);
+	if (result < 0)
+		root_discard(caller, partial);
+	return result;
 }
 
 static int need_run(const char *version, enum package_kind kind, struct error *err)

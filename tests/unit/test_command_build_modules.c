@@ -352,8 +352,6 @@ static void an_archive_that_is_not_whole_is_not_left(void **state)
 		/* another one began under the same name, and has ended */
 		{ "rm ${0%/worker}" PARTIAL "; " PACK, ERROR_BUSY,
 		  "another build-modules writes " PARTIAL },
-		{ "p=${0%/worker}" PARTIAL "; rm $p; echo other > $p; " PACK, ERROR_BUSY,
-		  "another build-modules writes " PARTIAL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -363,6 +361,34 @@ static void an_archive_that_is_not_whole_is_not_left(void **state)
 		struct agent *agent = begin(*state, answers);
 
 		assert_refused(agent, rows[i].code, rows[i].words);
+		agent_stage_end(agent);
+	}
+}
+
+/* Who is late must not spoil the work of who began anew: then neither would have any. */
+static void what_another_one_writes_stays(void **state)
+{
+	static const char *const ends[] = { PACK, "exit 1" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		char shell[1024];
+		const struct agent_stage_answer answers[] = {
+			good[0], good[1], { "pack", shell }, { NULL, NULL }
+		};
+		struct agent *agent;
+		cleanup_json struct json *report = NULL;
+		struct error err = ERROR_INIT;
+
+		(void)snprintf(shell, sizeof(shell),
+			       "p=${0%%/worker}" PARTIAL
+			       "; rm -f $p; printf other > $p; %s",
+			       ends[i]);
+		agent = begin(*state, answers);
+		assert_int_equal(command_build_modules(agent, &request, &report, &err),
+				 -1);
+		assert_int_equal(err.code, i == 0 ? ERROR_BUSY : ERROR_INTERNAL);
+		sysroot_assert_text(*state, OUTPUT, "before");
+		sysroot_assert_text(*state, PARTIAL, "other");
 		agent_stage_end(agent);
 	}
 }
@@ -395,6 +421,7 @@ int main(void)
 		TEST(what_it_cannot_build_from_is_told),
 		TEST(a_command_that_fails_leaves_nothing),
 		TEST(an_archive_that_is_not_whole_is_not_left),
+		TEST(what_another_one_writes_stays),
 		TEST(what_was_begun_before_is_no_obstacle),
 	};
 
