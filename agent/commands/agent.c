@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "core/config.h"
+#include "model/driver/package.h"
 #include "model/paths.h"
 #include "steps/sealed.h"
 
@@ -140,6 +141,30 @@ static int refuse_settings(struct error *err)
 	return error_hint(err, "vgpu-guest-agent.conf(5) says what each key takes");
 }
 
+/* Said at once, in the words of the option and not of the key that it stands for. */
+static int check_driver(const struct context *context, struct error *err)
+{
+	const char *file = context->options->driver;
+	cleanup_free char *path = file ? root_absolute(file) : NULL;
+	bool there;
+
+	if (!file)
+		return 0;
+	if (!path)
+		return error_set_errno(err, errno, "--driver %s", file);
+	if (root_exists(&context->caller, path, &there, err) < 0)
+		return -1;
+	if (!there)
+		(void)error_set(err, ERROR_USAGE, "--driver %s: there is no such file",
+				file);
+	else if (package_kind_of(span_base_name(span_of(path))) == PACKAGE_NONE)
+		(void)error_set(err, ERROR_USAGE,
+				"--driver %s: no .zip, .run, .deb or .rpm file", file);
+	else
+		return 0;
+	return error_hint(err, "name a GRID guest driver as it was downloaded");
+}
+
 int agent_open(struct agent *agent, struct error *err)
 {
 	struct context *context = &agent->context;
@@ -158,6 +183,8 @@ int agent_open(struct agent *agent, struct error *err)
 	if (find_workers(&context->caller, &agent->tools, err) < 0)
 		return -1;
 	agent->tools.channel.net = agent->tools.net;
+	if (check_driver(context, err) < 0)
+		return -1;
 	if (config_read(options, &context->root, &context->caller, &context->base, err) <
 		    0 ||
 	    config_assemble(options, &context->base, NULL, NULL, &context->settings,
