@@ -230,6 +230,41 @@ static void the_folder_that_gridd_conf_names_is_the_tokens(void **state)
 	}
 }
 
+/* Nothing is written where the daemon finds nothing. */
+static void a_folder_that_is_a_file_is_told(void **state)
+{
+	static const char *const confs[] = {
+		"ClientConfigTokenPath=/srv/t/a.tok\n",
+		"ClientConfigTokenPath=/srv/t/a.tok/\n",
+		"ClientConfigTokenPath=/srv/t/a.tok/below\n"
+	};
+
+	sysroot_mkdir(*state, "/srv/t");
+	sysroot_write(*state, "/srv/t/a.tok", OLD);
+	for (size_t i = 0; i < ARRAY_SIZE(confs); i++) {
+		const struct sysroot *sysroot = *state;
+		struct error err = ERROR_INIT;
+		bool changed = false;
+		size_t count = 0;
+		int fd = -1;
+
+		sysroot_write(sysroot, "/etc/nvidia/gridd.conf", confs[i]);
+		assert_int_equal(token_open_installed(&sysroot->root, &fd, &count, &err),
+				 -1);
+		assert_int_equal(err.code, ERROR_TOKEN);
+		assert_non_null(strstr(err.text, "/srv/t/a.tok"));
+		assert_non_null(strstr(err.hint, "name the folder"));
+
+		err = ERROR_INIT;
+		assert_int_equal(
+			install_bytes(sysroot, NEW, strlen(NEW), 0744, &changed, &err),
+			-1);
+		assert_int_equal(err.code, ERROR_TOKEN);
+		sysroot_assert_text(sysroot, "/srv/t/a.tok", OLD);
+		sysroot_assert_entries(sysroot, PATHS_TOKENS, 0);
+	}
+}
+
 static void hidden_files_and_folders_of_others_stay(void **state)
 {
 	sysroot_write(*state, PATHS_TOKENS "/.tmp", "half");
@@ -576,6 +611,7 @@ int main(void)
 		TEST(the_way_back_is_the_last_licensed_one),
 		TEST(a_file_that_is_no_token_is_none_and_stays),
 		TEST(the_folder_that_gridd_conf_names_is_the_tokens),
+		TEST(a_folder_that_is_a_file_is_told),
 		TEST(hidden_files_and_folders_of_others_stay),
 		TEST(a_linked_folder_is_followed_inside_the_root),
 		TEST(a_linked_token_becomes_a_file_and_its_target_stays),

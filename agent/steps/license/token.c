@@ -30,6 +30,21 @@ void token_folder(const struct root *root, char ret_folder[static TOKEN_FOLDER_M
 			     TOKEN_FOLDER_MAX);
 }
 
+/* The names in the token's folder; that what gridd.conf names is none is for a person. */
+static int list_folder(const struct root *root, const char *folder, char ***ret_names,
+		       struct error *err)
+{
+	if (root_list(root, folder, FILES_MAX, ret_names, err) == 0)
+		return 0;
+	if (err->errnum != ENOTDIR)
+		return -1;
+	(void)error_set(err, ERROR_TOKEN,
+			"ClientConfigTokenPath in " PATHS_GRIDD_CONF
+			" names %s, which is no folder",
+			folder);
+	return error_hint(err, "name the folder that the token lies in");
+}
+
 bool token_path(const struct root *root, char *ret_path, size_t size)
 {
 	char folder[TOKEN_FOLDER_MAX];
@@ -228,7 +243,7 @@ static int clear_folder(const struct root *root, const char *folder, const char 
 	cleanup_strv char **names = NULL;
 
 	*ret_moved = false;
-	if (root_list(root, folder, FILES_MAX, &names, err) < 0)
+	if (list_folder(root, folder, &names, err) < 0)
 		return -1;
 
 	for (char **name = names; *name; name++) {
@@ -292,6 +307,7 @@ int token_install(int fd, unsigned mode, const struct root *root, bool *ret_chan
 		  struct error *err)
 {
 	cleanup(content_done) struct content content = { 0 };
+	cleanup_strv char **names = NULL;
 	char folder[TOKEN_FOLDER_MAX], path[PATH_SIZE];
 	bool there, same, replaced = false, moved = false;
 
@@ -299,6 +315,7 @@ int token_install(int fd, unsigned mode, const struct root *root, bool *ret_chan
 	if (!text_format(path, sizeof(path), "%s/" PATHS_TOKEN_NAME, folder))
 		return error_set_errno(err, ENAMETOOLONG, "naming the token");
 	if (content_read(&content, fd, err) < 0 ||
+	    list_folder(root, folder, &names, err) < 0 ||
 	    holds(root, path, &content, &there, &same, err) < 0 ||
 	    (!same && replace(root, path, &content, there, err) < 0) ||
 	    root_mkdir(root, folder, 0755, err) < 0)
@@ -356,7 +373,7 @@ int token_open_installed(const struct root *root, int *ret_fd, size_t *ret_count
 	size_t count = 0;
 
 	token_folder(root, folder);
-	if (root_list(root, folder, FILES_MAX, &names, err) < 0)
+	if (list_folder(root, folder, &names, err) < 0)
 		return -1;
 
 	for (char **name = names; *name; name++) {
