@@ -498,9 +498,8 @@ struct json *channel_error_json(const struct error *error)
 {
 	return json_build("{s:s, s:o, s:o, s:i, s:b}", "name",
 			  error_code_name(error->code), "message",
-			  json_text(error->text, strlen(error->text)), "hint",
-			  json_text(error->hint, strlen(error->hint)), "errnum",
-			  error->errnum, "passing", error->passing);
+			  json_words(error->text), "hint", json_words(error->hint),
+			  "errnum", error->errnum, "passing", error->passing);
 }
 
 int channel_send_error(int fd, const struct error *error, struct error *err)

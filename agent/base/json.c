@@ -108,6 +108,16 @@ char *json_print(const struct json *json)
 	return text;
 }
 
+struct json *json_words(const char *text)
+{
+	return json_text(text, strlen(text));
+}
+
+struct json *json_words_or_null(const char *text)
+{
+	return text && text[0] ? json_words(text) : json_build("n");
+}
+
 struct json *json_text(const char *bytes, size_t size)
 {
 	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */

@@ -48,6 +48,10 @@ char *json_print(const struct json *json);
 
 /* A string value of any bytes: what is not UTF-8 becomes U+FFFD. */
 struct json *json_text(const char *bytes, size_t size);
+struct json *json_words(const char *text);
+
+/* What is not known, NULL or "", is null. */
+struct json *json_words_or_null(const char *text);
 
 /* Borrowed values; NULL, `fallback` or 0 when the key is absent or of another type. */
 const struct json *json_get(const struct json *object, const char *key);

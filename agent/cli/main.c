@@ -62,11 +62,8 @@ static struct json *error_json(const struct error *error, const char *step)
 {
 	return json_build("{s:s, s:i, s:s, s:o, s:o, s:b}", "name",
 			  error_code_name(error->code), "status", (int)error->code,
-			  "step", step, "message",
-			  json_text(error->text, strlen(error->text)), "hint",
-			  error->hint[0] ? json_text(error->hint, strlen(error->hint))
-					 : json_build("n"),
-			  "passing", error->passing);
+			  "step", step, "message", json_words(error->text), "hint",
+			  json_words_or_null(error->hint), "passing", error->passing);
 }
 
 /* False where memory was out: then it says that, and no more. */

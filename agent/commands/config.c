@@ -37,7 +37,7 @@ static int add(struct json *warnings, const char *fmt, ...)
 	va_end(args);
 	text_sanitize(line);
 	log_line(LOG_LEVEL_WARNING, "warning: %s", line);
-	return json_append(warnings, json_text(line, strlen(line)));
+	return json_append(warnings, json_words(line));
 }
 
 /* A file that a setting names; one that cannot be looked for is not told. */

@@ -95,9 +95,8 @@ static struct json *report_json(const struct work *work, const char *path, doubl
 	bool inside = work->content.kind == PACKAGE_BUNDLE;
 
 	return json_build("{s:i, s:o, s:s, s:s, s:I, s:s, s:s, s:I, s:f}", "schema", 1,
-			  "path", json_text(path, strlen(path)), "version",
-			  work->driver.version, "kind",
-			  package_kind_name(work->driver.kind), "size",
+			  "path", json_words(path), "version", work->driver.version,
+			  "kind", package_kind_name(work->driver.kind), "size",
 			  (int64_t)(inside ? work->content.member.size : file->size),
 			  "sha256", work->driver.sha256, "integrity",
 			  fetch_integrity_name(file->integrity), "bytes_transferred",

@@ -304,8 +304,7 @@ static int check_drops(const struct index_merge *merge, const struct source *sou
 	for (size_t i = 0; i < count; i++) {
 		const char *name = sources[i].name;
 
-		if (json_append(names, json_build("{s:o}", "name",
-						  json_text(name, strlen(name)))) < 0)
+		if (json_append(names, json_build("{s:o}", "name", json_words(name))) < 0)
 			return out_of_memory(err);
 	}
 	if (!names)

@@ -2,7 +2,6 @@
 #include "commands/plan.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -54,11 +53,6 @@ static bool stops_plan(enum error_code code)
 	}
 }
 
-static struct json *text_or_null(const char *text)
-{
-	return text[0] ? json_text(text, strlen(text)) : json_build("n");
-}
-
 /* What will be installed: of a bundle its .run, unless that is not wanted. */
 static struct json *kind_json(const struct match *match)
 {
@@ -90,7 +84,7 @@ static int add_transfer(const struct plan *plan, struct json *driver)
 	enum transfer transfer = known ? fetch_transfer(input) : TRANSFER_LOCAL;
 
 	if (json_set(driver, "member",
-		     known && input->entry ? text_or_null(input->entry->name)
+		     known && input->entry ? json_words_or_null(input->entry->name)
 					   : json_build("n")) < 0 ||
 	    json_set(driver, "integrity",
 		     known ? json_build("s", fetch_integrity_name(fetch_foresee(input)))
@@ -116,10 +110,10 @@ static struct json *driver_json(const struct plan *plan)
 	(void)url_redact(plan->request.url, shown, sizeof(shown));
 	driver = json_build(
 		"{s:o, s:o, s:s, s:o, s:o, s:o}", "version",
-		text_or_null(package->version), "kind", kind_json(match), "rule",
-		match_rule_name(match->rule), "url", text_or_null(shown), "size",
+		json_words_or_null(package->version), "kind", kind_json(match), "rule",
+		match_rule_name(match->rule), "url", json_words_or_null(shown), "size",
 		package->size ? json_build("I", (int64_t)package->size) : json_build("n"),
-		"sha256", text_or_null(package->sha256));
+		"sha256", json_words_or_null(package->sha256));
 	if (driver && add_transfer(plan, driver) < 0) {
 		json_free(driver);
 		return NULL;
@@ -154,7 +148,7 @@ static struct json *kernels_json(const struct plan *plan)
 static int add_change(struct json *list, const char *path, const char *detail)
 {
 	return json_append(list, json_build("{s:s, s:o}", "path", path, "detail",
-					    json_text(detail, strlen(detail))));
+					    json_words(detail)));
 }
 
 /* The folders that get modules, and DKMS's sources of them. */
@@ -250,7 +244,7 @@ static int add_unasked(struct plan *plan, const char *what, const char *why,
 		       struct error *err)
 {
 	return json_append(plan->unasked, json_build("{s:s, s:o}", "what", what, "why",
-						     json_text(why, strlen(why)))) < 0
+						     json_words(why))) < 0
 		       ? no_memory(err)
 		       : 0;
 }

@@ -35,7 +35,7 @@ static void add_check(struct checks *checks, const char *name, enum verdict verd
 				  ? json_build("n")
 				  : json_build("b", verdict == VERDICT_YES);
 	struct json *item = json_build("{s:s, s:o, s:o}", "name", name, "ok", ok,
-				       "detail", json_text(detail, strlen(detail)));
+				       "detail", json_words(detail));
 
 	if (checks->list && json_append(checks->list, item) < 0) {
 		json_free(checks->list);

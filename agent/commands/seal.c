@@ -323,7 +323,7 @@ static int add_places(struct json *report, const struct seal_found *found)
 
 		(void)text_copy(path, sizeof(path), found->paths[i]);
 		text_sanitize(path);
-		if (json_append(places, json_text(path, strlen(path))) < 0)
+		if (json_append(places, json_words(path)) < 0)
 			return -1;
 	}
 	return json_set(report, "places", take_ptr(places));

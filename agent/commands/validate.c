@@ -2,7 +2,6 @@
 #include "commands/commands.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "steps/validate/cuda.h"
 
@@ -30,17 +29,17 @@ static struct json *device_json(const struct cuda_device *device)
 
 	(void)snprintf(capability, sizeof(capability), "%d.%d", device->major,
 		       device->minor);
-	return json_build(
-		"{s:o, s:s, s:s, s:i, s:b, s:I, s:o, s:o, s:o, s:b}", "name",
-		json_text(device->name, strlen(device->name)), "uuid", device->uuid,
-		"compute_capability", capability, "multiprocessors",
-		device->multiprocessors, "mig", (int)device->mig, "memory_bytes",
-		(int64_t)device->memory, "memory_gb_per_second",
-		device->peak_gb_per_second > 0
-			? json_build("f", device->peak_gb_per_second)
-			: json_build("n"),
-		"device_copy", measure_json(&device->device_copy), "kernels",
-		kernels_json(device), "throttled", (int)cuda_looks_throttled(device));
+	return json_build("{s:o, s:s, s:s, s:i, s:b, s:I, s:o, s:o, s:o, s:b}", "name",
+			  json_words(device->name), "uuid", device->uuid,
+			  "compute_capability", capability, "multiprocessors",
+			  device->multiprocessors, "mig", (int)device->mig,
+			  "memory_bytes", (int64_t)device->memory, "memory_gb_per_second",
+			  device->peak_gb_per_second > 0
+				  ? json_build("f", device->peak_gb_per_second)
+				  : json_build("n"),
+			  "device_copy", measure_json(&device->device_copy), "kernels",
+			  kernels_json(device), "throttled",
+			  (int)cuda_looks_throttled(device));
 }
 
 static struct json *report_json(const struct cuda_report *report, bool valid)

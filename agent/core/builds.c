@@ -101,12 +101,11 @@ void builds_read(const struct json *list, struct builds *ret_builds)
 static struct json *build_json(const struct known_build *build)
 {
 	return json_build("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "file",
-			  json_text(build->file, strlen(build->file)), "sha256",
-			  build->sha256, "version", build->version, "kernel",
-			  build->kernel, "compiler", build->compiler, "flavour",
-			  prebuilt_flavour(build->open), "wanted", build->wanted, "ok",
-			  (int)build->ok, "why",
-			  json_text(build->why, strlen(build->why)));
+			  json_words(build->file), "sha256", build->sha256, "version",
+			  build->version, "kernel", build->kernel, "compiler",
+			  build->compiler, "flavour", prebuilt_flavour(build->open),
+			  "wanted", build->wanted, "ok", (int)build->ok, "why",
+			  json_words(build->why));
 }
 
 struct json *builds_json(const struct builds *builds, const char *failed_for)

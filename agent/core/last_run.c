@@ -23,11 +23,6 @@ static const char *repository_host(const struct settings_driver *driver,
 	return text[0] && url_parse(text, ret_url) ? ret_url->host : NULL;
 }
 
-static struct json *text_or_null(const char *text)
-{
-	return text && text[0] ? json_text(text, strlen(text)) : json_build("n");
-}
-
 static int write_file(const struct context *ctx, const struct guest *guest,
 		      int64_t token_expires, const struct error *failed,
 		      struct error *err)
@@ -42,12 +37,13 @@ static int write_file(const struct context *ctx, const struct guest *guest,
 		"{s:i, s:s, s:s?, s:s, s:i, s:o, s:o, s:o, s:s?, s:o}", "schema", 1,
 		"timestamp", clock_text(clock_now(), now, sizeof(now)), "step",
 		failed ? ctx->tools->step : NULL, "name", error_code_name(code), "status",
-		(int)code, "message", text_or_null(failed ? failed->text : NULL), "hint",
-		text_or_null(failed ? failed->hint : NULL), "host_version",
-		text_or_null(guest->host.version), "token_expires",
+		(int)code, "message", json_words_or_null(failed ? failed->text : NULL),
+		"hint", json_words_or_null(failed ? failed->hint : NULL), "host_version",
+		json_words_or_null(guest->host.version), "token_expires",
 		token_expires ? clock_text(token_expires, expires, sizeof(expires))
 			      : NULL,
-		"repository", text_or_null(repository_host(&ctx->settings.driver, &url)));
+		"repository",
+		json_words_or_null(repository_host(&ctx->settings.driver, &url)));
 	text = json ? json_print(json) : NULL;
 	if (!text)
 		return error_set_errno(err, ENOMEM, "writing %s", PATHS_LAST_RUN);

@@ -154,14 +154,12 @@ struct json *pipeline_report_json(const struct pipeline_report *report)
 	for (size_t i = 0; list && i < report->count; i++) {
 		const struct outcome *outcome = &report->outcomes[i];
 
-		if (json_append(list,
-				json_build("{s:s, s:s, s:o, s:f, s:f}", "step",
-					   outcome->step, "outcome",
-					   outcome_kind_name(outcome->kind), "detail",
-					   json_text(outcome->detail,
-						     strlen(outcome->detail)),
-					   "began", outcome->began, "seconds",
-					   outcome->seconds)) < 0) {
+		if (json_append(list, json_build("{s:s, s:s, s:o, s:f, s:f}", "step",
+						 outcome->step, "outcome",
+						 outcome_kind_name(outcome->kind),
+						 "detail", json_words(outcome->detail),
+						 "began", outcome->began, "seconds",
+						 outcome->seconds)) < 0) {
 			json_free(list);
 			list = NULL;
 		}

@@ -348,9 +348,9 @@ int state_note(struct state *state, const struct outcome *outcome, struct error 
 	if (json_set(state->steps, outcome->step,
 		     json_build("{s:s, s:o, s:f, s:f, s:s}", "outcome",
 				outcome_kind_name(outcome->kind), "detail",
-				json_text(outcome->detail, strlen(outcome->detail)),
-				"began", outcome->began, "seconds", outcome->seconds,
-				"time", clock_text(clock_now(), time, sizeof(time)))) < 0)
+				json_words(outcome->detail), "began", outcome->began,
+				"seconds", outcome->seconds, "time",
+				clock_text(clock_now(), time, sizeof(time)))) < 0)
 		return error_set_errno(err, ENOMEM, "noting the step %s", outcome->step);
 	return 0;
 }
@@ -362,11 +362,9 @@ int state_end(struct state *state, const char *step, const struct error *error,
 
 	if (step || json_count(warnings) > 0) {
 		trouble = json_build("{s:s?, s:o, s:o, s:O?}", "step", step, "message",
-				     step ? json_text(error->text, strlen(error->text))
-					  : json_build("n"),
+				     json_words_or_null(step ? error->text : NULL),
 				     "hint",
-				     step ? json_text(error->hint, strlen(error->hint))
-					  : json_build("n"),
+				     json_words_or_null(step ? error->hint : NULL),
 				     "warnings", warnings);
 		if (!trouble)
 			return error_set_errno(err, ENOMEM, "noting how the run ended");

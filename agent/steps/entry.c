@@ -2,7 +2,6 @@
 #include "steps/entry.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/text.h"
 #include "model/driver/member.h"
@@ -20,9 +19,9 @@ static int ask_worker_for_entry(const struct channel *channel, const char *job, 
 				struct error *err)
 {
 	const char *name = text_base_name(path);
-	cleanup_json struct json *request =
-		json_build("{s:s, s:i, s:o}", "job", job, "input", CHANNEL_FIRST_FILE,
-			   "name", json_text(name, strlen(name)));
+	cleanup_json struct json *request = json_build("{s:s, s:i, s:o}", "job", job,
+						       "input", CHANNEL_FIRST_FILE,
+						       "name", json_words(name));
 
 	if (!request)
 		return out_of_memory(err);
@@ -39,7 +38,7 @@ static int read_modules(const struct channel *channel, int fd, const char *name,
 	if (ask_worker_for_entry(channel, "modules", fd, name, &answer, err) < 0)
 		return -1;
 	manifest = json_take(answer, "manifest");
-	if (!manifest || json_set(manifest, "name", json_text(name, strlen(name))) < 0)
+	if (!manifest || json_set(manifest, "name", json_words(name)) < 0)
 		return out_of_memory(err);
 	if (!prebuilt_from_json(manifest, &prebuilt))
 		return error_set(err, ERROR_INTEGRITY, "its manifest.json is incomplete");

@@ -101,7 +101,7 @@ static void take_warnings(const struct index *index, struct json *warnings)
 		(void)text_format(text, sizeof(text), INDEX_FILE " %s",
 				  index->warnings[i]);
 		/* Without memory the next append fails, too. */
-		if (json_append(warnings, json_text(text, strlen(text))) < 0)
+		if (json_append(warnings, json_words(text)) < 0)
 			return;
 	}
 }
@@ -190,7 +190,7 @@ int index_fetch(const struct index_place *place, struct json *warnings,
 
 	(void)text_format(message, sizeof(message), INDEX_FILE " is not used: %s",
 			  why.text);
-	if (json_append(warnings, json_text(message, strlen(message))) < 0)
+	if (json_append(warnings, json_words(message)) < 0)
 		return error_set_errno(err, ENOMEM, "reading " INDEX_FILE);
 	*ret_index = index;
 	return 0;

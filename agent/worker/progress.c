@@ -2,7 +2,6 @@
 #include "worker/progress.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "base/clock.h"
 
@@ -58,8 +57,7 @@ void progress_port(unsigned port, const char *host)
 
 	if (progress.fd < 0)
 		return;
-	value = json_build("{s:i, s:o}", "port", (int)port, "host",
-			   json_text(host, strlen(host)));
+	value = json_build("{s:i, s:o}", "port", (int)port, "host", json_words(host));
 	if (progress.send(progress.fd, "progress", value, &err) < 0)
 		progress.fd = -1;
 }

@@ -42,7 +42,7 @@ int vendordata_warn(struct vendordata *data, const char *source, const char *why
 	if (json_count(data->warnings) >= WARNINGS_MAX)
 		return 0;
 	(void)text_format(message, sizeof(message), "%s: %s", source, why);
-	return json_append(data->warnings, json_text(message, strlen(message)));
+	return json_append(data->warnings, json_words(message));
 }
 
 /* These say together which file is meant: a pin must not meet another source's file. */
@@ -193,7 +193,7 @@ static int take_object(struct vendordata *data, const char *source,
 
 	if (take_token(data, source, object) < 0)
 		return -1;
-	return json_append(data->sources, json_text(source, strlen(source)));
+	return json_append(data->sources, json_words(source));
 }
 
 /* The search for the agent's object in one document, over the names of services. */

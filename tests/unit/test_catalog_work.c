@@ -66,7 +66,7 @@ static struct json *many(const char *format, size_t count)
 		(void)snprintf(text, sizeof(text), format, (unsigned)i);
 #pragma GCC diagnostic pop
 		if (format[0] != '{')
-			item = json_text(text, strlen(text));
+			item = json_words(text);
 		else
 			assert_int_equal(json_parse(text, strlen(text), &item, &err), 0);
 		assert_int_equal(json_append(list, item), 0);

@@ -111,11 +111,10 @@ struct json *doctor_causes_json(const struct doctor_causes *causes)
 
 	for (size_t i = 0; list && i < causes->count; i++) {
 		const struct doctor_cause *cause = &causes->list[i];
-		struct json *item =
-			json_build("{s:s, s:b, s:o, s:o}", "code", cause->code, "certain",
-				   (int)cause->certain, "message",
-				   json_text(cause->message, strlen(cause->message)),
-				   "hint", json_text(cause->hint, strlen(cause->hint)));
+		struct json *item = json_build(
+			"{s:s, s:b, s:o, s:o}", "code", cause->code, "certain",
+			(int)cause->certain, "message", json_words(cause->message),
+			"hint", json_words(cause->hint));
 
 		if (json_append(list, item) < 0)
 			return NULL;

@@ -523,10 +523,9 @@ struct json *match_candidates_json(const struct match *match)
 	for (size_t i = 0; array && i < match->count; i++) {
 		const struct match_candidate *candidate = &match->candidates[i];
 		struct json *item = json_build(
-			"{s:o, s:s?, s:b, s:s}", "name",
-			json_text(candidate->name, strlen(candidate->name)), "version",
-			candidate->version[0] ? candidate->version : NULL, "accepted",
-			(int)candidate->accepted, "why", candidate->why);
+			"{s:o, s:s?, s:b, s:s}", "name", json_words(candidate->name),
+			"version", candidate->version[0] ? candidate->version : NULL,
+			"accepted", (int)candidate->accepted, "why", candidate->why);
 
 		if (json_append(array, item) < 0)
 			return NULL;

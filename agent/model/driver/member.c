@@ -146,8 +146,7 @@ struct json *member_wish_json(const struct member_wish *wish)
 			return NULL;
 		}
 	}
-	return json_build("{s:o, s:s, s:o}", "bundle",
-			  json_text(wish->bundle, strlen(wish->bundle)), "arch",
+	return json_build("{s:o, s:s, s:o}", "bundle", json_words(wish->bundle), "arch",
 			  wish->arch, "kinds", kinds);
 }
 

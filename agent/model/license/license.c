@@ -274,12 +274,6 @@ static const char *time_text(int64_t time, char buffer[TIME_TEXT_SIZE])
 	return buffer;
 }
 
-/* Null where the driver told nothing. */
-static struct json *text_json(const char *text)
-{
-	return text[0] ? json_text(text, strlen(text)) : json_build("n");
-}
-
 static struct json *feature_json(const struct license_feature *feature)
 {
 	char buffer[TIME_TEXT_SIZE];
@@ -288,8 +282,8 @@ static struct json *feature_json(const struct license_feature *feature)
 				     : NULL;
 
 	return json_build("{s:o, s:o, s:s, s:s?, s:s?}", "product",
-			  text_json(feature->product), "status",
-			  text_json(feature->status), "state",
+			  json_words_or_null(feature->product), "status",
+			  json_words_or_null(feature->status), "state",
 			  license_state_name(feature->state), "expiry", expiry,
 			  "expiry_kind", expiry_name(feature->expiry_kind));
 }
@@ -305,12 +299,13 @@ static struct json *gpu_json(const struct license_gpu *gpu, int feature_type)
 			return NULL;
 	}
 
-	return json_build("{s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "id", text_json(gpu->id),
-			  "uuid", text_json(gpu->uuid), "name", text_json(gpu->name),
-			  "virtualization", text_json(gpu->virtualization), "features",
-			  take_ptr(features), "needs_license",
-			  (int)license_needed(gpu, feature_type), "licensed",
-			  (int)license_held(gpu));
+	return json_build(
+		"{s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "id", json_words_or_null(gpu->id),
+		"uuid", json_words_or_null(gpu->uuid), "name",
+		json_words_or_null(gpu->name), "virtualization",
+		json_words_or_null(gpu->virtualization), "features", take_ptr(features),
+		"needs_license", (int)license_needed(gpu, feature_type), "licensed",
+		(int)license_held(gpu));
 }
 
 static struct json *reason_json(const struct license_reason *reason)
@@ -318,8 +313,8 @@ static struct json *reason_json(const struct license_reason *reason)
 	if (!reason || !reason->code)
 		return json_build("n");
 	return json_build("{s:s, s:o, s:o}", "code", reason->code, "message",
-			  json_text(reason->message, strlen(reason->message)), "hint",
-			  text_json(reason->hint));
+			  json_words(reason->message), "hint",
+			  json_words_or_null(reason->hint));
 }
 
 struct json *license_report_json(const struct license_report *report, size_t gpus,
@@ -338,7 +333,7 @@ struct json *license_report_json(const struct license_report *report, size_t gpu
 
 	return json_build("{s:i, s:s?, s:o, s:b, s:o, s:o}", "schema", 1, "timestamp",
 			  time_text(now, buffer), "driver_version",
-			  text_json(report ? report->driver_version : ""), "licensed",
-			  (int)license_all_held(report, gpus, feature_type), "gpus",
-			  take_ptr(list), "reason", reason_json(reason));
+			  json_words_or_null(report ? report->driver_version : ""),
+			  "licensed", (int)license_all_held(report, gpus, feature_type),
+			  "gpus", take_ptr(list), "reason", reason_json(reason));
 }

@@ -7,7 +7,7 @@
 /* What a label's value may not hold as it is; the name's bytes may be anybody's. */
 static void print_label(FILE *out, const char *name, const char *value)
 {
-	cleanup_json struct json *text = json_text(value, strlen(value));
+	cleanup_json struct json *text = json_words(value);
 
 	(void)fprintf(out, "%s=\"", name);
 	for (const char *c = json_as_string(text); *c; c++) {

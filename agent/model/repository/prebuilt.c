@@ -77,11 +77,6 @@ bool prebuilt_from_json(const struct json *json, struct prebuilt *ret_prebuilt)
 	return true;
 }
 
-static struct json *text_or_null(const char *text)
-{
-	return text[0] ? json_build("s", text) : json_build("n");
-}
-
 struct json *prebuilt_manifest(const struct prebuilt *prebuilt)
 {
 	return json_build("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "schema",
@@ -89,8 +84,8 @@ struct json *prebuilt_manifest(const struct prebuilt *prebuilt)
 			  "kernel", prebuilt->kernel, "vermagic", prebuilt->vermagic,
 			  "compiler", prebuilt->compiler, "flavour",
 			  prebuilt_flavour(prebuilt->open), "arch", prebuilt->arch,
-			  "symbols", text_or_null(prebuilt->symbols), "signed_by",
-			  text_or_null(prebuilt->signed_by));
+			  "symbols", json_words_or_null(prebuilt->symbols), "signed_by",
+			  json_words_or_null(prebuilt->signed_by));
 }
 
 const char *prebuilt_differs(const struct prebuilt *one, const struct prebuilt *other)

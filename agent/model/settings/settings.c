@@ -295,7 +295,7 @@ static int add_warning(const struct reading *reading, const char *path, const ch
 	if (json_count(reading->warnings) >= WARNINGS_MAX)
 		return 0;
 	text_sanitize(line);
-	if (json_append(reading->warnings, json_text(line, strlen(line))) < 0)
+	if (json_append(reading->warnings, json_words(line)) < 0)
 		return error_set_errno(reading->err, ENOMEM, "reading the metadata");
 	return 0;
 }
@@ -428,8 +428,8 @@ struct json *settings_json(const struct settings *settings)
 
 		(void)text_format(path, sizeof(path), SETTINGS_TABLE_GRIDD ".%s",
 				  gridd->key);
-		if (show_key(object, path, json_text(gridd->value, strlen(gridd->value)),
-			     gridd->origin.where, true) < 0)
+		if (show_key(object, path, json_words(gridd->value), gridd->origin.where,
+			     true) < 0)
 			return NULL;
 	}
 

@@ -380,12 +380,12 @@ struct json *settings_value_json(const struct settings *settings,
 	case SETTINGS_PROXY:
 	case SETTINGS_CATALOG:
 		(void)url_redact(member, text, sizeof(text));
-		return json_text(text, strlen(text));
+		return json_words(text);
 	case SETTINGS_CHOICE:
 	case SETTINGS_FILE_PATH:
 	case SETTINGS_SHA256:
 	case SETTINGS_VERSION:
 	default:
-		return json_text(member, strlen(member));
+		return json_words(member);
 	}
 }

@@ -70,9 +70,9 @@ static int read_member(const struct fetch_input *input, struct json *member,
 static struct json *member_json(const char *name, enum package_kind kind,
 				const char *version, const char *arch, uint64_t size)
 {
-	return json_build("{s:o, s:s, s:s, s:s, s:I}", "name",
-			  json_text(name, strlen(name)), "kind", package_kind_name(kind),
-			  "version", version, "arch", arch, "size", (int64_t)size);
+	return json_build("{s:o, s:s, s:s, s:s, s:I}", "name", json_words(name), "kind",
+			  package_kind_name(kind), "version", version, "arch", arch,
+			  "size", (int64_t)size);
 }
 
 /*
@@ -249,7 +249,7 @@ static int add_known(const struct fetch_input *input, int number, struct json *r
 		return -1;
 	return json_set(request, "entry",
 			json_build("{s:o, s:I, s:i, s:I, s:I, s:s}", "name",
-				   json_text(entry->name, strlen(entry->name)), "offset",
+				   json_words(entry->name), "offset",
 				   (int64_t)entry->offset, "method", (int)entry->method,
 				   "compressed_size", (int64_t)entry->compressed_size,
 				   "size", (int64_t)entry->size, "sha256",

@@ -99,7 +99,7 @@ static int add_warning(struct metadata *metadata, const char *text, struct error
 
 	if (line)
 		text_sanitize(line);
-	if (!line || json_append(metadata->warnings, json_text(line, strlen(line))) < 0)
+	if (!line || json_append(metadata->warnings, json_words(line)) < 0)
 		return error_set_errno(err, ENOMEM, "reading the metadata");
 	return 0;
 }

@@ -31,7 +31,7 @@ int metadata_device_warn(struct json *warnings, const char *name, const char *wh
 	(void)text_format(line, sizeof(line), "config drive /dev/%.40s: %.180s", name,
 			  why);
 	text_sanitize(line);
-	if (json_append(warnings, json_text(line, strlen(line))) < 0)
+	if (json_append(warnings, json_words(line)) < 0)
 		return error_set_errno(err, ENOMEM, "looking for the config drive");
 	return 0;
 }

@@ -108,9 +108,9 @@ int unpack_inspect(const struct unpack_input *input, struct unpack_content *ret_
 		   struct error *err)
 {
 	struct unpack_content content = { .kind = PACKAGE_NONE };
-	cleanup_json struct json *request = json_build(
-		"{s:s, s:i, s:o}", "job", "inspect", "input", CHANNEL_FIRST_FILE, "name",
-		json_text(input->name, strlen(input->name)));
+	cleanup_json struct json *request =
+		json_build("{s:s, s:i, s:o}", "job", "inspect", "input",
+			   CHANNEL_FIRST_FILE, "name", json_words(input->name));
 	cleanup_json struct json *answer = NULL;
 
 	if (!request)
@@ -150,8 +150,7 @@ static int ask_worker(const struct unpack_input *input,
 	cleanup_json struct json *request =
 		json_build("{s:s, s:i, s:i, s:o, s:I}", "job", "unpack", "input",
 			   CHANNEL_FIRST_FILE, "output", CHANNEL_FIRST_FILE + 1, "member",
-			   json_text(content->member.name, strlen(content->member.name)),
-			   "max_size", (int64_t)size);
+			   json_words(content->member.name), "max_size", (int64_t)size);
 	cleanup_json struct json *answer = NULL;
 	const char *sha256;
 

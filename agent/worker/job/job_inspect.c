@@ -61,11 +61,6 @@ static int refuse_content(struct span head, const char *name, struct error *err)
 	return -1;
 }
 
-static struct json *text_or_null(const char *text)
-{
-	return text[0] ? json_build("s", text) : json_build("n");
-}
-
 static int list_members(int fd, struct json *members, struct error *err)
 {
 	cleanup(bundle_done) struct bundle bundle = BUNDLE_INIT;
@@ -107,8 +102,8 @@ int job_inspect(const struct json *request, struct json **ret_result, struct err
 		return error_prefix(err, "%s", name);
 
 	*ret_result = json_build("{s:s, s:o, s:o, s:O}", "kind", package_kind_name(kind),
-				 "version", text_or_null(runfile.version), "arch",
-				 text_or_null(runfile.arch), "members", members);
+				 "version", json_words_or_null(runfile.version), "arch",
+				 json_words_or_null(runfile.arch), "members", members);
 	if (!*ret_result)
 		return error_set_errno(err, ENOMEM, "reading the file");
 	return 0;

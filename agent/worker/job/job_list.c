@@ -51,7 +51,7 @@ static void listing_done(struct listing *listing)
 
 static void add_warning(struct listing *listing, const char *message)
 {
-	if (json_append(listing->warnings, json_text(message, strlen(message))) < 0)
+	if (json_append(listing->warnings, json_words(message)) < 0)
 		listing->failed = true;
 }
 
@@ -80,7 +80,7 @@ static size_t printed_size(const char *text)
 
 static void take_file(struct listing *listing, const struct manifest_entry *entry)
 {
-	cleanup_json struct json *name = json_text(entry->name, strlen(entry->name));
+	cleanup_json struct json *name = json_words(entry->name);
 	size_t bytes = printed_size(json_as_string(name)) + FILE_OVERHEAD;
 
 	if (json_count(listing->files) == FILES_MAX ||

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <string.h>
 
 #include "base/text.h"
 #include "worker/bundle/bundle_stream.h"
@@ -55,10 +54,10 @@ static struct member_take read_request(const struct json *request, struct remote
 
 static struct json *member_json(const struct member *member)
 {
-	return json_build("{s:o, s:s, s:s, s:s, s:I}", "name",
-			  json_text(member->name, strlen(member->name)), "kind",
-			  package_kind_name(member->kind), "version", member->version,
-			  "arch", member->arch, "size", (int64_t)member->size);
+	return json_build("{s:o, s:s, s:s, s:s, s:I}", "name", json_words(member->name),
+			  "kind", package_kind_name(member->kind), "version",
+			  member->version, "arch", member->arch, "size",
+			  (int64_t)member->size);
 }
 
 static int answer(const struct member_take *take, const char *transfer, const char *why,
@@ -68,8 +67,7 @@ static int answer(const struct member_take *take, const char *transfer, const ch
 				 transfer, "member", member_json(&take->member), "size",
 				 (int64_t)take->found_size, "sha256", take->found,
 				 "bytes_transferred", (int64_t)take->received, "verified",
-				 !take->unverified, "why",
-				 why[0] ? json_text(why, strlen(why)) : json_build("n"));
+				 !take->unverified, "why", json_words_or_null(why));
 	return *ret_result ? 0 : error_set_errno(err, ENOMEM, "answering");
 }
 

@@ -32,9 +32,8 @@ static int name_signer(const struct json *request, struct json *manifest,
 		return error_prefix(err, "signing.cert");
 	certificate_title(&certificate, title);
 	pem = certificate_pem((struct span){ text, size });
-	if (!pem ||
-	    json_set(manifest, "signed_by", json_text(title, strlen(title))) < 0 ||
-	    json_set(manifest, "certificate", json_text(pem, strlen(pem))) < 0)
+	if (!pem || json_set(manifest, "signed_by", json_words(title)) < 0 ||
+	    json_set(manifest, "certificate", json_words(pem)) < 0)
 		return error_set_errno(err, ENOMEM, "packing");
 	return 0;
 }

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -80,7 +79,7 @@ static struct json *ask_date(const char *host, int port, int timeout_s)
 		return json_build("{s:s, s:I, s:s, s:o, s:n}", "host", host, "port",
 				  (int64_t)port, "outcome",
 				  date.tls_failed ? "tls" : "open", "detail",
-				  json_text(err.text, strlen(err.text)), "offset");
+				  json_words(err.text), "offset");
 	return json_build("{s:s, s:I, s:s, s:n, s:o}", "host", host, "port",
 			  (int64_t)port, "outcome", "open", "detail", "offset",
 			  date.answered ? json_build("I", date.offset_s)

@@ -5,7 +5,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdbool.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/text.h"
@@ -48,7 +47,7 @@ int link_local_urls(struct json **ret_result, struct error *err)
 		if (is_candidate(one) &&
 		    text_format(url, sizeof(url), "%s%s]", LINK_LOCAL_BEGIN,
 				one->ifa_name) &&
-		    json_append(urls, json_text(url, strlen(url))) < 0)
+		    json_append(urls, json_words(url)) < 0)
 			return error_set_errno(err, ENOMEM, "looking for interfaces");
 	}
 
