@@ -196,11 +196,10 @@ static int check_arguments(const struct args *args, const struct command *comman
 	unsigned extra = args->given & ~args_same_name(command->options);
 
 	if (extra)
-		(void)error_set(err, ERROR_USAGE, "%s does not take --%s", command->name,
+		(void)error_set(err, ERROR_USAGE, "it does not take --%s",
 				args_option_name(extra));
 	else if (args->request.operand_count > command->operands_max)
-		(void)error_set(err, ERROR_USAGE, "%s: unexpected argument \"%s\"",
-				command->name,
+		(void)error_set(err, ERROR_USAGE, "unexpected argument \"%s\"",
 				args->request.operands[command->operands_max]);
 	else
 		return 0;

@@ -40,7 +40,8 @@ extern const size_t command_table_size;
 
 /*
  * The command that the operands name; takes its words off them. ERROR_USAGE with the
- * nearest name for an unknown one, and for options and arguments it does not take.
+ * nearest name for an unknown one, and for options and arguments it does not take: then
+ * the command is told, too.
  */
 must_check int command_find(struct args *args, const struct command **ret_command,
 			    struct error *err);

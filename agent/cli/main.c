@@ -146,24 +146,26 @@ static void complete_hint(const char *command, const char *step, struct error *e
 					"the configuration takes");
 }
 
-static int usage_error(const struct args *args, struct error *error)
+/* What is wrong with a call is its command's to say, where it names one. */
+static int usage_error(const struct command *command, const struct args *args,
+		       struct error *error)
 {
-	complete_hint(NULL, "usage", error);
-	return report(NULL, args, NULL, error, "usage");
+	const char *step = command ? command->name : "usage";
+
+	complete_hint(command ? step : NULL, step, error);
+	return report(NULL, args, NULL, error, step);
 }
 
-/* The options are the command's, where the line names one. */
-static int unread_line(int argc, char *argv[], const struct args *args,
-		       struct error *error)
+/* The command of a line that cannot be read; NULL: it names none. */
+static const struct command *command_meant(int argc, char *argv[])
 {
 	const struct command *command = NULL;
 	struct error ignored = ERROR_INIT;
 	struct args words;
 
 	args_command_words(argc, argv, &words);
-	if (command_find(&words, &command, &ignored) == 0)
-		complete_hint(command->name, command->name, error);
-	return usage_error(args, error);
+	(void)!command_find(&words, &command, &ignored);
+	return command;
 }
 
 /* True when what was asked for needs no command to run. */
@@ -194,7 +196,7 @@ static bool answer_at_once(struct args *args, const struct command **command,
 		return true;
 	}
 	if (command_find(args, command, err) < 0) {
-		*ret_status = usage_error(args, err);
+		*ret_status = usage_error(*command, args, err);
 		return true;
 	}
 	if (args->help) {
@@ -239,7 +241,7 @@ int main(int argc, char *argv[])
 	for (int i = 1; i < argc; i++)
 		args.request.json |= strcmp(argv[i], "--json") == 0;
 	if (args_parse(argc, argv, &args, &err) < 0)
-		return unread_line(argc, argv, &args, &err);
+		return usage_error(command_meant(argc, argv), &args, &err);
 	log_set_level(args.log_level);
 	if (answer_at_once(&args, &command, &err, &status))
 		return status;

@@ -188,7 +188,7 @@ class Index(Case):
         value = self.error(2, "index", "which files", "index", nobody=True)
         self.assertIn("index FILE", value["error"]["hint"] or "")
         self.error(2, "index", "--drop x: --previous does not name it", "index", "--drop", "x", path, nobody=True)
-        self.error(2, "usage", "--expires soon: a number", "index", "--expires", "soon", path, nobody=True)
+        self.error(2, "index", "--expires soon: a number", "index", "--expires", "soon", path, nobody=True)
         self.error(2, "index", "given twice", "index", path, self.write(f"b/{RUN}", b""), nobody=True)
         self.error(2, "index", "no-such.run", "index", self.path("no-such.run"), nobody=True)
         self.error(2, "index", "no regular file", "index", self.folder + "/.", nobody=True)

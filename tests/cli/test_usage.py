@@ -62,7 +62,8 @@ class CommandLine(Case):
             with self.subTest(words):
                 outcome = self.program.call(*words, sets=BUILT_IN)
                 self.assertEqual((outcome.status, outcome.out), (2, ""), outcome)
-                self.assertRegex(outcome.errors[0], r"^vgpu-guest-agent: usage: ")
+                named = words[:1] in (("detect",), ("status",)) or words[:2] == ("token", "check")
+                self.assertRegex(outcome.errors[0], f"^vgpu-guest-agent: {' '.join(words[:2 if words[0] == 'token' else 1]) if named else 'usage'}: ")
                 self.assertIn(said, outcome.errors[0])
 
     def test_a_usage_error_in_json(self):
