@@ -205,8 +205,6 @@ static int look_at_licenses(const struct context *ctx, const struct guest *guest
 		facts->words = true;
 		(void)text_format(facts->smi_error, sizeof(facts->smi_error), "%.250s",
 				  said.text);
-		(void)text_format(facts->smi_hint, sizeof(facts->smi_hint), "%.250s",
-				  said.hint);
 	}
 	facts->has_vgpu = license_has_vgpu(report);
 	facts->licensed = license_all_held(report, guest->gpus.count, type);

@@ -394,6 +394,13 @@ static void build_failed_for_the_new_kernel(struct doctor_facts *f)
 	fail_run(f, "build");
 }
 
+static void gpu_in_trouble(struct doctor_facts *f)
+{
+	f->smi_answers = f->licensed = false;
+	f->words = true;
+	strcpy(f->smi_error, "the driver says of a GPU: GPU requires reset");
+}
+
 static void kernel_unversioned(struct doctor_facts *f)
 {
 	driver_missing(f);
@@ -431,6 +438,7 @@ static const struct {
 	{ kernel_unversioned, "driver_missing", true, ERROR_DRIVER },
 	{ kernel_unversioned_and_no_compiler, "kernel_unversioned", true, ERROR_DRIVER },
 	{ not_loaded, "module_not_loaded", true, ERROR_DRIVER },
+	{ gpu_in_trouble, "gpu_reset", true, ERROR_DRIVER },
 	{ nouveau, "nouveau_bound", true, ERROR_DRIVER },
 	{ nova, "nova_bound", true, ERROR_DRIVER },
 	{ nouveau_and_no_driver, "driver_missing", true, ERROR_DRIVER },

@@ -265,8 +265,9 @@ void doctor_driver_judge(const struct doctor_facts *facts, struct doctor_causes 
 
 	if (facts->words) {
 		cause = doctor_rules_add(causes, "gpu_reset", true);
-		say(cause, "%.250s", facts->smi_error);
-		advise(cause, "%.250s", facts->smi_hint);
+		say(cause, "the GPU does not work: %.200s", facts->smi_error);
+		advise(cause, "reset the GPU (nvidia-smi --gpu-reset) or reboot; see "
+			      "what the kernel says: dmesg | grep NVRM");
 		return;
 	}
 	check_obstacles(facts, causes);
