@@ -47,7 +47,7 @@ def plant_slow_package(guest, seconds):
         with open(f"{tree}/DEBIAN/control", "w") as file:
             file.write(CONTROL)
         with open(f"{tree}/DEBIAN/preinst", "w") as file:
-            file.write(f"#!/bin/sh\nsleep {seconds}\n")
+            file.write(f"#!/bin/sh\n: >/run/slow\nsleep {seconds}\n")
         os.chmod(f"{tree}/DEBIAN/preinst", 0o755)
         base.output("dpkg-deb", "--root-owner-group", "--build", tree, f"{guest.root}/root/slow.deb")
 
@@ -58,11 +58,11 @@ def claim_the_lock_of_another_package_manager_is_waited_for(guest):
     guest.boot(tied=True)
     plant_slow_package(guest, 12)
     holder = guest.spawn(["dpkg", "--install", "/root/slow.deb"], stdout=subprocess.DEVNULL)
-    time.sleep(0.5)
+    guest.exec(["timeout", "60", "sh", "-c", "until [ -e /run/slow ]; do sleep 0.1; done"])
     began = time.monotonic()
     done = scene.agent(guest, "--json", "run")
     need(done.returncode == 0, scene.words(done))
-    need(time.monotonic() - began > 11, "it did not wait")
+    need(time.monotonic() - began > 8, "it did not wait")
     need(holder.wait(10) == 0, "the other one failed")
 
 

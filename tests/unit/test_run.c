@@ -229,7 +229,11 @@ static void what_outlives_the_command_is_ended(void **state)
 
 static void a_daemon_that_holds_the_output_is_not_waited_for(void **state)
 {
-	struct shell shell = shell_of("setsid sleep 20 & echo $!; sleep 0.3");
+	/* It has left the group before the command ends: the sixth word is its session.
+	 */
+	struct shell shell =
+		shell_of("setsid sleep 20 & p=$!; s=; until [ \"$s\" = $p ]; do "
+			 "read -r a b c d e s f </proc/$p/stat; done; echo $p");
 
 	(void)state;
 	shell_run(&shell);
@@ -288,7 +292,9 @@ static void cancelling_ends_it_as_interrupted(void **state)
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
-		(void)usleep(500000);
+		/* Once it is at work. */
+		while (pread(fd, pid, sizeof(pid) - 1, 0) <= 0)
+			(void)usleep(10000);
 		_exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
 	}
 	shell_run_in(&shell, "/", ends[0]);
