@@ -45,6 +45,13 @@ must_check int file_update(const struct root *root, const char *path, struct spa
 must_check int file_copy(const struct root *root, const char *from, const char *to,
 			 struct error *err);
 
+/*
+ * Up to `size` bytes from `offset` on, fewer only where the file ends. The descriptor's
+ * own offset stays: it may be somebody else's, too.
+ */
+must_check int file_read_at(int fd, uint64_t offset, void *ret_data, size_t size,
+			    size_t *ret_size, struct error *err);
+
 /* Writes all of it to a descriptor, through EINTR and short writes. */
 must_check int file_write_all(int fd, const void *data, size_t size, struct error *err);
 

@@ -197,8 +197,7 @@ static int remove_state(void *subject, struct outcome *outcome, struct error *er
 {
 	struct agent *agent = subject;
 	const struct context *ctx = &agent->context;
-	static const char *const folders[] = { "/var/cache/vgpu-guest-agent", PATHS_LOGS,
-					       PATHS_STATE };
+	static const char *const folders[] = { PATHS_CACHE, PATHS_LOGS, PATHS_STATE };
 	bool changed = false, there;
 
 	if (root_exists(&ctx->root, PATHS_STATE, &there, err) < 0 ||

@@ -53,11 +53,13 @@ static int copy_token(const struct lease *lease, int cancel_fd, int *ret_fd,
 
 	while (n != 0 && size < sizeof(text)) {
 		n = read(lease->token_fd, text + size, sizeof(text) - size);
-		if (n < 0 && errno == EAGAIN &&
-		    wait_for_more(lease->token_fd, cancel_fd, err) < 0)
-			return -1;
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN) {
+			if (wait_for_more(lease->token_fd, cancel_fd, err) < 0)
+				return -1;
+			continue;
+		}
 		if (n < 0) {
 			(void)error_set_errno(err, errno, "reading %s",
 					      lease->token_path);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "worker/progress.h"
 
@@ -88,20 +89,17 @@ int digest_read_fd(struct digest *digest, int fd, uint64_t size, struct error *e
 		return error_set_errno(err, ENOMEM, "computing SHA-256");
 
 	while (at < size) {
-		size_t want = size - at < PIECE ? (size_t)(size - at) : PIECE;
-		ssize_t n = pread(fd, buffer, want, (off_t)at);
+		size_t want = size - at < PIECE ? (size_t)(size - at) : PIECE, n;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set_errno(err, errno, "reading the file again");
-		if (n == 0)
+		if (file_read_at(fd, at, buffer, want, &n, err) < 0)
+			return error_prefix(err, "the file");
+		if (n < want)
 			return error_set(err, ERROR_INTEGRITY,
 					 "the file became shorter while it was read");
-		if (EVP_DigestUpdate(digest->context, buffer, (size_t)n) != 1)
+		if (EVP_DigestUpdate(digest->context, buffer, n) != 1)
 			return error_set(err, ERROR_INTERNAL, "computing SHA-256");
-		at += (uint64_t)n;
-		digest->size += (uint64_t)n;
+		at += n;
+		digest->size += n;
 		progress_beat();
 	}
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -92,9 +94,40 @@ static void read_refuses_a_file_over_the_limit(void **state)
 	assert_null(text);
 }
 
+static void a_part_is_read_whole_and_no_offset_moves(void **state)
+{
+	static const struct {
+		uint64_t offset;
+		const char *got;
+	} rows[] = {
+		{ 0, "012345" }, { 4, "456789" }, { 7, "789" },
+		{ 10, "" },      { 99, "" },      { UINT64_MAX - 2, "" },
+	};
+	const struct sysroot *sysroot = *state;
+	struct error err = ERROR_INIT;
+	cleanup_fd int fd = -1;
+	char buffer[7];
+	size_t got;
+
+	sysroot_write(sysroot, "/ten", "0123456789");
+	fd = root_open_at(&sysroot->root, "/ten", O_RDONLY, 0, &err);
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(file_read_at(fd, rows[i].offset, buffer, 6, &got, &err),
+				 0);
+		buffer[got] = '\0';
+		assert_string_equal(buffer, rows[i].got);
+		assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
+	}
+	assert_int_equal(file_read_at(-1, 0, buffer, 6, &got, &err), -1);
+	assert_int_equal(err.errnum, EBADF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_part_is_read_whole_and_no_offset_moves,
+						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(write_replaces_the_content, setup,
 						sysroot_teardown),
 		cmocka_unit_test_setup_teardown(write_is_atomic_under_every_fault, setup,

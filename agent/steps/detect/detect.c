@@ -80,17 +80,8 @@ static int read_config(const struct root *sysfs, const char *address,
 	*ret_size = 0;
 	(void)text_format(path, sizeof(path), DEVICES "/%s/config", address);
 	fd = root_open_at(sysfs, path, O_RDONLY | O_NONBLOCK, 0, &why);
-	while (fd >= 0 && *ret_size < GPU_CONFIG_SIZE) {
-		ssize_t n = read(fd, config + *ret_size, GPU_CONFIG_SIZE - *ret_size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			(void)error_set_errno(&why, errno, "reading %s", path);
-		if (n <= 0)
-			break;
-		*ret_size += (size_t)n;
-	}
+	if (fd >= 0 && file_read_at(fd, 0, config, GPU_CONFIG_SIZE, ret_size, &why) < 0)
+		(void)error_prefix(&why, "%s", path);
 	/* Without privileges there is a note, and the rest of the report. */
 	if (why.errnum == 0 || is_gone(&why) || why.errnum == EACCES ||
 	    why.errnum == EPERM)

@@ -110,17 +110,8 @@ static int read_label(int fd, struct config_drive_label *ret_label, struct error
 
 	if (!head)
 		return error_set_errno(err, ENOMEM, "reading it");
-	while (used < CONFIG_DRIVE_HEAD) {
-		ssize_t n = pread(fd, head + used, CONFIG_DRIVE_HEAD - used, (off_t)used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set_errno(err, errno, "reading it");
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
+	if (file_read_at(fd, 0, head, CONFIG_DRIVE_HEAD, &used, err) < 0)
+		return -1;
 	*ret_label = config_drive_read_label((struct span){ head, used });
 	return 0;
 }

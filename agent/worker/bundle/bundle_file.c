@@ -4,28 +4,19 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/text.h"
 
 int bundle_file_read(int fd, uint64_t offset, void *ret_data, size_t size,
 		     struct error *err)
 {
-	char *next = ret_data;
+	size_t got;
 
-	while (size > 0) {
-		ssize_t n = offset > INT64_MAX ? 0 : pread(fd, next, size, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set_errno(err, errno, "reading the archive");
-		if (n == 0)
-			return error_set(err, ERROR_INTEGRITY,
-					 "the archive ends too early");
-		next += n;
-		offset += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return 0;
+	if (file_read_at(fd, offset, ret_data, size, &got, err) < 0)
+		return error_prefix(err, "the archive");
+	return got == size
+		       ? 0
+		       : error_set(err, ERROR_INTEGRITY, "the archive ends too early");
 }
 
 static int source_read(struct bundle_source *source, uint64_t offset, void *ret_data,

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "worker/bundle/bundle_choice.h"
 #include "worker/bundle/bundle_part.h"
 #include "worker/bundle/bundle_remote.h"
@@ -96,11 +97,12 @@ static int resume(struct attempt *attempt, const struct member_note *note,
 {
 	char window[INFLATE_WINDOW];
 	uint64_t out = note->point.out;
-	size_t size = out < sizeof(window) ? (size_t)out : sizeof(window);
+	size_t size = out < sizeof(window) ? (size_t)out : sizeof(window), got;
 
-	if (pread(attempt->take->output, window, size, (off_t)(out - size)) !=
-	    (ssize_t)size)
-		return error_set_errno(err, errno, "reading the partial file");
+	if (file_read_at(attempt->take->output, out - size, window, size, &got, err) < 0)
+		return error_prefix(err, "the partial file");
+	if (got < size)
+		return error_set(err, ERROR_INTEGRITY, "the partial file is too short");
 	if (digest_read_fd(&attempt->digest, attempt->take->output, out, err) < 0)
 		return -1;
 	return bundle_part_resume(&attempt->part, (size_t)note->header, &note->point,

@@ -3,6 +3,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "worker/digest.h"
 #include "worker/job/job.h"
@@ -15,24 +16,20 @@ static int pump(int fd, struct sink *sink, uint64_t total, struct error *err)
 {
 	cleanup_free char *buffer = malloc(PIECE);
 	uint64_t at = 0;
+	size_t n;
 
 	if (!buffer)
 		return error_set_errno(err, ENOMEM, "reading the file");
 
-	for (;;) {
-		ssize_t n = pread(fd, buffer, PIECE, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set_errno(err, errno, "reading the file");
-		if (n == 0)
-			return 0;
-		if (sink_write(sink, buffer, (size_t)n, err) < 0)
+	do {
+		if (file_read_at(fd, at, buffer, PIECE, &n, err) < 0)
+			return error_prefix(err, "the file");
+		if (n > 0 && sink_write(sink, buffer, n, err) < 0)
 			return -1;
-		at += (uint64_t)n;
+		at += n;
 		progress_say(at, total);
-	}
+	} while (n == PIECE);
+	return 0;
 }
 
 static int check_digest(const struct json *request, const struct digest *digest,

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "model/driver/package.h"
 #include "worker/bundle/bundle.h"
@@ -9,26 +10,6 @@
 #include "worker/bundle/bundle_file.h"
 #include "worker/job/job.h"
 #include "worker/runfile.h"
-
-/* The file's first bytes; a file that is shorter gives what it has. */
-static int read_head(int fd, char *ret_head, size_t size, size_t *ret_size,
-		     struct error *err)
-{
-	*ret_size = 0;
-	while (*ret_size < size) {
-		ssize_t n = pread(fd, ret_head + *ret_size, size - *ret_size,
-				  (off_t)*ret_size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set_errno(err, errno, "reading the file");
-		if (n == 0)
-			break;
-		*ret_size += (size_t)n;
-	}
-	return 0;
-}
 
 static bool begins(struct span head, const char *magic, size_t size)
 {
@@ -92,7 +73,7 @@ int job_inspect(const struct json *request, struct json **ret_result, struct err
 		return error_set_errno(err, ENOMEM, "reading the file");
 	(void)text_copy(name, sizeof(name), given ? given : "the file");
 	text_sanitize(name);
-	if (read_head(fd, head, RUNFILE_HEAD_MAX, &size, err) < 0)
+	if (file_read_at(fd, 0, head, RUNFILE_HEAD_MAX, &size, err) < 0)
 		return -1;
 
 	kind = recognize((struct span){ head, size }, span_of(name), &runfile);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "base/file.h"
 #include "model/license/trace.h"
 #include "worker/inflate.h"
 #include "worker/job/job.h"
@@ -29,21 +30,15 @@ static int pump(int fd, const struct searcher *searcher, struct sink *sink,
 		struct error *err)
 {
 	char buffer[PIECE];
-	off_t at = 0;
+	uint64_t at = 0;
+	size_t n;
 
-	while (!searcher->found) {
-		ssize_t n = pread(fd, buffer, sizeof(buffer), at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set_errno(err, errno, "reading the gzip file");
-		if (n == 0)
-			return 0;
-		if (sink_write(sink, buffer, (size_t)n, err) < 0)
+	do {
+		if (file_read_at(fd, at, buffer, sizeof(buffer), &n, err) < 0 ||
+		    (n > 0 && sink_write(sink, buffer, n, err) < 0))
 			return -1;
 		at += n;
-	}
+	} while (n == sizeof(buffer) && !searcher->found);
 	return 0;
 }
 
