@@ -11,8 +11,7 @@
 #include "model/paths.h"
 #include "steps/driver_files.h"
 
-#define SELINUX_IS_ON \
-	"/sys/fs/selinux/enforce" /* selinuxfs is mounted: no policy, none */
+#define SELINUXFS "/sys/fs/selinux/enforce"
 #define CONFIG "/etc/selinux/config"
 #define AUTORELABEL "/.autorelabel"
 #define CONFIG_MAX (64u << 10)
@@ -123,6 +122,21 @@ static int add_written(const struct root *root, struct list *list, struct error 
 	return add_kernels(root, list, err);
 }
 
+/*
+ * As is_selinux_enabled(3) has it: a kernel without a policy mounts its file system too,
+ * and gives no file a label.
+ */
+static int selinux_is_on(const struct root *root, bool *ret_is_on, struct error *err)
+{
+	bool kernel, system;
+
+	if (root_exists(root, SELINUXFS, &kernel, err) < 0 ||
+	    root_exists(root, CONFIG, &system, err) < 0)
+		return -1;
+	*ret_is_on = kernel && system;
+	return 0;
+}
+
 int labels_restore(struct runner *runner, const struct root *root, struct error *err)
 {
 	cleanup(list_done) struct list argv = { NULL, 0 };
@@ -130,7 +144,7 @@ int labels_restore(struct runner *runner, const struct root *root, struct error 
 	char program[128];
 	bool is_on;
 
-	if (root_exists(root, SELINUX_IS_ON, &is_on, err) < 0)
+	if (selinux_is_on(root, &is_on, err) < 0)
 		return -1;
 	if (!is_on)
 		return 0;

@@ -53,8 +53,11 @@ static void make_guest(const struct sysroot *sysroot, bool is_on)
 		      RECORD
 		      "1: /usr/bin/nvidia-gridd\n123\n1: /usr/bin/nvidia-smi\n456\n");
 	sysroot_mkdir(sysroot, "/sys/fs/selinux");
-	if (is_on)
+	if (is_on) {
 		sysroot_write(sysroot, "/sys/fs/selinux/enforce", "0");
+		sysroot_mkdir(sysroot, "/etc/selinux");
+		sysroot_write(sysroot, "/etc/selinux/config", "SELINUX=permissive\n");
+	}
 }
 
 static bool has_word(const char *line, const char *word)
@@ -109,7 +112,10 @@ static void where_selinux_is_off_nothing_is_started(void **state)
 
 	make_guest(sysroot, false);
 	script_init(&script, nothing, NULL);
+	assert_int_equal(labels_restore(&script.runner, &sysroot->root, &err), 0);
 
+	/* The kernel has it, and there is no policy. */
+	sysroot_write(sysroot, "/sys/fs/selinux/enforce", "0");
 	assert_int_equal(labels_restore(&script.runner, &sysroot->root, &err), 0);
 }
 

@@ -385,6 +385,8 @@ static void what_the_daemon_reads_is_labelled_before_it_starts(void **state)
 
 	sysroot_mkdir(*state, "/sys/fs/selinux");
 	sysroot_write(*state, "/sys/fs/selinux/enforce", "1");
+	sysroot_mkdir(*state, "/etc/selinux");
+	sysroot_write(*state, "/etc/selinux/config", "SELINUX=enforcing\n");
 	sysroot_write(*state, PATHS_GRIDD_CONF, "FeatureType=1\n");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		cleanup(scene_done) struct scene scene = { 0 };

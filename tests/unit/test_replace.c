@@ -220,6 +220,8 @@ static void where_selinux_is_on_labels_come_before_the_load(void **state)
 	machine_add_package(&scene.machine, old.path, MACHINE_OLD);
 	sysroot_mkdir(*state, "/sys/fs/selinux");
 	sysroot_write(*state, "/sys/fs/selinux/enforce", "1");
+	sysroot_mkdir(*state, "/etc/selinux");
+	sysroot_write(*state, "/etc/selinux/config", "SELINUX=enforcing\n");
 
 	if (bring(&old, false, &err) < 0)
 		fail_msg("%s", err.text);
