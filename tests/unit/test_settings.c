@@ -161,6 +161,7 @@ static const struct {
 	{ "license: { token_file = \"/\xff\"; };", "no UTF-8" },
 	{ "driver: { sha256 = \"abc\"; };", "64 hexadecimal digits" },
 	{ "driver: { index_key = \"key.pem\"; };", "must be an absolute path" },
+	{ "signing: { key = \"pkcs11:token=x\"; };", "build-modules --sign-command" },
 	{ "driver: { catalog = \"catalog.yaml\"; };", "driver.catalog must be auto" },
 	{ "license: { token_mode = \"0777\"; };", "nobody else write" },
 	{ "license: { token_mode = \"0344\"; };", "owner read" },

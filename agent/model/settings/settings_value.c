@@ -83,6 +83,9 @@ static const char *text_fault(const struct settings_key *key, const char *text)
 
 	switch (key->type) {
 	case SETTINGS_FILE_PATH:
+		if (text_starts(text, "pkcs11:"))
+			return "must be a file; a key in a token signs modules by "
+			       "build-modules --sign-command";
 		return text[0] == '/' ? NULL : "must be an absolute path";
 	case SETTINGS_PROXY:
 		if (!strstr(text, "://"))
