@@ -155,4 +155,7 @@ void print_plan(const struct json *report, const struct request *request)
 	if (fails)
 		(void)printf("run would fail with status %d (%s)\n", (int)fails,
 			     error_code_name((enum error_code)fails));
+	/* Where plan itself fails its error has said that. */
+	if (print_word(report, "hint")[0] && !json_get(report, "error"))
+		(void)printf("  fix: %s\n", print_word(report, "hint"));
 }

@@ -219,20 +219,21 @@ static struct json *report_json(const struct plan *plan, const struct agent *age
 					     .work = plan->work,
 					     .metadata = &agent->metadata,
 					     .lease = &agent->lease };
-	enum error_code would_fail = ERROR_NONE;
+	struct error failure = ERROR_INIT;
 	struct json *checks = command_preflight(
-		&preflight, plan->match.code ? &plan->match : NULL, &would_fail);
+		&preflight, plan->match.code ? &plan->match : NULL, &failure);
 
-	if (would_fail == ERROR_NONE)
-		would_fail = plan->fetch.code;
+	if (failure.code == ERROR_NONE)
+		failure = plan->fetch;
 	return json_build(
-		"{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "schema", 1,
+		"{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:o, s:o}", "schema", 1,
 		"host_driver", gpu_host_json(&agent->guest.host), "driver",
 		driver_json(plan), "previous", previous_json(plan, &agent->state),
 		"candidates", match_candidates_json(&plan->work->match), "kernels",
 		kernels_json(plan), "checks", checks, "changes", changes_json(plan),
 		"unasked", plan->unasked, "would_fail",
-		would_fail ? json_build("i", (int)would_fail) : json_build("n"));
+		failure.code ? json_build("i", (int)failure.code) : json_build("n"),
+		"hint", json_words_or_null(failure.hint));
 }
 
 static int no_memory(struct error *err)

@@ -24,8 +24,8 @@ enum verdict { VERDICT_NO, VERDICT_YES, VERDICT_UNKNOWN };
 struct checks {
 	const struct preflight *of;
 	struct json *list;
-	enum error_code would_fail;
-	struct error signer; /* why nobody can sign the modules */
+	struct error failure; /* of the first check that a run would die of */
+	struct error signer;  /* why nobody can sign the modules */
 };
 
 static void add_check(struct checks *checks, const char *name, enum verdict verdict,
@@ -42,8 +42,16 @@ static void add_check(struct checks *checks, const char *name, enum verdict verd
 		checks->list = NULL;
 	}
 	/* The first thing that would stop a run is what it would die of. */
-	if (verdict == VERDICT_NO && checks->would_fail == ERROR_NONE)
-		checks->would_fail = code;
+	if (verdict == VERDICT_NO && checks->failure.code == ERROR_NONE)
+		checks->failure.code = code;
+}
+
+/* A check that failed with an error, whose hint says what would mend it. */
+static void add_refusal(struct checks *checks, const char *name, const struct error *why)
+{
+	if (checks->failure.code == ERROR_NONE)
+		checks->failure = *why;
+	add_check(checks, name, VERDICT_NO, why->code, why->text);
 }
 
 static void check_gpu(struct checks *checks)
@@ -64,14 +72,14 @@ static void check_match(struct checks *checks, const struct error *error)
 {
 	char detail[256];
 
-	if (error)
-		(void)text_copy(detail, sizeof(detail), error->text);
-	else
-		(void)text_format(detail, sizeof(detail), "driver %s by rule %s",
-				  checks->of->work->match.package.version,
-				  match_rule_name(checks->of->work->match.rule));
-	add_check(checks, "match", error ? VERDICT_NO : VERDICT_YES,
-		  error ? error->code : ERROR_NONE, detail);
+	if (error) {
+		add_refusal(checks, "match", error);
+		return;
+	}
+	(void)text_format(detail, sizeof(detail), "driver %s by rule %s",
+			  checks->of->work->match.package.version,
+			  match_rule_name(checks->of->work->match.rule));
+	add_check(checks, "match", VERDICT_YES, ERROR_NONE, detail);
 }
 
 /* The folder or the nearest one above it that is there. */
@@ -102,11 +110,13 @@ static void check_record(struct checks *checks)
 {
 	const struct preflight *of = checks->of;
 	struct error err = ERROR_INIT;
-	bool known = work_keeps_installed(of->work) ||
-		     choose_refuse_lost(of->ctx, of->state, &err) == 0;
 
-	add_check(checks, "state", known ? VERDICT_YES : VERDICT_NO, err.code,
-		  known ? "what was done here is on record" : err.text);
+	if (work_keeps_installed(of->work) ||
+	    choose_refuse_lost(of->ctx, of->state, &err) == 0)
+		add_check(checks, "state", VERDICT_YES, ERROR_NONE,
+			  "what was done here is on record");
+	else
+		add_refusal(checks, "state", &err);
 }
 
 /* What install refuses by; where nothing is to be installed, nothing is in the way. */
@@ -119,10 +129,12 @@ static void check_obstacles(struct checks *checks)
 
 	for (size_t i = 0; obstacle_name(i); i++) {
 		struct error err = ERROR_INIT;
-		bool clear = settled || obstacle_look(&input, i, &err) == 0;
 
-		add_check(checks, obstacle_name(i), clear ? VERDICT_YES : VERDICT_NO,
-			  err.code, clear ? obstacle_absent(i) : err.text);
+		if (settled || obstacle_look(&input, i, &err) == 0)
+			add_check(checks, obstacle_name(i), VERDICT_YES, ERROR_NONE,
+				  obstacle_absent(i));
+		else
+			add_refusal(checks, obstacle_name(i), &err);
 	}
 }
 
@@ -170,8 +182,10 @@ static bool compiles_never(struct checks *checks)
 	if (strcmp(of->ctx->settings.driver.prebuilt, "only") != 0)
 		return false;
 	if (modules_prebuilt_foresee(of->ctx, of->repository, of->work,
-				     of->work->targets[0].kernel.release, &err) < 0)
-		add_toolchain(checks, VERDICT_NO, err.code, err.text);
+				     of->work->targets[0].kernel.release, &err) < 0) {
+		add_refusal(checks, "headers", &err);
+		add_refusal(checks, "compiler", &err);
+	}
 	return true;
 }
 
@@ -239,8 +253,8 @@ static void judge_signer(struct checks *checks)
 
 	if (of->work->target_count > 0 && !of->work->targets[0].done && !is_listed(of) &&
 	    signing_check(of->ctx, of->work, &checks->signer) < 0 &&
-	    checks->would_fail == ERROR_NONE)
-		checks->would_fail = checks->signer.code;
+	    checks->failure.code == ERROR_NONE)
+		checks->failure = checks->signer;
 }
 
 static void check_secure_boot(struct checks *checks)
@@ -252,8 +266,7 @@ static void check_secure_boot(struct checks *checks)
 	char detail[512];
 
 	if (checks->signer.code) {
-		add_check(checks, "secure_boot", VERDICT_NO, checks->signer.code,
-			  checks->signer.text);
+		add_refusal(checks, "secure_boot", &checks->signer);
 		return;
 	}
 	if (!of->ctx->offline)
@@ -334,7 +347,7 @@ static struct json *judge_token(struct checks *checks)
 	char warning[160] = "", detail[320];
 
 	if (which_token_open(of->ctx, of->metadata, of->lease, &token, &err) < 0) {
-		add_check(checks, "token", VERDICT_NO, err.code, err.text);
+		add_refusal(checks, "token", &err);
 		return NULL;
 	}
 	if (token.fd < 0) {
@@ -343,13 +356,16 @@ static struct json *judge_token(struct checks *checks)
 						of->ctx->settings.license.feature_type,
 						false);
 
-		add_check(checks, "token", needed ? VERDICT_NO : VERDICT_UNKNOWN,
-			  ERROR_TOKEN, "there is none");
+		if (needed && which_token_none(&of->ctx->root, &err) < 0)
+			add_refusal(checks, "token", &err);
+		else
+			add_check(checks, "token", VERDICT_UNKNOWN, ERROR_NONE,
+				  "there is none");
 		return NULL;
 	}
 	if (token_check(token.fd, of->ctx->channel, &found, &err) < 0 ||
 	    token_accept(found, warning, sizeof(warning), &err) < 0) {
-		add_check(checks, "token", VERDICT_NO, err.code, err.text);
+		add_refusal(checks, "token", &err);
 		return found;
 	}
 	(void)text_format(detail, sizeof(detail), "%s%s%s", token.source,
@@ -400,7 +416,7 @@ static void check_guest(struct checks *checks, const struct error *match)
 }
 
 struct json *command_preflight(const struct preflight *of, const struct error *match,
-			       enum error_code *ret_would_fail)
+			       struct error *ret_failure)
 {
 	struct checks checks = { .of = of, .list = json_build("[]") };
 
@@ -408,6 +424,6 @@ struct json *command_preflight(const struct preflight *of, const struct error *m
 		check_supposed(&checks, match);
 	else
 		check_guest(&checks, match);
-	*ret_would_fail = checks.would_fail;
+	*ret_failure = checks.failure;
 	return checks.list;
 }

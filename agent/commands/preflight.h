@@ -26,8 +26,8 @@ struct preflight {
 
 /*
  * The plan's "checks", an array; NULL: no memory. `match` is the choice's error, NULL
- * where there was none. `ret_would_fail` is the status of the first check that a run
- * would die of.
+ * where there was none. `ret_failure` is what a run would die of, by the first check that
+ * says so: its code (ERROR_NONE: nothing), and a hint where there is one.
  */
 struct json *command_preflight(const struct preflight *of, const struct error *match,
-			       enum error_code *ret_would_fail);
+			       struct error *ret_failure);

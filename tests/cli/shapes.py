@@ -69,7 +69,7 @@ SHAPES = {
         "checks": [{"name": set(CHECKS), "ok": (bool, None), "detail": str}],
         "changes": [{"path": str, "detail": str}],
         "unasked": [{"what": {"metadata", "repository", "catalog"}, "why": str}],
-        "would_fail": (int, None),
+        "would_fail": (int, None), "hint": (str, None),
     },
     "fetch": {"schema": one, "path": str, "version": str, "kind": {"run", "deb", "rpm"}, "size": int, "sha256": sha256,
               "integrity": {"sha256-pin", "signature", "index-tls", "manifest-tls", "tls", "local-file", "none"},

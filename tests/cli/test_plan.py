@@ -639,6 +639,9 @@ class Checks(Plans):
         plan = self.plan()
         self.assertIs(self.check(plan, "token")["ok"], False)
         self.assertEqual(plan["would_fail"], 11)
+        self.assertIn("token install FILE", plan["hint"])
+        out = self.text("plan", sysfs=parts.vgpu(), sets=self.repository.sets).out
+        self.assertTrue(out.endswith(f"run would fail with status 11 (token)\n  fix: {plan['hint']}\n"), out)
 
     def test_a_good_token_and_its_text_nowhere(self):
         self.repository.name(RUNS[0])

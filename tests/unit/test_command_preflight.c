@@ -26,7 +26,7 @@ bool __wrap_clock_is_synchronized(void)
 
 static struct machine machine;
 static const struct options options;
-static enum error_code would_fail;
+static struct error failure;
 
 /* A guest for which a driver was chosen, and nothing is in its way. */
 static struct agent *begin(const struct sysroot *sysroot)
@@ -46,7 +46,7 @@ static struct agent *begin(const struct sysroot *sysroot)
 	return agent;
 }
 
-/* "NAME yes|no|null: DETAIL" of one check; the status is in `would_fail`. */
+/* "NAME yes|no|null: DETAIL" of one check; what a run would die of is in `failure`. */
 static const char *check(struct agent *agent, const struct error *match, const char *name)
 {
 	static char text[512];
@@ -57,7 +57,7 @@ static const char *check(struct agent *agent, const struct error *match, const c
 				      .work = &agent->work,
 				      .metadata = &agent->metadata,
 				      .lease = &agent->lease };
-	cleanup_json struct json *checks = command_preflight(&of, match, &would_fail);
+	cleanup_json struct json *checks = command_preflight(&of, match, &failure);
 
 	assert_int_equal(json_count(checks), 16);
 	for (size_t i = 0; i < json_count(checks); i++) {
@@ -95,7 +95,7 @@ static void a_guest_with_nothing_in_the_way_would_not_fail(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		assert_string_equal(check(agent, NULL, rows[i][0]), rows[i][1]);
-	assert_int_equal(would_fail, ERROR_NONE);
+	assert_int_equal(failure.code, ERROR_NONE);
 	agent_stage_end(agent);
 }
 
@@ -105,8 +105,10 @@ static void why_nothing_matched_is_said(void **state)
 	struct error match = ERROR_INIT;
 
 	(void)error_set(&match, ERROR_NO_MATCH, "nothing fits");
+	(void)error_hint(&match, "publish one");
 	assert_string_equal(check(agent, &match, "match"), "no: nothing fits");
-	assert_int_equal(would_fail, ERROR_NO_MATCH);
+	assert_int_equal(failure.code, ERROR_NO_MATCH);
+	assert_string_equal(failure.hint, "publish one");
 	agent_stage_end(agent);
 }
 
@@ -117,15 +119,17 @@ static void the_first_thing_that_is_wrong_is_what_a_run_dies_of(void **state)
 	struct error match = ERROR_INIT;
 
 	(void)error_set(&match, ERROR_NO_MATCH, "nothing fits");
+	(void)error_hint(&match, "publish one");
 	agent->guest.gpus.count = 0;
 	assert_string_equal(check(agent, &match, "gpu"),
 			    "no: 0 NVIDIA GPUs on the PCI bus");
-	assert_int_equal(would_fail, ERROR_NO_GPU);
+	assert_int_equal(failure.code, ERROR_NO_GPU);
+	assert_string_equal(failure.hint, ""); /* not that of the second one */
 
 	agent->context.offline = true;
 	assert_string_equal(check(agent, &match, "gpu"),
 			    "null: 0 NVIDIA GPUs on the PCI bus");
-	assert_int_equal(would_fail, ERROR_NO_MATCH);
+	assert_int_equal(failure.code, ERROR_NO_MATCH);
 	agent_stage_end(agent);
 }
 
@@ -149,7 +153,7 @@ static void the_room_is_measured_where_the_size_is_known(void **state)
 		agent->work.match.package.size = rows[i].size;
 		if (!text_starts(check(agent, NULL, "space"), rows[i].begins))
 			fail_msg("%s", check(agent, NULL, "space"));
-		assert_int_equal(would_fail, rows[i].code);
+		assert_int_equal(failure.code, rows[i].code);
 	}
 	agent_stage_end(agent);
 }
@@ -176,10 +180,10 @@ static void what_a_compile_needs_is_there_or_will_be_installed(void **state)
 		agent->work.targets[0].kernel.headers = i > 0;
 		(void)strcpy(wanted, "install");
 		assert_string_equal(check(agent, NULL, rows[i].name), rows[i].install);
-		assert_int_equal(would_fail, ERROR_NONE);
+		assert_int_equal(failure.code, ERROR_NONE);
 		(void)strcpy(wanted, "require");
 		assert_string_equal(check(agent, NULL, rows[i].name), rows[i].require);
-		assert_int_equal(would_fail, ERROR_PREREQUISITES);
+		assert_int_equal(failure.code, ERROR_PREREQUISITES);
 		agent_stage_end(agent);
 	}
 }
@@ -192,10 +196,10 @@ static void a_compile_that_is_known_to_fail_is_foretold(void **state)
 	(void)strcpy(agent->work.match.warning, "550.127.05 is known not to compile");
 	assert_string_equal(check(agent, NULL, "compiler"),
 			    "no: 550.127.05 is known not to compile");
-	assert_int_equal(would_fail, ERROR_BUILD);
+	assert_int_equal(failure.code, ERROR_BUILD);
 	agent->work.targets[0].done = true;
 	assert_string_equal(check(agent, NULL, "compiler"), "yes: not needed");
-	assert_int_equal(would_fail, ERROR_NONE);
+	assert_int_equal(failure.code, ERROR_NONE);
 	agent_stage_end(agent);
 }
 
@@ -208,12 +212,12 @@ static void where_nothing_is_compiled_no_compiler_is_looked_for(void **state)
 		check(agent, NULL, "compiler"),
 		"no: no prebuilt modules for kernel 6.1.0-37-cloud-amd64: the "
 		"repository's index lists none");
-	assert_int_equal(would_fail, ERROR_PREREQUISITES);
+	assert_int_equal(failure.code, ERROR_PREREQUISITES);
 	agent->work.targets[0].done = true;
 	assert_string_equal(check(agent, NULL, "compiler"), "yes: not needed");
 	agent->work.target_count = 0;
 	assert_string_equal(check(agent, NULL, "headers"), "no: no kernel to build for");
-	assert_int_equal(would_fail, ERROR_PREREQUISITES);
+	assert_int_equal(failure.code, ERROR_PREREQUISITES);
 	agent_stage_end(agent);
 }
 
@@ -257,7 +261,7 @@ static void secure_boot_needs_a_key(void **state)
 			     rows[i].key ? "/etc/mok.key" : "");
 		agent->context.offline = rows[i].offline;
 		assert_string_equal(check(agent, NULL, "secure_boot"), rows[i].expected);
-		assert_int_equal(would_fail, rows[i].code);
+		assert_int_equal(failure.code, rows[i].code);
 		agent_stage_end(agent);
 	}
 }
@@ -276,7 +280,7 @@ static void a_module_of_the_kernels_own_is_in_the_way_but_goes(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		(void)strcpy(agent->guest.gpus.gpus[0].driver, rows[i].driver);
 		assert_string_equal(check(agent, NULL, "nouveau"), rows[i].expected);
-		assert_int_equal(would_fail, ERROR_NONE);
+		assert_int_equal(failure.code, ERROR_NONE);
 	}
 	agent_stage_end(agent);
 }
@@ -329,7 +333,7 @@ static void a_clock_that_is_not_set_is_only_not_known(void **state)
 	clock_set = false;
 	assert_string_equal(check(agent, NULL, "clock"),
 			    "null: not known to be synchronised");
-	assert_int_equal(would_fail, ERROR_NONE);
+	assert_int_equal(failure.code, ERROR_NONE);
 	agent_stage_end(agent);
 }
 
@@ -379,7 +383,7 @@ static void the_token_is_judged_and_its_server_asked(void **state)
 		if (!text_starts(check(agent, NULL, "license_server"), rows[i].server))
 			fail_msg("%s", check(agent, NULL, "license_server"));
 		assert_string_equal(check(agent, NULL, "token"), rows[i].token);
-		assert_int_equal(would_fail, rows[i].code);
+		assert_int_equal(failure.code, rows[i].code);
 		agent_stage_end(agent);
 	}
 }
@@ -389,8 +393,10 @@ static void where_a_license_is_needed_a_token_is(void **state)
 	struct agent *agent = begin(*state);
 
 	agent->guest.gpus.gpus[0].kind = GPU_VGPU;
-	assert_string_equal(check(agent, NULL, "token"), "no: there is none");
-	assert_int_equal(would_fail, ERROR_TOKEN);
+	assert_true(text_starts(check(agent, NULL, "token"),
+				"no: there is no client configuration token"));
+	assert_int_equal(failure.code, ERROR_TOKEN);
+	assert_non_null(strstr(failure.hint, "token install FILE"));
 
 	(void)strcpy(agent->context.settings.license.token_file, "/none.tok");
 	assert_true(text_starts(check(agent, NULL, "token"), "no: opening /none.tok"));
@@ -404,13 +410,13 @@ static void what_install_refuses_by_is_seen_before(void **state)
 	sysroot_mkdir(*state, "/etc/modprobe.d");
 	sysroot_write(*state, "/etc/modprobe.d/off.conf", "alias nvidia off\n");
 	assert_true(text_starts(check(agent, NULL, "modprobe"), "no: "));
-	assert_int_not_equal(would_fail, ERROR_NONE);
+	assert_int_not_equal(failure.code, ERROR_NONE);
 
 	/* Nothing is to be installed: nothing is in the way. */
 	agent->work.match.rule = MATCH_INSTALLED;
 	agent->work.targets[0].done = true;
 	assert_true(text_starts(check(agent, NULL, "modprobe"), "yes: "));
-	assert_int_equal(would_fail, ERROR_NONE);
+	assert_int_equal(failure.code, ERROR_NONE);
 	agent_stage_end(agent);
 }
 
