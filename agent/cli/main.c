@@ -43,19 +43,23 @@ static int catch_signals(int *ret_fd, struct error *err)
 	return 0;
 }
 
-static void die_of_signal(int fd)
+static void die_of(int number)
 {
-	struct signalfd_siginfo info;
 	sigset_t set;
-	int number = SIGTERM;
 
-	if (read(fd, &info, sizeof(info)) == sizeof(info))
-		number = (int)info.ssi_signo;
 	(void)signal(number, SIG_DFL);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, number);
 	(void)kill(getpid(), number);
 	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void die_of_signal(int fd)
+{
+	struct signalfd_siginfo info;
+
+	die_of(read(fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo
+							     : SIGTERM);
 }
 
 static struct json *error_json(const struct error *error, const char *step)
@@ -90,13 +94,21 @@ static void print_error(const struct error *error, const char *step)
 		log_line(level, "hint: %s", error->hint);
 }
 
-/* Standard output is buffered: whether it took everything is only known here. */
-static int end_output(const char *step)
+/*
+ * Standard output is buffered: whether it took everything is only known here. Who has
+ * closed it has read enough, as `head` does: then the program ends as others do, without
+ * a word, unless it has failed of something else.
+ */
+static int end_output(const char *step, bool failed)
 {
 	struct error err = ERROR_INIT;
 
 	if (fflush(stdout) == 0)
 		return 0;
+	if (errno == EPIPE && !failed)
+		die_of(SIGPIPE);
+	if (errno == EPIPE)
+		return ERROR_INTERNAL;
 	(void)error_set_errno(&err, errno, "writing to standard output");
 	print_error(&err, step);
 	return ERROR_INTERNAL;
@@ -118,7 +130,9 @@ static int report(const struct command *command, const struct args *args,
 	else if (json && command->print)
 		command->print(json, &args->request);
 	/* The report first, also where both go into one file. */
-	status = end_output(step);
+	status = end_output(step, error->code != ERROR_NONE);
+	if (args->request.watch && error->errnum == EPIPE)
+		die_of(SIGPIPE);
 	if (error->code)
 		print_error(error, step);
 	if (!said)
@@ -176,7 +190,7 @@ static bool answer_at_once(struct args *args, const struct command **command,
 		(void)puts(args->request.json
 				   ? "{\"schema\":1,\"version\":\"" VGPU_VERSION "\"}"
 				   : "vgpu-guest-agent " VGPU_VERSION);
-		*ret_status = end_output("version");
+		*ret_status = end_output("version", false);
 		return true;
 	}
 	if (args->request.operand_count > 0 &&
@@ -188,11 +202,11 @@ static bool answer_at_once(struct args *args, const struct command **command,
 	}
 	if (args->help && args->request.operand_count == 0) {
 		command_print_help(stdout, NULL);
-		*ret_status = end_output("help");
+		*ret_status = end_output("help", false);
 		return true;
 	}
 	if (command_help_group(stdout, args)) {
-		*ret_status = end_output("help");
+		*ret_status = end_output("help", false);
 		return true;
 	}
 	if (command_find(args, command, err) < 0) {
@@ -201,7 +215,7 @@ static bool answer_at_once(struct args *args, const struct command **command,
 	}
 	if (args->help) {
 		command_print_help(stdout, *command);
-		*ret_status = end_output("help");
+		*ret_status = end_output("help", false);
 	}
 	return args->help;
 }

@@ -58,8 +58,11 @@ static int find_workers(const struct root *caller, struct tools *tools, struct e
 	const char *missing;
 	char *slash;
 
-	if (n < 0)
-		return error_set_errno(err, errno, "finding the workers");
+	if (n < 0) {
+		(void)error_set_errno(err, errno,
+				      "finding the workers by /proc/self/exe");
+		return error_hint(err, "mount /proc here: mount -t proc proc /proc");
+	}
 	self[n] = '\0';
 	slash = strrchr(self, '/');
 	if (!slash)
