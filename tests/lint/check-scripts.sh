@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Fails where a shell script does not parse, or a Python program does not compile; and, where it is installed, on what shellcheck
-# calls a warning.
+# Fails where a shell script does not parse, or a Python program does not compile; where it is installed, on what shellcheck calls a
+# warning; and where one of scripts/ does not tell how it is called, or what was wrong with a call.
 
 set -eu
 cd "$(dirname "$0")/../.."
@@ -19,6 +19,17 @@ for file in $(find .ci scripts tests cloud-init dib-element agent/dist -type f -
 		shells="$shells $file" ;;
 	'#!'*python3*)
 		/usr/bin/python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$file" || status=1 ;;
+	esac
+done
+
+for file in scripts/*; do
+	[ -f "$file" ] && [ -x "$file" ] || continue
+	"$file" --help </dev/null | grep -q '^usage: ' || { echo "$file --help does not say how it is called"; status=1; }
+	code=0
+	said=$("$file" --nonsense 2>&1 </dev/null) || code=$?
+	case $code,$(printf '%s\n' "$said" | tail -n 1) in
+	2,*"${file#scripts/}: "*) ;;
+	*) echo "$file --nonsense ends with $code: $said"; status=1 ;;
 	esac
 done
 
