@@ -263,15 +263,11 @@ static int child_hear(struct child *child, struct json **ret_json, struct error 
 
 int channel_error(const struct json *error, struct error *err)
 {
-	const char *name = json_get_string(error, "name");
-	const char *message = json_get_string(error, "message");
-	const char *hint = json_get_string(error, "hint");
+	const char *message = json_get_words(error, "message");
 
-	(void)error_set(err, error_code_from_name(name ? name : ""), "%s",
-			message && message[0] ? message
-					      : "the worker failed without words");
-	if (hint)
-		(void)error_hint(err, "%s", hint);
+	(void)error_set(err, error_code_from_name(json_get_words(error, "name")), "%s",
+			message[0] ? message : "the worker failed without words");
+	(void)error_hint(err, "%s", json_get_words(error, "hint"));
 	err->errnum = (int)json_get_int(error, "errnum", 0);
 	return error_passing(err, json_get_bool(error, "passing", err->passing));
 }

@@ -154,6 +154,11 @@ const char *json_get_string(const struct json *object, const char *key)
 	return json_string_value(json_object_get(in_const(object), key));
 }
 
+const char *json_get_words(const struct json *object, const char *key)
+{
+	return json_as_string(json_get(object, key));
+}
+
 int64_t json_get_int(const struct json *object, const char *key, int64_t fallback)
 {
 	const json_t *value = json_object_get(in_const(object), key);

@@ -56,6 +56,7 @@ struct json *json_words_or_null(const char *text);
 /* Borrowed values; NULL, `fallback` or 0 when the key is absent or of another type. */
 const struct json *json_get(const struct json *object, const char *key);
 const char *json_get_string(const struct json *object, const char *key);
+const char *json_get_words(const struct json *object, const char *key); /* or "" */
 int64_t json_get_int(const struct json *object, const char *key, int64_t fallback);
 bool json_get_bool(const struct json *object, const char *key, bool fallback);
 double json_get_real(const struct json *object, const char *key, double fallback);

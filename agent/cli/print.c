@@ -39,7 +39,7 @@ void print_check(const struct json *check)
 		     json_kind(ok) != JSON_KIND_BOOL ? "-"
 		     : json_as_bool(ok)              ? "ok"
 						     : "no",
-		     print_word(check, "name"), print_word(check, "detail"));
+		     json_get_words(check, "name"), json_get_words(check, "detail"));
 }
 
 /* The lines were said while the steps ran; what is left is the end of the story. */
@@ -52,14 +52,14 @@ void print_steps(const struct json *report, const struct request *request)
 	if (json_get(report, "error"))
 		return;
 	for (size_t i = 0; i < json_count(steps); i++) {
-		const char *outcome = print_word(json_at(steps, i), "outcome");
+		const char *outcome = json_get_words(json_at(steps, i), "outcome");
 
 		changed += strcmp(outcome, "changed") == 0;
 		skipped += strcmp(outcome, "skipped") == 0;
 	}
 	/* Of steps that were all left out no line has said why. */
 	if (skipped > 0 && skipped == json_count(steps))
-		(void)printf("Nothing to do: %s.\n", print_word(first, "detail"));
+		(void)printf("Nothing to do: %s.\n", json_get_words(first, "detail"));
 	else if (changed == 0)
 		(void)puts("Nothing to do.");
 	else
@@ -77,23 +77,24 @@ void print_guest(const struct json *report, const struct request *request)
 	for (size_t i = 0; i < json_count(gpus); i++) {
 		const struct json *gpu = json_at(gpus, i);
 		const struct json *host = json_get(gpu, "host_driver");
-		const char *note = print_word(gpu, "note");
+		const char *note = json_get_words(gpu, "note");
 
-		(void)printf("GPU     %s  %s %s  %s", print_word(gpu, "address"),
-			     print_word(gpu, "device_id"),
-			     print_word(gpu, "subsystem_device_id"),
-			     print_word(gpu, "kind"));
+		(void)printf("GPU     %s  %s %s  %s", json_get_words(gpu, "address"),
+			     json_get_words(gpu, "device_id"),
+			     json_get_words(gpu, "subsystem_device_id"),
+			     json_get_words(gpu, "kind"));
 		if (json_get_string(host, "version"))
-			(void)printf("  host driver %s (%s)", print_word(host, "version"),
-				     print_word(host, "branch"));
+			(void)printf("  host driver %s (%s)",
+				     json_get_words(host, "version"),
+				     json_get_words(host, "branch"));
 		(void)printf("%s%s\n", note[0] ? "  " : "", note);
 	}
-	(void)printf("System  %s %s, %s\n", print_word(os, "id"),
-		     print_word(os, "version_id"), print_word(os, "arch"));
+	(void)printf("System  %s %s, %s\n", json_get_words(os, "id"),
+		     json_get_words(os, "version_id"), json_get_words(os, "arch"));
 	for (size_t i = 0; i < json_count(kernels); i++) {
 		const struct json *kernel = json_at(kernels, i);
 
-		(void)printf("Kernel  %s%s, %s\n", print_word(kernel, "release"),
+		(void)printf("Kernel  %s%s, %s\n", json_get_words(kernel, "release"),
 			     json_get_bool(kernel, "running", false) ? " (running)" : "",
 			     json_get_bool(kernel, "headers", false) ? "headers"
 								     : "no headers");
@@ -131,7 +132,7 @@ static bool print_setting(void *context, const char *key, const struct json *set
 
 	if (look->origin)
 		(void)printf("%-28s = %-24s # %s\n", key, value ? value : "",
-			     print_word(setting, "origin"));
+			     json_get_words(setting, "origin"));
 	else
 		(void)printf("%-28s = %s\n", key, value ? value : "");
 	return true;

@@ -9,14 +9,6 @@
 #include "base/json.h"
 #include "commands/request.h"
 
-/* A string of a report; "" where it has none. */
-static inline const char *print_word(const struct json *object, const char *key)
-{
-	const char *text = json_get_string(object, key);
-
-	return text ? text : "";
-}
-
 void print_steps(const struct json *report, const struct request *request);
 void print_guest(const struct json *report, const struct request *request);
 void print_path(const struct json *report, const struct request *request);

@@ -12,9 +12,9 @@ static void print_cause(const struct json *cause)
 			     : certain                      ? "\033[31m"
 							    : "\033[33m";
 
-	(void)printf("%s%s%s%s: %s\n  fix: %s\n", colour, print_word(cause, "code"),
+	(void)printf("%s%s%s%s: %s\n  fix: %s\n", colour, json_get_words(cause, "code"),
 		     colour[0] ? "\033[0m" : "", certain ? "" : " (perhaps)",
-		     print_word(cause, "message"), print_word(cause, "hint"));
+		     json_get_words(cause, "message"), json_get_words(cause, "hint"));
 }
 
 void print_doctor(const struct json *report, const struct request *request)

@@ -13,7 +13,7 @@ static void print_candidate(const struct json *one)
 {
 	(void)printf("  %s %s\n    %s\n",
 		     json_get_bool(one, "accepted", false) ? "*" : "-",
-		     print_word(one, "name"), print_word(one, "why"));
+		     json_get_words(one, "name"), json_get_words(one, "why"));
 }
 
 /* Whether of two candidates `a` is nearer to this version; the chosen one is nearest. */
@@ -25,8 +25,8 @@ static bool is_nearer(const struct json *a, const struct json *b, const char *ve
 	if (chosen != json_get_bool(b, "accepted", false))
 		return chosen;
 	for (unsigned i = 0; i < parts; i++) {
-		long of_a = version_distance(print_word(a, "version"), version, i);
-		long of_b = version_distance(print_word(b, "version"), version, i);
+		long of_a = version_distance(json_get_words(a, "version"), version, i);
+		long of_b = version_distance(json_get_words(b, "version"), version, i);
 
 		if (of_a != of_b)
 			return of_a < of_b;
@@ -60,15 +60,15 @@ static void print_nearest(const struct json *candidates, const char *version)
 static void print_candidates(const struct json *report)
 {
 	const struct json *candidates = json_get(report, "candidates");
-	const char *version = print_word(json_get(report, "driver"), "version");
+	const char *version = json_get_words(json_get(report, "driver"), "version");
 
 	if (json_count(candidates) > 0)
 		(void)puts("Candidates:");
 	if (json_count(candidates) > SHOWN) {
 		print_nearest(candidates,
 			      version[0] ? version
-					 : print_word(json_get(report, "host_driver"),
-						      "version"));
+					 : json_get_words(json_get(report, "host_driver"),
+							  "version"));
 		return;
 	}
 	for (size_t i = 0; i < json_count(candidates); i++)
@@ -110,14 +110,15 @@ static void print_driver(const struct json *driver)
 	text_size((uint64_t)json_get_int(driver, "size", 0), moved);
 	if (json_get_int(driver, "size", 0) > 0)
 		(void)text_format(size, sizeof(size), "%s, ", moved);
-	(void)printf("Driver  %s, rule \"%s\"\n", print_word(driver, "version"),
-		     print_word(driver, "rule"));
-	if (!print_word(driver, "url")[0])
+	(void)printf("Driver  %s, rule \"%s\"\n", json_get_words(driver, "version"),
+		     json_get_words(driver, "rule"));
+	if (!json_get_words(driver, "url")[0])
 		return;
 	(void)printf("From    %s\n        %sintegrity: %s, transfer: %s%s\n",
-		     print_word(driver, "url"), size, print_word(driver, "integrity"),
-		     print_word(driver, "transfer"), bytes);
-	print_trust(print_word(driver, "integrity"));
+		     json_get_words(driver, "url"), size,
+		     json_get_words(driver, "integrity"),
+		     json_get_words(driver, "transfer"), bytes);
+	print_trust(json_get_words(driver, "integrity"));
 }
 
 void print_plan(const struct json *report, const struct request *request)
@@ -130,32 +131,32 @@ void print_plan(const struct json *report, const struct request *request)
 	int64_t fails = json_get_int(report, "would_fail", 0);
 
 	(void)printf("Host    %s%s\n",
-		     json_get_string(host, "version") ? print_word(host, "version")
+		     json_get_string(host, "version") ? json_get_words(host, "version")
 						      : "driver version not known",
 		     supposed ? ", supposed by --host-version" : "");
 	print_driver(json_get(report, "driver"));
 	if (json_kind(json_get(report, "previous")) == JSON_KIND_OBJECT)
 		(void)printf("Before  %s, kept: \"install --previous\" puts it back\n",
-			     print_word(json_get(report, "previous"), "version"));
+			     json_get_words(json_get(report, "previous"), "version"));
 	for (size_t i = 0; i < json_count(kernels); i++)
 		(void)printf("Kernel  %s: %s\n",
-			     print_word(json_at(kernels, i), "release"),
-			     print_word(json_at(kernels, i), "action"));
+			     json_get_words(json_at(kernels, i), "release"),
+			     json_get_words(json_at(kernels, i), "action"));
 	print_candidates(report);
 	print_checks(json_get(report, "checks"), supposed);
 	if (json_count(changes) > 0)
 		(void)puts("Changes:");
 	for (size_t i = 0; i < json_count(changes); i++)
-		(void)printf("  %s  %s\n", print_word(json_at(changes, i), "path"),
-			     print_word(json_at(changes, i), "detail"));
+		(void)printf("  %s  %s\n", json_get_words(json_at(changes, i), "path"),
+			     json_get_words(json_at(changes, i), "detail"));
 	for (size_t i = 0; i < json_count(unasked); i++)
 		(void)printf("Not asked: %s: %s\n",
-			     print_word(json_at(unasked, i), "what"),
-			     print_word(json_at(unasked, i), "why"));
+			     json_get_words(json_at(unasked, i), "what"),
+			     json_get_words(json_at(unasked, i), "why"));
 	if (fails)
 		(void)printf("run would fail with status %d (%s)\n", (int)fails,
 			     error_code_name((enum error_code)fails));
 	/* Where plan itself fails its error has said that. */
-	if (print_word(report, "hint")[0] && !json_get(report, "error"))
-		(void)printf("  fix: %s\n", print_word(report, "hint"));
+	if (json_get_words(report, "hint")[0] && !json_get(report, "error"))
+		(void)printf("  fix: %s\n", json_get_words(report, "hint"));
 }

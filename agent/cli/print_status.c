@@ -15,16 +15,16 @@
 /* A kind without a date as the driver words it. */
 static void say_expiry(const struct json *feature, char *text, size_t size)
 {
-	const char *kind = print_word(feature, "expiry_kind");
+	const char *kind = json_get_words(feature, "expiry_kind");
 
-	if (!print_until(print_word(feature, "expiry"), text, size))
+	if (!print_until(json_get_words(feature, "expiry"), text, size))
 		(void)text_copy(text, size, kind[0] ? kind : "-");
 }
 
 /* The words before "(Expiry: ...)", which has a column of its own. */
 static void say_license(const struct json *feature, char *text, size_t size)
 {
-	const char *status = print_word(feature, "status");
+	const char *status = json_get_words(feature, "status");
 	char *expiry;
 
 	(void)text_copy(text, size, status);
@@ -36,7 +36,7 @@ static void say_license(const struct json *feature, char *text, size_t size)
 /* Its product and license, then when that ends: two lines of at most 80 columns. */
 static void print_feature(const struct json *feature, FILE *out)
 {
-	const char *state = print_word(feature, "state");
+	const char *state = json_get_words(feature, "state");
 	const char *colour = "", *end = "";
 	char license[CELL], expiry[CELL];
 
@@ -46,8 +46,8 @@ static void print_feature(const struct json *feature, FILE *out)
 	}
 	say_license(feature, license, sizeof(license));
 	say_expiry(feature, expiry, sizeof(expiry));
-	(void)fprintf(out, "  %.40s: %s%.36s%s\n", print_word(feature, "product"), colour,
-		      license, end);
+	(void)fprintf(out, "  %.40s: %s%.36s%s\n", json_get_words(feature, "product"),
+		      colour, license, end);
 	if (strcmp(expiry, "-") != 0)
 		(void)fprintf(out, "  expires: %.60s\n", expiry);
 }
@@ -57,8 +57,8 @@ static void print_gpu(const struct json *gpu, FILE *out)
 {
 	const struct json *features = json_get(gpu, "features");
 
-	(void)fprintf(out, "GPU %.20s  %.54s\n", print_word(gpu, "id"),
-		      print_word(gpu, "name"));
+	(void)fprintf(out, "GPU %.20s  %.54s\n", json_get_words(gpu, "id"),
+		      json_get_words(gpu, "name"));
 	for (size_t i = 0; i < json_count(features); i++)
 		print_feature(json_at(features, i), out);
 	if (json_count(features) == 0)
@@ -73,7 +73,8 @@ static void print_gpus(const struct json *report, FILE *out)
 	const struct json *gpus = json_get(report, "gpus");
 
 	if (json_count(gpus) > 0)
-		(void)fprintf(out, "Driver %s\n", print_word(report, "driver_version"));
+		(void)fprintf(out, "Driver %s\n",
+			      json_get_words(report, "driver_version"));
 	for (size_t i = 0; i < json_count(gpus); i++)
 		print_gpu(json_at(gpus, i), out);
 }
@@ -86,16 +87,16 @@ static void print_builds(const struct json *report, FILE *out)
 	for (size_t i = 0; i < json_count(builds); i++) {
 		const struct json *build = json_at(builds, i);
 
-		(void)fprintf(out,
-			      "Driver %s does not compile for this kernel:\n  %.76s\n",
-			      print_word(build, "version"), print_word(build, "why"));
+		(void)fprintf(
+			out, "Driver %s does not compile for this kernel:\n  %.76s\n",
+			json_get_words(build, "version"), json_get_words(build, "why"));
 	}
 }
 
 static void print_to(const struct json *report, bool prometheus, FILE *out)
 {
 	if (prometheus)
-		(void)fputs(print_word(report, "metrics"), out);
+		(void)fputs(json_get_words(report, "metrics"), out);
 	else {
 		print_gpus(report, out);
 		print_builds(report, out);

@@ -7,7 +7,7 @@ static void print_server(const struct json *server)
 {
 	const struct json *ports = json_get(server, "ports");
 
-	(void)printf("  server: %s", print_word(server, "host"));
+	(void)printf("  server: %s", json_get_words(server, "host"));
 	for (size_t i = 0; i < json_count(ports); i++)
 		(void)printf("%s %lld", i ? "," : " port",
 			     (long long)json_as_int(json_at(ports, i)));
@@ -34,12 +34,12 @@ void print_token(const struct json *report, const struct request *request)
 	for (size_t i = 0; i < json_count(problems); i++) {
 		const struct json *one = json_at(problems, i);
 
-		(void)printf("  %s: %s\n", print_word(one, "severity"),
-			     print_word(one, "message"));
+		(void)printf("  %s: %s\n", json_get_words(one, "severity"),
+			     json_get_words(one, "message"));
 	}
 	for (size_t i = 0; i < json_count(servers); i++)
 		print_server(json_at(servers, i));
-	if (print_until(print_word(report, "expires"), until, sizeof(until)))
+	if (print_until(json_get_words(report, "expires"), until, sizeof(until)))
 		(void)printf("  expires: %s\n", until);
 	if (signature)
 		(void)printf("  signature: %s\n", signature);

@@ -7,7 +7,7 @@ static void print_measure(const struct json *measure, long elements)
 {
 	(void)printf("  %-12s  Throughput = %9.2f GB/s, Time = %9.5f ms, Size = %ld fp32 "
 		     "elements%s\n",
-		     print_word(measure, "name"),
+		     json_get_words(measure, "name"),
 		     json_get_real(measure, "gb_per_second", 0),
 		     json_get_real(measure, "seconds", 0) * 1e3, elements,
 		     json_get_bool(measure, "correct", false) ? "" : "  WRONG");
@@ -25,9 +25,9 @@ void print_validate(const struct json *report, const struct request *request)
 
 		(void)printf("Device %zu: \"%s\"%s, compute capability %s, %lld "
 			     "multiprocessors, %.1f GiB\n",
-			     i, print_word(device, "name"),
+			     i, json_get_words(device, "name"),
 			     json_get_bool(device, "mig", false) ? " (MIG instance)" : "",
-			     print_word(device, "compute_capability"),
+			     json_get_words(device, "compute_capability"),
 			     (long long)json_get_int(device, "multiprocessors", 0),
 			     (double)json_get_int(device, "memory_bytes", 0) / (1 << 30));
 		print_measure(json_get(device, "device_copy"), size * size);

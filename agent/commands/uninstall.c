@@ -29,10 +29,7 @@ static const struct driver *driver_of(const struct state *state)
 /* How the step last ended where it did anything: "changed", "failed"; "" for never. */
 static const char *record(const struct agent *agent, const char *step)
 {
-	const char *outcome =
-		json_get_string(json_get(agent->state.steps, step), "outcome");
-
-	return outcome ? outcome : "";
+	return json_get_words(json_get(agent->state.steps, step), "outcome");
 }
 
 /* Nothing stops for the sake of a driver that cannot be removed, or not now. */

@@ -111,13 +111,6 @@ static int64_t read_time(const struct json *run, const char *key)
 	return text && clock_read(text, &time) ? time : 0;
 }
 
-static const char *word(const struct json *run, const char *key)
-{
-	const char *text = json_get_string(run, key);
-
-	return text ? text : "";
-}
-
 void last_run_tell(const struct json *run, struct metrics *metrics)
 {
 	metrics->agent_version = VGPU_VERSION;
@@ -125,11 +118,11 @@ void last_run_tell(const struct json *run, struct metrics *metrics)
 		return;
 	metrics->run_at = read_time(run, "timestamp");
 	metrics->run_status = (int)json_get_int(run, "status", 0);
-	metrics->run_step = word(run, "step");
-	metrics->run_name = word(run, "name");
-	metrics->repository = word(run, "repository");
+	metrics->run_step = json_get_words(run, "step");
+	metrics->run_name = json_get_words(run, "name");
+	metrics->repository = json_get_words(run, "repository");
 	if (!metrics->host_version[0])
-		metrics->host_version = word(run, "host_version");
+		metrics->host_version = json_get_words(run, "host_version");
 	if (!metrics->token_expires)
 		metrics->token_expires = read_time(run, "token_expires");
 }

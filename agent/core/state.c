@@ -382,10 +382,10 @@ bool state_failed(const struct state *state, struct state_failure *ret_failure)
 {
 	const char *step = json_get_string(state->trouble, "step");
 	const char *message = json_get_string(state->trouble, "message");
-	const char *hint = json_get_string(state->trouble, "hint");
 
 	if (!step || !message)
 		return false;
-	*ret_failure = (struct state_failure){ step, message, hint ? hint : "" };
+	*ret_failure = (struct state_failure){ step, message,
+					       json_get_words(state->trouble, "hint") };
 	return true;
 }

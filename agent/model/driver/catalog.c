@@ -47,13 +47,6 @@ struct catalog {
 	} * views;
 };
 
-static const char *text_of(const struct json *descriptor, const char *key)
-{
-	const char *text = json_get_string(descriptor, key);
-
-	return text ? text : "";
-}
-
 /* A list, or one value that stands where a list may. */
 static size_t list_count(const struct json *list)
 {
@@ -88,17 +81,17 @@ static int index_document(struct catalog *catalog)
 	for (size_t i = 0; i < json_count(drivers); i++) {
 		const struct json *driver = json_at(drivers, i);
 
-		if (strcasecmp(text_of(driver, "type"), "guest") == 0 &&
+		if (strcasecmp(json_get_words(driver, "type"), "guest") == 0 &&
 		    list_names(json_get(driver, "os"), "Linux"))
-			catalog_table_add(&catalog->guests, text_of(driver, "version"),
-					  driver);
+			catalog_table_add(&catalog->guests,
+					  json_get_words(driver, "version"), driver);
 	}
 	for (size_t i = 0; i < json_count(branches); i++) {
 		const struct json *branch = json_at(branches, i);
 
-		if (strcasecmp(text_of(branch, "type"), "guest") == 0)
-			catalog_table_add(&catalog->branches, text_of(branch, "name"),
-					  branch);
+		if (strcasecmp(json_get_words(branch, "type"), "guest") == 0)
+			catalog_table_add(&catalog->branches,
+					  json_get_words(branch, "name"), branch);
 	}
 	catalog_table_sort(&catalog->guests);
 	catalog_table_sort(&catalog->branches);
@@ -156,7 +149,7 @@ static bool list_names_cpu(const struct json *list)
 
 static bool id_is(const struct json *entry, const char *key, uint16_t id)
 {
-	const char *text = text_of(entry, key);
+	const char *text = json_get_words(entry, key);
 
 	return id != 0 && text[0] && strtoul(text, NULL, 16) == id;
 }
@@ -183,7 +176,7 @@ static bool names_driver(const struct json *entry, const char *version,
 	const struct json *hypervisors = json_get(entry, "hypervisor");
 	const struct json *systems = json_get(entry, "os");
 
-	return strcmp(text_of(entry, "version"), version) == 0 &&
+	return strcmp(json_get_words(entry, "version"), version) == 0 &&
 	       (!hypervisor[0] || list_count(hypervisors) == 0 ||
 		list_names(hypervisors, hypervisor)) &&
 	       (!os[0] || list_count(systems) == 0 || list_names(systems, os));
@@ -241,8 +234,8 @@ static const struct json *find_host_branch(const struct catalog *catalog,
 	for (size_t i = 0; i < json_count(branches); i++) {
 		const struct json *branch = json_at(branches, i);
 
-		if (strcasecmp(text_of(branch, "type"), "host") == 0 &&
-		    strcasecmp(text_of(branch, "name"), name) == 0 &&
+		if (strcasecmp(json_get_words(branch, "type"), "host") == 0 &&
+		    strcasecmp(json_get_words(branch, "name"), name) == 0 &&
 		    judge_hardware(branch, host) == CATALOG_ALLOWED)
 			return branch;
 	}
@@ -287,10 +280,11 @@ static const struct json *find_host_driver(const struct catalog *catalog,
 	for (size_t i = 0; i < json_count(drivers); i++) {
 		const struct json *driver = json_at(drivers, i);
 
-		if (strcasecmp(text_of(driver, "type"), "host") == 0 &&
+		if (strcasecmp(json_get_words(driver, "type"), "host") == 0 &&
 		    (!host->driver->branch[0] ||
-		     strcasecmp(text_of(driver, "branch"), host->driver->branch) == 0) &&
-		    strcmp(text_of(driver, "version"), host->driver->version) == 0)
+		     strcasecmp(json_get_words(driver, "branch"), host->driver->branch) ==
+			     0) &&
+		    strcmp(json_get_words(driver, "version"), host->driver->version) == 0)
 			return driver;
 	}
 
@@ -309,7 +303,8 @@ static int tabulate(const struct json *of, const char *side, const char *kind,
 	for (size_t i = 0; i < count; i++) {
 		const struct json *item = list_at(list, i);
 
-		catalog_table_add(table, key ? text_of(item, key) : json_as_string(item),
+		catalog_table_add(table,
+				  key ? json_get_words(item, key) : json_as_string(item),
 				  item);
 	}
 	catalog_table_sort(table);
@@ -326,7 +321,7 @@ static int fill_view(struct view *view, const struct catalog *catalog,
 	view->subsystem_device = host->subsystem_device;
 	if (!text_copy(view->name, sizeof(view->name),
 		       host->driver->branch[0] ? host->driver->branch
-					       : text_of(driver, "branch")))
+					       : json_get_words(driver, "branch")))
 		view->name[0] = '\0';
 	view->branch = find_host_branch(catalog, host, view->name);
 	view->said = calloc(catalog->branches.count + 1, sizeof(*view->said));
@@ -427,7 +422,7 @@ judge_guest(const struct catalog *catalog, const struct view *view,
 	    const struct catalog_host *host, const struct json *guest,
 	    enum catalog_verdict by_driver, const char **ret_why)
 {
-	const char *branch = text_of(guest, "branch");
+	const char *branch = json_get_words(guest, "branch");
 	size_t of_guest = catalog_table_find(&catalog->branches, branch);
 	const struct said of_branch = judge_guest_branch(catalog, view, host, of_guest);
 	const struct opinion opinions[] = {
@@ -503,7 +498,7 @@ enum catalog_verdict catalog_judge(const struct catalog *catalog,
 		enum catalog_verdict verdict;
 		const char *why;
 
-		if (strcmp(text_of(driver, "version"), guest_version) != 0)
+		if (strcmp(json_get_words(driver, "version"), guest_version) != 0)
 			continue;
 		verdict = judge_guest(catalog, view, host, driver, by_driver, &why);
 		if (weight(verdict) >= weight(best)) {

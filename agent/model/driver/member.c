@@ -7,13 +7,6 @@
 
 #define MEMBERS_MAX 4096
 
-static const char *string_or_empty(const struct json *object, const char *key)
-{
-	const char *value = json_get_string(object, key);
-
-	return value ? value : "";
-}
-
 void member_version(struct span text, char ret_version[static VERSION_MAX])
 {
 	const char *colon = memchr(text.at, ':', text.len);
@@ -65,7 +58,7 @@ static void name_members(const struct json *members, enum package_kind kind, cha
 			break;
 		}
 		(void)text_format(text + used, size - used, "%s%.100s", used ? ", " : "",
-				  string_or_empty(member, "name"));
+				  json_get_words(member, "name"));
 	}
 	text_sanitize(text);
 }
@@ -73,7 +66,7 @@ static void name_members(const struct json *members, enum package_kind kind, cha
 static int take_member(const struct json *json, struct member *ret_member,
 		       struct error *err)
 {
-	const char *name = string_or_empty(json, "name");
+	const char *name = json_get_words(json, "name");
 	int64_t size = json_get_int(json, "size", 0);
 	struct member member = {
 		.kind = package_kind_named(json_get_string(json, "kind")),
@@ -83,8 +76,8 @@ static int take_member(const struct json *json, struct member *ret_member,
 	if (!text_copy(member.name, sizeof(member.name), name) || size < 0)
 		return error_set(err, ERROR_INTEGRITY,
 				 "a member's name is too long: %.100s", name);
-	member_version(span_of(string_or_empty(json, "version")), member.version);
-	member_arch(span_of(string_or_empty(json, "arch")), member.arch,
+	member_version(span_of(json_get_words(json, "version")), member.version);
+	member_arch(span_of(json_get_words(json, "arch")), member.arch,
 		    sizeof(member.arch));
 	*ret_member = member;
 	return 0;
@@ -100,7 +93,7 @@ static size_t find_member(const struct json *members, enum package_kind kind,
 		const struct json *member = json_at(members, i);
 		char arch[16];
 
-		member_arch(span_of(string_or_empty(member, "arch")), arch, sizeof(arch));
+		member_arch(span_of(json_get_words(member, "arch")), arch, sizeof(arch));
 		if (package_kind_named(json_get_string(member, "kind")) != kind ||
 		    !member_fits_arch(arch, guest))
 			continue;
@@ -155,8 +148,8 @@ void member_wish_read(const struct json *json, struct member_wish *ret_wish)
 	const struct json *kinds = json_get(json, "kinds");
 
 	*ret_wish = (struct member_wish){
-		.bundle = string_or_empty(json, "bundle"),
-		.arch = string_or_empty(json, "arch"),
+		.bundle = json_get_words(json, "bundle"),
+		.arch = json_get_words(json, "arch"),
 	};
 	for (size_t i = 0; i < MEMBER_WISHES && i < json_count(kinds); i++)
 		ret_wish->kinds[i] =

@@ -16,9 +16,7 @@ static int out_of_memory(struct error *err)
 
 static const char *name_of(const struct json *entry)
 {
-	const char *name = json_get_string(entry, "name");
-
-	return name ? name : "";
+	return json_get_words(entry, "name");
 }
 
 static bool has_name(const struct json *list, const char *name)

@@ -356,15 +356,14 @@ static int fill_files(struct repository *repository, const struct json *files,
 	for (size_t i = 0; i < count; i++) {
 		const struct json *file = json_at(files, i);
 		const char *name = json_get_string(file, "name");
-		const char *sha256 = json_get_string(file, "sha256");
+		const char *sha256 = json_get_words(file, "sha256");
 
 		if (check_listed(file, err) < 0)
 			return -1;
 		if (!index_is_archive(name))
 			add_listed(repository, &pairing, name,
-				   (uint64_t)json_get_int(file, "size", 0),
-				   sha256 ? sha256 : "");
-		else if (sha256 && sha256[0])
+				   (uint64_t)json_get_int(file, "size", 0), sha256);
+		else if (sha256[0])
 			archives[archive_count++] = (struct place){ sha256, i };
 	}
 

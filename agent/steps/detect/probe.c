@@ -39,11 +39,11 @@ static enum probe_outcome read_outcome(const struct json *server, char *detail,
 
 static void name_server(const struct json *one, struct probe_server *server)
 {
-	const char *host = json_get_string(one, "host");
-	bool v6 = host && strchr(host, ':');
+	const char *host = json_get_words(one, "host");
+	bool v6 = strchr(host, ':') != NULL;
 
 	(void)text_format(server->host, sizeof(server->host), "%s%.128s%s", v6 ? "[" : "",
-			  host ? host : "", v6 ? "]" : "");
+			  host, v6 ? "]" : "");
 	text_sanitize(server->host);
 	server->port = (int)json_get_int(one, "port", 0);
 }

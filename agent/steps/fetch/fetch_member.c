@@ -32,13 +32,6 @@ static void files_done(struct files *files)
 	}
 }
 
-static const char *string_or_empty(const struct json *object, const char *key)
-{
-	const char *value = json_get_string(object, key);
-
-	return value ? value : "";
-}
-
 static bool same_json(const struct json *one, const struct json *other)
 {
 	cleanup_free char *a = json_print(one), *b = json_print(other);
@@ -116,11 +109,11 @@ static bool note_fits(const struct fetch_input *input, const struct json *note,
 	struct error ignored = ERROR_INIT;
 
 	if (!wish || !same_json(json_get(note, "wish"), wish) || !sha256[0] ||
-	    strcmp(sha256, string_or_empty(note, "bundle_sha256")) != 0)
+	    strcmp(sha256, json_get_words(note, "bundle_sha256")) != 0)
 		return false;
 	if (!hashed && (fetch_transfer(input) != TRANSFER_MEMBER ||
 			strcmp(url_redact(input->url, shown, sizeof(shown)),
-			       string_or_empty(note, "url")) != 0))
+			       json_get_words(note, "url")) != 0))
 		return false;
 	*ret_integrity =
 		vouch_for_member(input, hashed, json_get_bool(note, "verified", false));
@@ -141,7 +134,7 @@ static int read_note(const struct fetch_input *input, const struct root *root,
 		return error_set(err, ERROR_INTEGRITY, "the note is of another bundle");
 	if (read_member(input, json_take(note, "member"), &result->member, err) < 0)
 		return -1;
-	if (!package_sha256(span_of(string_or_empty(note, "sha256")), result->sha256))
+	if (!package_sha256(span_of(json_get_words(note, "sha256")), result->sha256))
 		return error_set(err, ERROR_INTEGRITY, "the note has no hash");
 	return 0;
 }
@@ -290,11 +283,11 @@ static int ask_for_member(const struct fetch_input *input,
 static int read_answer(const struct fetch_input *input, struct json *answer,
 		       struct fetch_result *result, struct error *err)
 {
-	const char *transfer = string_or_empty(answer, "transfer");
+	const char *transfer = json_get_words(answer, "transfer");
 	bool by_entry = input->entry && strcmp(transfer, "member") == 0;
 
 	(void)text_format(result->why, sizeof(result->why), "%.190s",
-			  string_or_empty(answer, "why"));
+			  json_get_words(answer, "why"));
 	text_sanitize(result->why);
 	result->bytes_transferred =
 		(uint64_t)json_get_int(answer, "bytes_transferred", 0);
@@ -321,7 +314,7 @@ static int write_note(const struct fetch_input *input, const struct json *answer
 		      struct error *err)
 {
 	const struct member *member = &result->member;
-	bool whole = strcmp(string_or_empty(answer, "transfer"), "whole") == 0;
+	bool whole = strcmp(json_get_words(answer, "transfer"), "whole") == 0;
 	char shown[SETTINGS_URL_MAX];
 	cleanup_json struct json *note = json_build(
 		"{s:s, s:I, s:s, s:b, s:b, s:s, s:o, s:o}", "url",

@@ -192,7 +192,6 @@ static int take_service(const struct json *answer, struct metadata_memory *memor
 			struct metadata *metadata, struct error *err)
 {
 	const struct json *said = json_get(answer, "service_object");
-	const char *token = json_get_string(answer, "service_token_sha256");
 
 	metadata->silent = json_get_bool(answer, "silent", false);
 	if (!metadata->silent) {
@@ -201,7 +200,7 @@ static int take_service(const struct json *answer, struct metadata_memory *memor
 		if (json_kind(said) == JSON_KIND_OBJECT)
 			metadata->said.object = json_build("O", said);
 		(void)text_copy(metadata->said.token, sizeof(metadata->said.token),
-				token ? token : "");
+				json_get_words(answer, "service_token_sha256"));
 		return 0;
 	}
 	if (!memory->known)

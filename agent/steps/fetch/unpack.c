@@ -14,13 +14,6 @@
 #define MEMBER_MAX (8ull << 30) /* where the archive does not say */
 #define TOOL_S 60
 
-static const char *string_or_empty(const struct json *object, const char *key)
-{
-	const char *value = json_get_string(object, key);
-
-	return value ? value : "";
-}
-
 /* Version and architecture, each on a line, from the package manager's own tool. */
 static int ask_tool(const struct unpack_input *input, struct unpack_content *content,
 		    struct error *err)
@@ -121,8 +114,8 @@ int unpack_inspect(const struct unpack_input *input, struct unpack_content *ret_
 		return -1;
 
 	content.kind = package_kind_named(json_get_string(answer, "kind"));
-	member_version(span_of(string_or_empty(answer, "version")), content.version);
-	member_arch(span_of(string_or_empty(answer, "arch")), content.arch,
+	member_version(span_of(json_get_words(answer, "version")), content.version);
+	member_arch(span_of(json_get_words(answer, "arch")), content.arch,
 		    sizeof(content.arch));
 	if (content.kind == PACKAGE_NONE)
 		return error_set(err, ERROR_INTEGRITY, "%s is no driver package",
@@ -161,7 +154,7 @@ static int ask_worker(const struct unpack_input *input,
 	if (channel_call(input->channel, request, fds, 2, &answer, err) < 0)
 		return -1;
 
-	sha256 = string_or_empty(answer, "sha256");
+	sha256 = json_get_words(answer, "sha256");
 	if (!package_sha256(span_of(sha256), ret_sha256))
 		return error_set(err, ERROR_INTERNAL,
 				 "the worker names no checksum of %s",

@@ -73,10 +73,9 @@ static int read_header(int number, char **ret_header, struct error *err)
 int http_options_read(const struct json *json, struct http_options *ret_options,
 		      struct error *err)
 {
-	const char *proxy = json_get_string(json, "proxy");
 	int header = (int)json_get_int(json, "header", -1);
 	struct http_options options = {
-		.proxy = json ? (proxy ? proxy : "") : NULL,
+		.proxy = json ? json_get_words(json, "proxy") : NULL,
 		.rate_limit_kib = (long)json_get_int(json, "rate_limit_kib", 0),
 		.retries = (unsigned)json_get_int(json, "retries", 8),
 		.retry_base_ms = (unsigned)json_get_int(json, "retry_base_ms", 5000),

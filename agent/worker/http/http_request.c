@@ -22,10 +22,8 @@ static uint64_t number(const struct json *json, const char *key)
 
 struct http_request http_request_read(const struct json *json)
 {
-	const char *url = json_get_string(json, "url");
-
 	return (struct http_request){
-		.url = url ? url : "",
+		.url = json_get_words(json, "url"),
 		.offset = number(json, "offset"),
 		.total = number(json, "total"),
 		.limit = number(json, "limit"),

@@ -144,13 +144,11 @@ static int fetch_verified(struct fetch *fetch, struct error *err)
 int job_fetch(const struct json *request, struct json **ret_result, struct error *err)
 {
 	cleanup_remote struct remote *remote = NULL;
-	const char *url = json_get_string(request, "url");
-	const char *sha256 = json_get_string(request, "sha256");
 	int64_t size = json_get_int(request, "size", 0);
 	int64_t max_size = json_get_int(request, "max_size", size);
 	struct fetch fetch = {
-		.url = url ? url : "",
-		.sha256 = sha256 ? sha256 : "",
+		.url = json_get_words(request, "url"),
+		.sha256 = json_get_words(request, "sha256"),
 		.output = (int)json_get_int(request, "output", -1),
 		.size = size > 0 ? (uint64_t)size : 0,
 		.max_size = max_size > 0 ? (uint64_t)max_size : 0,

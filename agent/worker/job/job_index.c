@@ -18,14 +18,14 @@
  */
 static int add_place(const struct bundle *bundle, struct json *entry, struct error *err)
 {
-	const char *name = json_get_string(entry, "name");
-	const struct bundle_member *member = bundle_find(bundle, name ? name : "");
+	const char *name = json_get_words(entry, "name");
+	const struct bundle_member *member = bundle_find(bundle, name);
 	cleanup(digest_done) struct digest digest = { .context = NULL };
 	char sha256[DIGEST_TEXT_SIZE];
 
 	if (!member)
 		return error_set(err, ERROR_INTEGRITY, "%.300s: its name is no text",
-				 name ? name : "");
+				 name);
 	if (digest_begin(&digest, NULL, err) < 0 ||
 	    bundle_extract(bundle, member, MEMBER_MAX, progress_say, &digest.sink, err) <
 		    0 ||

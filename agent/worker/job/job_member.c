@@ -6,13 +6,6 @@
 #include "worker/bundle/member_take.h"
 #include "worker/job/job.h"
 
-static const char *string_or_empty(const struct json *object, const char *key)
-{
-	const char *value = json_get_string(object, key);
-
-	return value ? value : "";
-}
-
 static uint64_t number(const struct json *object, const char *key)
 {
 	int64_t value = json_get_int(object, key, 0);
@@ -24,7 +17,7 @@ static void read_entry(const struct json *json, struct member_entry *ret_entry)
 {
 	*ret_entry = (struct member_entry){
 		.name = json_get_string(json, "name"),
-		.sha256 = string_or_empty(json, "sha256"),
+		.sha256 = json_get_words(json, "sha256"),
 		.offset = number(json, "offset"),
 		.compressed_size = number(json, "compressed_size"),
 		.size = number(json, "size"),
@@ -36,10 +29,10 @@ static struct member_take read_request(const struct json *request, struct remote
 {
 	struct member_take take = {
 		.remote = remote,
-		.url = string_or_empty(request, "url"),
+		.url = json_get_words(request, "url"),
 		.output = (int)json_get_int(request, "output", -1),
 		.note = (int)json_get_int(request, "note", -1),
-		.sha256 = string_or_empty(request, "sha256"),
+		.sha256 = json_get_words(request, "sha256"),
 		.size = number(request, "size"),
 		.max_size = number(request, "max_size"),
 		.max_member = number(request, "max_member"),
