@@ -320,21 +320,25 @@ static void words_that_name_no_state_are_the_drivers_trouble(void **state)
 	static const struct {
 		const char *virtualization, *status;
 		int feature_type;
-		bool trouble;
+		const char *hint; /* NULL: no trouble */
 	} cases[] = {
-		{ "GPU requires reset", "GPU requires reset", 1, true },
-		{ "VGPU", "GPU requires reset", 1, true },
-		{ "ERR!", "ERR!", 1, true },
-		{ "[Unknown Error]", "Unlicensed", 1, true },
-		{ "VGPU", "Requested functionality has been deprecated", 1, true },
-		{ "Pass-Through", "ERR!", 2, true },
-		{ "Pass-Through", "ERR!", 1, false },
-		{ "VGPU", "Unlicensed (Restricted)", 1, false },
-		{ "vgpu", "Unlicensed", 1, false },
-		{ "VGPU", "Unknown", 1, false },
-		{ "VGPU", "N/A", 1, false },
-		{ "VGPU", "Licensed", 1, false },
-		{ "", "Unlicensed", 1, false },
+		{ "GPU requires reset", "GPU requires reset", 1, "reset the GPU" },
+		{ "VGPU", "GPU requires reset", 1, "reset the GPU" },
+		{ "VGPU", "GPU is lost", 1, "reset the GPU" },
+		{ "ERR!", "ERR!", 1, "reset the GPU" },
+		{ "[Unknown Error]", "Unlicensed", 1, "reset the GPU" },
+		{ "VGPU", "[Insufficient Permissions]", 1, "as root" },
+		{ "VGPU", "Requested functionality has been deprecated", 1,
+		  "newer vgpu-guest-agent" },
+		{ "VGPU", "Pending", 1, "newer vgpu-guest-agent" },
+		{ "Pass-Through", "ERR!", 2, "reset the GPU" },
+		{ "Pass-Through", "ERR!", 1, NULL },
+		{ "VGPU", "Unlicensed (Restricted)", 1, NULL },
+		{ "vgpu", "Unlicensed", 1, NULL },
+		{ "VGPU", "Unknown", 1, NULL },
+		{ "VGPU", "N/A", 1, NULL },
+		{ "VGPU", "Licensed", 1, NULL },
+		{ "", "Unlicensed", 1, NULL },
 	};
 
 	(void)state;
@@ -345,11 +349,11 @@ static void words_that_name_no_state_are_the_drivers_trouble(void **state)
 		report.gpus[0] = gpu_of(cases[i].virtualization, VWS, cases[i].status);
 		assert_int_equal(
 			license_check_words(&report, cases[i].feature_type, &err),
-			cases[i].trouble ? -1 : 0);
-		if (!cases[i].trouble)
+			cases[i].hint ? -1 : 0);
+		if (!cases[i].hint)
 			continue;
 		assert_int_equal(err.code, ERROR_DRIVER);
-		assert_non_null(strstr(err.hint, "reset"));
+		assert_non_null(strstr(err.hint, cases[i].hint));
 	}
 }
 

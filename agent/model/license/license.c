@@ -196,6 +196,22 @@ static const char *unknown_words(const struct license_report *report, int featur
 	return NULL;
 }
 
+/* What is no error may be a word that a newer driver has. */
+static const char *hint_of(const char *words)
+{
+	static const char *const broken[] = { "err", "reset", "lost", "fail" };
+
+	if (strcasestr(words, "permission"))
+		return "ask as root, or see who may open /dev/nvidia*";
+	for (size_t i = 0; i < ARRAY_SIZE(broken); i++) {
+		if (strcasestr(words, broken[i]))
+			return "reset the GPU (nvidia-smi --gpu-reset) or reboot; see "
+			       "what the kernel says: dmesg | grep NVRM";
+	}
+	return "see nvidia-smi -q and dmesg | grep NVRM; a newer driver may have words "
+	       "that only a newer vgpu-guest-agent knows";
+}
+
 int license_check_words(const struct license_report *report, int feature_type,
 			struct error *err)
 {
@@ -204,9 +220,7 @@ int license_check_words(const struct license_report *report, int feature_type,
 	if (!words)
 		return 0;
 	(void)error_set(err, ERROR_DRIVER, "the driver says of a GPU: %s", words);
-	return error_hint(err,
-			  "reset the GPU (nvidia-smi --gpu-reset) or reboot; see what "
-			  "the kernel says: dmesg | grep NVRM");
+	return error_hint(err, "%s", hint_of(words));
 }
 
 bool license_all_held(const struct license_report *report, size_t gpus, int feature_type)
