@@ -37,16 +37,20 @@ class Metadata(unittest.TestCase):
 
     def test_a_silent_service_is_told_from_one_that_says_nothing(self):
         drive = [("openstack/latest/vendor_data2.json", document(client_token="old"))]
-        for name, answer, silent in (("no document", None, False), ("an empty one", b"{}", False), ("another's", b'{"x": {"y": 1}}', False),
-                                     ("a service behind it failed", b'{"x": {}}', True), ("in trouble", 500, True)):
+        for name, path, answer, silent in (
+                ("no document", TWO, None, False), ("an empty one", TWO, b"{}", False), ("another's", TWO, b'{"x": {"y": 1}}', False),
+                ("a service behind it failed", TWO, b'{"x": {}}', True), ("in trouble", TWO, 500, True),
+                ("a portal's page", TWO, b"<html>", True), ("cut off", TWO, b'{"vgpu_guest', True), ("not a byte", TWO, b"", True),
+                ("no object", TWO, b"null", True), ("we are no object", TWO, b'{"vgpu_guest_agent": null}', True),
+                ("the plain one in trouble", ONE, 500, True), ("the plain one a page", ONE, b"<html>", True)):
             for known in (False, True):
                 with self.subTest(name, known=known):
-                    self.server.files.pop(TWO, None)
-                    self.server.faults.pop(TWO, None)
+                    self.server.files.clear()
+                    self.server.faults.clear()
                     if answer == 500:
-                        self.server.faults[TWO] = always(lambda handler: handler.answer(500))
+                        self.server.faults[path] = always(lambda handler: handler.answer(500))
                     elif answer is not None:
-                        self.server.files[TWO] = answer
+                        self.server.files[path] = answer
                     result = self.ask(drive, timeout=1 if silent else 20, known=known)
                     self.assertEqual(result["silent"], silent)
                     self.assertEqual(result["token"], None if silent and known else "old")

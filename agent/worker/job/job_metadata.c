@@ -27,7 +27,7 @@ struct service {
 	double deadline; /* of the monotonic clock */
 	bool answered;   /* some document was there */
 	bool gone;       /* nobody listens: no more questions */
-	bool failing;    /* the dynamic document is in trouble: it says nothing */
+	bool failing;    /* a document is in trouble, or is none: it says nothing */
 };
 
 /*
@@ -38,7 +38,7 @@ static int note_failure(struct service *service, struct vendordata *data,
 			const char *source, const struct error *why)
 {
 	if (!why->errnum) {
-		service->failing |= text_ends(source, DYNAMIC);
+		service->failing = true;
 		return vendordata_warn(data, source, why->text);
 	}
 	service->gone = why->errnum != ENOENT;
@@ -90,7 +90,10 @@ static int get_document(struct service *service, const char *document,
 		return 0;
 	}
 	service->answered = true;
-	return add_document(data, source, memory.data, memory.size, ret_verdict, err);
+	if (add_document(data, source, memory.data, memory.size, ret_verdict, err) < 0)
+		return -1;
+	service->failing |= *ret_verdict == VENDORDATA_ODD;
+	return 0;
 }
 
 /* Asks for the dynamic document until its service has said something or time is up. */
