@@ -344,6 +344,21 @@ static int is_whole(const struct context *ctx, struct work *work, bool *ret_whol
 	return 0;
 }
 
+/* Whatever ran depmod for the package's scripts has not looked whether it was whole. */
+static int index_modules(const struct context *ctx, const struct work *work,
+			 struct error *err)
+{
+	for (size_t i = 0; i < work->target_count; i++) {
+		const char *release = work->targets[i].kernel.release;
+
+		if (work->targets[i].done &&
+		    (depmod_owe(&ctx->root, release, err) < 0 ||
+		     depmod_run(ctx->runner, &ctx->root, release, err) < 0))
+			return -1;
+	}
+	return 0;
+}
+
 /*
  * Once more where the package manager had nothing to do, since this version is installed,
  * whole or not: a new kernel, or scripts that failed before.
@@ -365,7 +380,7 @@ static int change_by_package(const struct context *ctx, struct work *work,
 			return -1;
 	}
 	if (whole)
-		return 0;
+		return index_modules(ctx, work, err);
 	(void)error_set(err, ERROR_INSTALL,
 			"the package of driver %s is installed and has left no modules "
 			"for this kernel: %s",
