@@ -62,7 +62,7 @@ static int look_at_obstacles(const struct context *ctx, const struct guest *gues
 {
 	struct error why = ERROR_INIT;
 
-	obstacle_vfio(&guest->gpus, facts->vfio, sizeof(facts->vfio));
+	obstacle_bound(&guest->gpus, facts->bound, sizeof(facts->bound));
 	obstacle_masked(&ctx->root, facts->masked, sizeof(facts->masked));
 	obstacle_read_only(&ctx->root, facts->read_only, sizeof(facts->read_only));
 	look_at_denials(&ctx->root, facts);

@@ -192,9 +192,10 @@ static void what_make_says_becomes_the_error(void **state)
 		  "make room", ERROR_PREREQUISITES, 2, 0, true },
 		{ "", "killed by signal 9", "build.log", ERROR_BUILD, 0, 9 },
 		{ "/bin/sh: 1: flex: not found\nmake: *** [x] Error 127\n",
-		  "flex: not found", "install the program", ERROR_PREREQUISITES, 2, 0 },
+		  "flex: not found", "install what is missing", ERROR_PREREQUISITES, 2,
+		  0 },
 		{ "make: error while loading shared libraries: libguile\n", "libguile",
-		  "install the program", ERROR_PREREQUISITES, 127, 0 },
+		  "install what is missing", ERROR_PREREQUISITES, 127, 0 },
 	};
 	const struct sysroot *sysroot = *state;
 

@@ -60,6 +60,29 @@ static void the_telling_lines_are_found(void **state)
 		  "sh: 1: flex: not found", BUILD_LOG_NO_TOOL },
 		{ "/bin/sh: line 1: bc: command not found\nmake: *** [x] Error 127\n",
 		  "sh: line 1: bc: command not found", BUILD_LOG_NO_TOOL },
+		/* Nor is what another driver would fail at, too. */
+		{ "*** Failed CC sanity check. Bailing out! ***\n"
+		  "make[1]: *** [Kbuild:82: x] Error 1\n",
+		  "*** Failed CC sanity check. Bailing out! ***", BUILD_LOG_NO_TOOL },
+		{ "gcc-12: fatal error: cannot execute 'cc1': execvp: No such file or "
+		  "directory\ncompilation terminated.\n",
+		  "gcc-12: fatal error: cannot execute 'cc1': execvp: No such file or "
+		  "directory",
+		  BUILD_LOG_NO_TOOL },
+		{ "tools/objtool/objtool: error while loading shared libraries: "
+		  "libelf.so.1: cannot open\nmake[3]: *** [x] Error 127\n",
+		  "tools/objtool/objtool: error while loading shared libraries: "
+		  "libelf.so.1: cannot open",
+		  BUILD_LOG_NO_TOOL },
+		{ "gcc: error: unrecognized command-line option '-fmin-function'\n",
+		  "gcc: error: unrecognized command-line option '-fmin-function'",
+		  BUILD_LOG_NO_TOOL },
+		{ "  ERROR: Kernel configuration is invalid.\nmake: *** stop\n",
+		  "ERROR: Kernel configuration is invalid.", BUILD_LOG_NO_TOOL },
+		/* gcc only notes that beside the driver's own faults. */
+		{ "x.c:1:1: error: bad\n"
+		  "cc1: note: unrecognized command-line option '-Wno-x'\n",
+		  "x.c:1:1: error: bad", BUILD_LOG_SOURCE },
 		{ "make[2]: gcc-12: No such file or directory\n"
 		  "make[2]: *** [x] Error 127\n",
 		  "make[2]: gcc-12: No such file or directory", BUILD_LOG_NO_TOOL },

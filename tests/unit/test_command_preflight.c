@@ -81,7 +81,7 @@ static void a_guest_with_nothing_in_the_way_would_not_fail(void **state)
 	static const char *const rows[][2] = {
 		{ "gpu", "yes: 1 NVIDIA GPU on the PCI bus" },
 		{ "match", "yes: driver " MACHINE_NEW " by rule version" },
-		{ "read_only", "yes: /usr and /lib/modules can be written" },
+		{ "read_only", "yes: /usr, /lib/modules and /etc can be written" },
 		{ "headers", "yes: /lib/modules/" MACHINE_KERNEL "/build" },
 		{ "compiler", "yes: /usr/bin/gcc-12" },
 		{ "secure_boot", "yes: no UEFI" },

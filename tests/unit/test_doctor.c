@@ -326,7 +326,7 @@ static void any_word(struct doctor_facts *f)
 static void gpu_kept_for_a_guest(struct doctor_facts *f)
 {
 	driver_missing(f);
-	strcpy(f->vfio, "0000:06:00.0");
+	strcpy(f->bound, "vfio-pci holds the GPU 0000:06:00.0");
 }
 
 static void module_switched_off(struct doctor_facts *f)

@@ -79,6 +79,25 @@ static void a_package_that_owns_a_part_of_a_driver_is_named(void **state)
 		{ "/usr/bin/nvidia-smi", "dpkg-query",
 		  "dpkg-query: no path found matching pattern /usr/bin/nvidia-smi\n",
 		  NULL },
+		/* Libraries without their link, sources that DKMS takes at each kernel.
+		 */
+		{ "/usr/lib/x86_64-linux-gnu/libcuda.so.575.57.08", "dpkg-query",
+		  "libnvidia-compute-575-server: "
+		  "/usr/lib/x86_64-linux-gnu/libcuda.so.575.57.08\n",
+		  "libnvidia-compute-575-server" },
+		{ "/usr/lib/nvidia/current/nvidia-smi", "dpkg-query",
+		  "nvidia-smi: /usr/lib/nvidia/current/nvidia-smi\n", "nvidia-smi" },
+		{ "/usr/src/nvidia-575.57.08/dkms.conf", "dpkg-query",
+		  "nvidia-dkms-575-open: /usr/src/nvidia-575.57.08/dkms.conf\n",
+		  "nvidia-dkms-575-open" },
+		{ "/usr/src/nvidia-550.90.07/dkms.conf", "rpm",
+		  "kmod-nvidia-latest-dkms\n", "kmod-nvidia-latest-dkms" },
+		{ "/usr/lib64/libnvidia-ml.so.575.57.08", "rpm",
+		  "nvidia-driver-cuda-libs\n", "nvidia-driver-cuda-libs" },
+		{ "/usr/lib/x86_64-linux-gnu/libnvidia-container.so.1", "dpkg-query",
+		  "libnvidia-container1: /x\n", NULL },
+		{ "/usr/local/cuda-12.8/compat/libcuda.so.575.57.08", "dpkg-query",
+		  "cuda-compat-12-8: /x\n", NULL },
 		{ "/usr/bin/nvtop", "dpkg-query", "nvtop: /usr/bin/nvtop\n", NULL },
 	};
 
@@ -178,6 +197,12 @@ static void what_switches_the_module_off_is_named_with_its_file(void **state)
 		  "/etc/modprobe.d/x.conf" },
 		{ "/proc/cmdline", "ro quiet module_blacklist=nouveau,nvidia splash\n",
 		  "module_blacklist=nvidia" },
+		{ "/etc/modprobe.d/x.conf", "install nvidia-uvm /bin/true\n",
+		  "install nvidia-uvm /bin/true" },
+		{ "/etc/modprobe.d/x.conf", "alias nvidia_uvm off\n",
+		  "alias nvidia_uvm off" },
+		{ "/proc/cmdline", "ro module_blacklist=nvidia_uvm\n",
+		  "module_blacklist=nvidia_uvm" },
 		/* Debian's alternatives, and what does not switch it off. */
 		{ "/etc/modprobe.d/x.conf",
 		  "install nvidia modprobe -i nvidia-current $CMDLINE_OPTS\n", NULL },
@@ -242,7 +267,11 @@ static void only_gpus_that_are_all_kept_for_a_guest_are_in_the_way(void **state)
 		bool refused;
 	} cases[] = { { "vfio-pci", "vfio-pci", true },
 		      { "vfio-pci", "nvidia", false },
+		      { "pci-stub", "pci-stub", true },
+		      { "uio_pci_generic", "nvgrace_gpu_vfio_pci", true },
 		      { "nvidia", "vfio-pci", false },
+		      { "nouveau", "nouveau", false },
+		      { "NovaCore", "NovaCore", false },
 		      { "", "", false } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -257,6 +286,10 @@ static void only_gpus_that_are_all_kept_for_a_guest_are_in_the_way(void **state)
 		strcpy(gpus.gpus[0].driver, cases[i].first);
 		strcpy(gpus.gpus[1].driver, cases[i].second);
 		assert_int_equal(refused_by(&input, &err) != NULL, cases[i].refused);
+		if (cases[i].refused) {
+			assert_non_null(strstr(err.text, cases[i].first));
+			assert_non_null(strstr(err.hint, cases[i].first));
+		}
 	}
 }
 
@@ -268,6 +301,7 @@ static void a_read_only_place_is_said_with_the_way_that_works_there(void **state
 		bool ostree;
 	} cases[] = { { "/usr", "mount /usr", &debian, false },
 		      { "/lib/modules", "mount /lib/modules", &debian, false },
+		      { "/etc", "mount /etc", &debian, false },
 		      { "/usr", "systemd-sysext", &flatcar, false },
 		      { "/usr", "bootc", &debian, true } };
 
@@ -286,6 +320,7 @@ static void a_read_only_place_is_said_with_the_way_that_works_there(void **state
 		input.os = cases[i].os;
 		sysroot_mkdir(sysroot, "/usr");
 		sysroot_mkdir(sysroot, "/lib/modules");
+		sysroot_mkdir(sysroot, "/etc");
 		sysroot_mkdir(sysroot, "/run");
 		if (cases[i].ostree)
 			sysroot_write(sysroot, "/run/ostree-booted", "");

@@ -45,7 +45,7 @@ struct doctor_facts {
 	/* PCI */
 	size_t gpus;
 	char nouveau[32], nova[32]; /* address of a GPU that this driver holds */
-	char vfio[32];              /* of one that vfio-pci holds, where it holds all */
+	char bound[128];            /* what else holds all GPUs, in words */
 	char host[VERSION_MAX]; /* the host's driver version, where it could be read */
 
 	/* The driver that is installed. */

@@ -219,17 +219,17 @@ static void check_obstacles(const struct doctor_facts *facts,
 {
 	struct doctor_cause *cause;
 
-	if (facts->vfio[0]) {
+	if (facts->bound[0]) {
 		cause = doctor_rules_add(causes, "vfio_bound", true);
-		say(cause, "vfio-pci holds the GPU %s: it is kept for a virtual machine",
-		    facts->vfio);
-		advise(cause, "take it from vfio-pci (driverctl, vfio-pci.ids= on the "
-			      "kernel's command line, /etc/modprobe.d), then: "
+		say(cause, "%s", facts->bound);
+		advise(cause, "take it from there (driverctl unset-override, "
+			      "vfio-pci.ids= or pci-stub.ids= on the kernel's command "
+			      "line, options in /etc/modprobe.d), then: "
 			      "vgpu-guest-agent run");
 	}
 	if (facts->masked[0] && !facts->loaded[0]) {
 		cause = doctor_rules_add(causes, "module_masked", true);
-		say(cause, "the module nvidia is switched off by %s", facts->masked);
+		say(cause, "a module of the driver is switched off by %s", facts->masked);
 		advise(cause, "take that line out, then: vgpu-guest-agent run");
 	}
 	if (facts->owners[0]) {

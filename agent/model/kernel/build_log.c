@@ -63,6 +63,31 @@ static bool names_missing_tool(struct span line)
 		contains(line, ": No such file or directory"));
 }
 
+/*
+ * What is amiss with the tools or the headers, whichever driver is compiled with them:
+ * another version would fail at it, too.
+ */
+static bool is_of_tools(struct span line)
+{
+	static const char *const words[] = {
+		"CC sanity check",                /* nvidia's conftest: no cc1, no as */
+		": fatal error: cannot execute ", /* gcc of its own parts */
+		"error while loading shared libraries: ", /* objtool, modpost */
+		/* Another compiler than the kernel's: gcc, clang. */
+		": error: unrecognized command",
+		": error: unknown argument: ",
+		"Kernel configuration is invalid",     /* headers that are half there */
+		"error: Cannot generate ORC metadata", /* no libelf */
+		": fatal error: libelf.h: No such file",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (contains(line, words[i]))
+			return true;
+	}
+	return false;
+}
+
 /* gcc and collect2 tell of their own children, make of what it started. */
 static bool is_killed(struct span line)
 {
@@ -97,6 +122,10 @@ enum build_log_cause build_log_read(struct span output, char *ret_text, size_t s
 			cause = BUILD_LOG_KILLED;
 		if (names_missing_tool(line))
 			tool = line;
+		if (is_of_tools(line) && cause == BUILD_LOG_SOURCE) {
+			cause = BUILD_LOG_NO_TOOL;
+			tool = line;
+		}
 		/* What a shell could not find: only then it matters that it was not. */
 		if (tool.len > 0 && contains(line, "*** ") &&
 		    contains(line, " Error 127"))

@@ -11,7 +11,7 @@ enum build_log_cause {
 	BUILD_LOG_SOURCE,  /* the compiler, the linker or make do not like something */
 	BUILD_LOG_KILLED,  /* a signal ended compiler or linker: mostly for want of memory
 			    */
-	BUILD_LOG_NO_TOOL, /* a program that the build calls is not there */
+	BUILD_LOG_NO_TOOL, /* a program that the build calls is not there, or unfit */
 };
 
 /*

@@ -30,8 +30,8 @@ int build_make_explain(const struct root *root, const struct run_result *result,
 	if (cause == BUILD_LOG_NO_TOOL ||
 	    (!result->signal && result->status > RUN_STATUS_MAX)) {
 		(void)error_recode(err, ERROR_PREREQUISITES);
-		(void)error_hint(err, "install the program that is missing: the build "
-				      "of this kernel's modules calls it");
+		(void)error_hint(err, "install what is missing there, or make it whole: "
+				      "the build of this kernel's modules calls it");
 	}
 	if (cause == BUILD_LOG_KILLED) {
 		(void)error_passing(err, true);

@@ -13,13 +13,15 @@
 #define OUTPUT_MAX (64u << 10)
 #define FILES_MAX 1024
 #define CONF_MAX (1u << 20)
+#define NAMES_MAX 65536
 #define TEXT_MAX 256
+#define DRIVER_FILES_MAX 32
 /* NVIDIA's own .deb and .rpm of the guest driver. */
 #define OWN_PACKAGES "nvidia-linux-grid-"
 
 void obstacle_read_only(const struct root *root, char *ret_path, size_t size)
 {
-	static const char *const folders[] = { "/usr", "/lib/modules" };
+	static const char *const folders[] = { "/usr", "/lib/modules", "/etc" };
 
 	ret_path[0] = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
@@ -61,21 +63,71 @@ static int look_read_only(const struct obstacle_input *input, struct error *err)
 			  path);
 }
 
+struct file_list {
+	size_t count;
+	char paths[DRIVER_FILES_MAX][TEXT_MAX];
+};
+
 /* Files that only a driver brings, at the places that distributions give them. */
 static const char *const driver_files[] = {
 	PATHS_SMI,
 	"/usr/bin/nvidia-persistenced",
 	"/usr/bin/nvidia-cuda-mps-control",
-	"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1",
-	"/usr/lib/x86_64-linux-gnu/libcuda.so.1",
-	"/usr/lib/x86_64-linux-gnu/nvidia/current/libnvidia-ml.so.1",
-	"/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1",
-	"/usr/lib/aarch64-linux-gnu/libcuda.so.1",
-	"/usr/lib64/libnvidia-ml.so.1",
-	"/usr/lib64/libcuda.so.1",
-	"/usr/lib/libnvidia-ml.so.1",
-	"/usr/lib/libcuda.so.1",
 };
+
+/*
+ * Where its libraries lie, under names that hold a version, and the sources that DKMS
+ * makes modules of at each new kernel.
+ */
+static const struct {
+	const char *folder, *prefix, *below;
+} driver_folders[] = {
+	{ "/usr/lib/x86_64-linux-gnu", "libnvidia-ml.so.", "" },
+	{ "/usr/lib/x86_64-linux-gnu", "libcuda.so.", "" },
+	{ "/usr/lib/x86_64-linux-gnu/nvidia/current", "libnvidia-ml.so.", "" },
+	{ "/usr/lib/x86_64-linux-gnu/nvidia/current", "libcuda.so.", "" },
+	{ "/usr/lib/aarch64-linux-gnu", "libnvidia-ml.so.", "" },
+	{ "/usr/lib/aarch64-linux-gnu", "libcuda.so.", "" },
+	{ "/usr/lib64", "libnvidia-ml.so.", "" },
+	{ "/usr/lib64", "libcuda.so.", "" },
+	{ "/usr/lib64/nvidia", "libnvidia-ml.so.", "" },
+	{ "/usr/lib", "libnvidia-ml.so.", "" },
+	{ "/usr/lib", "libcuda.so.", "" },
+	{ "/usr/lib/nvidia/current", "nvidia-smi", "" }, /* Debian's alternatives */
+	{ "/usr/lib/nvidia/bin", "nvidia-smi", "" },     /* Ubuntu's former ones */
+	{ "/usr/src", "nvidia-", "/dkms.conf" },
+};
+
+static void add_file(const struct root *root, const char *path, struct file_list *files)
+{
+	struct stat st;
+
+	if (files->count < ARRAY_SIZE(files->paths) && root_stat(root, path, &st) &&
+	    text_copy(files->paths[files->count], sizeof(files->paths[0]), path))
+		files->count++;
+}
+
+static void find_files(const struct root *root, struct file_list *files)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(driver_files); i++)
+		add_file(root, driver_files[i], files);
+	for (size_t i = 0; i < ARRAY_SIZE(driver_folders); i++) {
+		struct error ignored = ERROR_INIT;
+		cleanup_strv char **names = NULL;
+		const char *folder = driver_folders[i].folder;
+
+		if (root_list(root, folder, NAMES_MAX, &names, &ignored) < 0)
+			continue;
+		for (char **name = names; *name; name++) {
+			char path[TEXT_MAX];
+
+			if (text_starts(*name, driver_folders[i].prefix) &&
+			    text_format(path, sizeof(path), "%s/%s%s", folder, *name,
+					driver_folders[i].below))
+				add_file(root, path, files);
+		}
+	}
+}
 
 static void add_name(struct span name, char *names, size_t size)
 {
@@ -125,30 +177,27 @@ int obstacle_owners(struct runner *runner, const struct root *root, char *ret_na
 		int last; /* of the statuses that say how many files are nobody's */
 	} owners[] = { { "dpkg-query", { "-S", NULL, NULL }, 1 },
 		       { "rpm", { "-qf", "--qf", "%{NAME}\\n" }, RUN_STATUS_MAX } };
-	const char *argv[ARRAY_SIZE(driver_files) + 5];
+	const char *argv[DRIVER_FILES_MAX + 5];
+	struct file_list files = { .count = 0 };
 
 	ret_names[0] = '\0';
+	find_files(root, &files);
+	if (files.count == 0)
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(owners) && !ret_names[0]; i++) {
 		cleanup(run_result_done) struct run_result result = { 0 };
 		struct run run = { .argv = argv,
 				   .timeout_s = ASK_S,
 				   .output_limit = OUTPUT_MAX };
-		size_t count = 1, words;
+		size_t count = 1;
 		char tool[64];
 
 		argv[0] = tool;
 		for (size_t w = 0; w < 3 && owners[i].words[w]; w++)
 			argv[count++] = owners[i].words[w];
-		words = count;
-		for (size_t f = 0; f < ARRAY_SIZE(driver_files); f++) {
-			struct stat st;
-
-			if (root_stat(root, driver_files[f], &st))
-				argv[count++] = driver_files[f];
-		}
+		for (size_t f = 0; f < files.count; f++)
+			argv[count++] = files.paths[f];
 		argv[count] = NULL;
-		if (count == words)
-			return 0;
 		if (!run_find(root, owners[i].tool, tool, sizeof(tool)))
 			continue;
 		if (run_question(runner, root, &run, owners[i].last, &result, err) < 0)
@@ -210,6 +259,18 @@ static bool is_nothing(struct span command)
 	return false;
 }
 
+/* What an installation loads, by either spelling: for modprobe they are one. */
+static bool is_loaded_by_us(struct span module)
+{
+	static const char *const modules[] = { "nvidia", "nvidia_uvm", "nvidia-uvm" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
+		if (span_equals(module, modules[i]))
+			return true;
+	}
+	return false;
+}
+
 /* "alias nvidia off", however it is spaced. */
 static bool masks(struct span line)
 {
@@ -220,7 +281,7 @@ static bool masks(struct span line)
 		return false;
 	for (size_t i = 0; i < 2; i++)
 		words[i] = strtok_r(i == 0 ? text : NULL, " \t", &save);
-	if (!words[0] || !words[1] || strcmp(words[1], "nvidia") != 0)
+	if (!words[0] || !words[1] || !is_loaded_by_us(span_of(words[1])))
 		return false;
 	words[2] = save ? save + strspn(save, " \t") : NULL;
 	if (words[2])
@@ -268,10 +329,11 @@ static void read_command_line(const struct root *root, char *ret_where, size_t s
 		for (list = word; list.len > 0; list = tail) {
 			tail = (struct span){ "", 0 };
 			(void)span_split(list, ',', &word, &tail);
-			if (span_equals(word, "nvidia"))
-				(void)text_copy(ret_where, size,
-						"the kernel's command line: "
-						"module_blacklist=nvidia");
+			if (is_loaded_by_us(word) && !ret_where[0])
+				(void)text_format(ret_where, size,
+						  "the kernel's command line: "
+						  "module_blacklist=%.*s",
+						  (int)word.len, word.at);
 		}
 		return;
 	}
@@ -319,48 +381,55 @@ static int look_masked(const struct obstacle_input *input, struct error *err)
 	obstacle_masked(input->root, where, sizeof(where));
 	if (!where[0])
 		return 0;
-	(void)error_set(err, ERROR_INSTALL, "the module nvidia is switched off by %s",
-			where);
+	(void)error_set(err, ERROR_INSTALL,
+			"a module of the driver is switched off by %s", where);
 	return error_hint(err,
 			  "take that line out, then run again; modprobe --showconfig "
 			  "shows what is in force");
 }
 
-void obstacle_vfio(const struct gpu_list *gpus, char *ret_address, size_t size)
+/* Ours, and those that the installation unloads or that hold no GPU in the end. */
+static bool gives_way(const char *driver)
 {
-	ret_address[0] = '\0';
+	return !driver[0] || strcmp(driver, "nvidia") == 0 ||
+	       strcmp(driver, "nouveau") == 0 || text_starts(driver, "nova") ||
+	       strcmp(driver, "NovaCore") == 0;
+}
+
+void obstacle_bound(const struct gpu_list *gpus, char *ret_words, size_t size)
+{
+	ret_words[0] = '\0';
 	for (size_t i = 0; i < gpus->count; i++) {
-		if (strcmp(gpus->gpus[i].driver, "vfio-pci") != 0) {
-			ret_address[0] = '\0';
+		if (gives_way(gpus->gpus[i].driver)) {
+			ret_words[0] = '\0';
 			return;
 		}
 		if (i == 0)
-			(void)text_copy(ret_address, size, gpus->gpus[i].address);
+			(void)text_format(ret_words, size,
+					  "%s holds the GPU %s: it is kept for a virtual "
+					  "machine",
+					  gpus->gpus[i].driver, gpus->gpus[i].address);
 	}
 }
 
 static int look_bound(const struct obstacle_input *input, struct error *err)
 {
-	char address[32];
+	char words[128];
 
-	obstacle_vfio(input->gpus, address, sizeof(address));
-	if (input->offline || !address[0])
+	obstacle_bound(input->gpus, words, sizeof(words));
+	if (input->offline || !words[0])
 		return 0;
-	(void)error_set(err, ERROR_INSTALL,
-			"vfio-pci holds the GPU %s: it is kept for a virtual machine",
-			address);
+	(void)error_set(err, ERROR_INSTALL, "%s", words);
 	return error_hint(err,
-			  "take it from vfio-pci (driverctl unset-override %s, or "
-			  "vfio-pci.ids= on the kernel's command line, or options "
-			  "vfio-pci in /etc/modprobe.d), then run again",
-			  address);
+			  "take it from %s (" OBSTACLE_BOUND_WAYS "), then run again",
+			  input->gpus->gpus[0].driver);
 }
 
 static const struct {
 	const char *name, *absent;
 	int (*look)(const struct obstacle_input *input, struct error *err);
 } obstacles[] = {
-	{ "read_only", "/usr and /lib/modules can be written", look_read_only },
+	{ "read_only", "/usr, /lib/modules and /etc can be written", look_read_only },
 	{ "packages", "no package owns parts of a driver", look_packages },
 	{ "modprobe", "nothing keeps the module nvidia away", look_masked },
 	{ "vfio", "not bound", look_bound },

@@ -46,14 +46,22 @@ must_check int obstacle_owners(struct runner *runner, const struct root *root,
 			       char *ret_names, size_t size, struct error *err);
 
 /*
- * What in modprobe's configuration, or on the kernel's command line, keeps the module
- * nvidia away: "FILE: alias nvidia off"; "" for nothing. A blacklist line does not: who
- * names the module loads it.
+ * What in modprobe's configuration, or on the kernel's command line, keeps a module
+ * away that an installation loads (nvidia, nvidia_uvm): "FILE: alias nvidia off"; "" for
+ * nothing. A blacklist line does not: who names the module loads it.
  */
 void obstacle_masked(const struct root *root, char *ret_where, size_t size);
 
-/* Address of a GPU that vfio-pci holds, where it holds all; "" else. */
-void obstacle_vfio(const struct gpu_list *gpus, char *ret_address, size_t size);
+/*
+ * What holds the first GPU, in words, where something else than a graphics driver holds
+ * all of them: vfio-pci, pci-stub, whatever it is called; "" else.
+ */
+void obstacle_bound(const struct gpu_list *gpus, char *ret_words, size_t size);
 
-/* "/usr" or "/lib/modules", whichever cannot be written; "" for none. */
+/* How a GPU is taken from it, for a hint. */
+#define OBSTACLE_BOUND_WAYS                                                         \
+	"driverctl unset-override, vfio-pci.ids= or pci-stub.ids= on the kernel's " \
+	"command line, options in /etc/modprobe.d"
+
+/* "/usr", "/lib/modules" or "/etc", whichever cannot be written; "" for none. */
 void obstacle_read_only(const struct root *root, char *ret_path, size_t size);
