@@ -174,6 +174,15 @@ static int give_up(const struct run_result *result, const char *program,
 	return hint ? error_hint(err, "%s", hint) : -1;
 }
 
+/* apt-get is also the name of one that reads .rpm; its packages are nobody's here. */
+static bool is_anothers_apt(const struct root *root, enum manager_kind kind)
+{
+	char path[128];
+
+	return kind == MANAGER_APT && !run_find(root, "dpkg", path, sizeof(path)) &&
+	       run_find(root, "rpm", path, sizeof(path));
+}
+
 bool manager_find(const struct root *root, const char *own, enum manager_kind *ret_kind)
 {
 	bool known = own[0] != '\0', deb = strcmp(own, programs[MANAGER_APT].name) == 0;
@@ -185,7 +194,7 @@ bool manager_find(const struct root *root, const char *own, enum manager_kind *r
 			bool fits = turn == 0 ? strcmp(programs[i].name, own) == 0
 					      : !known || deb == (i == MANAGER_APT);
 
-			if (fits &&
+			if (fits && !is_anothers_apt(root, (enum manager_kind)i) &&
 			    run_find(root, programs[i].name, path, sizeof(path))) {
 				*ret_kind = (enum manager_kind)i;
 				return true;

@@ -38,17 +38,26 @@ static bool path_below(const struct workshop *shop, const char *name, char *ret_
 	return text_format(ret_path, size, "%s%s", shop->dir, name);
 }
 
-static int find_tools(const struct context *ctx, const struct kernel *kernel,
-		      struct toolchain *ret_toolchain, struct error *err)
+static int find_tools(const struct context *ctx, const struct os *os,
+		      const struct kernel *kernel, struct toolchain *ret_toolchain,
+		      struct error *err)
 {
+	const struct toolchain_system system = { .root = &ctx->root,
+						 .os = os,
+						 .runner = ctx->runner };
+	char names[320];
+
 	if (toolchain_find(ctx->runner, &ctx->root, kernel, false, ret_toolchain, err) <
 	    0)
 		return -1;
 	if (!ret_toolchain->missing[0])
 		return 0;
+	if (toolchain_install_names(&system, kernel, names, sizeof(names), err) < 0)
+		return -1;
 	(void)error_set(err, ERROR_PREREQUISITES, "kernel %s: missing: %s",
 			kernel->release, ret_toolchain->missing);
-	return error_hint(err, "install them: build-modules changes nothing here");
+	return error_hint(err, "install %s: build-modules changes nothing here",
+			  names[0] ? names : "them");
 }
 
 static int compile_modules(const struct workshop *shop, struct error *err)
@@ -304,7 +313,8 @@ int command_build_modules(struct agent *agent, const struct request *request,
 	if (command_output_judge(context, "--output", request->output, shop.output,
 				 sizeof(shop.output), &there_now, err) < 0 ||
 	    guest_look_kernels(context, &agent->guest, err) < 0 ||
-	    find_tools(context, &agent->guest.targets[0], &shop.toolchain, err) < 0)
+	    find_tools(context, &agent->guest.os, &agent->guest.targets[0],
+		       &shop.toolchain, err) < 0)
 		return -1;
 	if (open_workshop(&shop, err) == 0)
 		result = command_run_list(agent, steps, ARRAY_SIZE(steps), &shop,

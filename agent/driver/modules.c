@@ -33,7 +33,12 @@ static int find_toolchain(const struct context *ctx, const struct work *work,
 			  struct error *err)
 {
 	bool missing, dkms = work_by_dkms(work);
-	struct toolchain_system system;
+	const struct toolchain_system system = { .root = &ctx->root,
+						 .os = &work->guest->os,
+						 .runner = ctx->runner,
+						 .dkms = dkms,
+						 .log_fd = ctx->tools->log_fd };
+	char names[320];
 
 	if (toolchain_find(ctx->runner, &ctx->root, kernel, dkms, ret_toolchain, err) < 0)
 		return -1;
@@ -43,20 +48,20 @@ static int find_toolchain(const struct context *ctx, const struct work *work,
 	if (!missing && kernel->headers)
 		return 0;
 	if (missing && strcmp(ctx->settings.driver.prerequisites, "install") != 0) {
+		if (toolchain_install_names(&system, kernel, names, sizeof(names), err) <
+		    0)
+			return -1;
 		(void)error_set(err, ERROR_PREREQUISITES, "kernel %s: missing: %s",
 				kernel->release, ret_toolchain->missing);
-		return error_hint(err, "install them, or set driver.prerequisites to "
-				       "\"install\"");
+		return error_hint(err,
+				  "install %s, or set driver.prerequisites to "
+				  "\"install\"",
+				  names[0] ? names : "them");
 	}
 
 	if (missing)
 		log_line(LOG_LEVEL_NOTICE, "build      installing %s",
 			 ret_toolchain->missing);
-	system = (struct toolchain_system){ .root = &ctx->root,
-					    .os = &work->guest->os,
-					    .runner = ctx->runner,
-					    .dkms = dkms,
-					    .log_fd = ctx->tools->log_fd };
 	return toolchain_install(&system, kernel, ret_toolchain, err);
 }
 

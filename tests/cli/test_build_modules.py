@@ -223,7 +223,7 @@ class Refusals(Builds):
         with open("/lib/modules/6.1.0-bare/modules.order", "w"):
             pass
         self.error(7, "build-modules", "missing: ", *self.words(release="6.1.0-bare"), nobody=True, env={"TMPDIR": self.work},
-                   hint="install them")
+                   hint="linux-headers-6.1.0-bare")
         self.nothing_left()
 
 

@@ -368,6 +368,56 @@ static void red_hat_gets_exactly_that_release(void **state)
 	assert_string_equal(toolchain.missing, "untouched");
 }
 
+/* For a guest that may install nothing: what a person is to type there. */
+static void what_is_missing_is_named_by_its_packages(void **state)
+{
+	static const struct {
+		const char *id, *program, *names;
+		bool headers;
+	} cases[] = {
+		{ "debian", "apt-get",
+		  "linux-headers-" REL " make gcc-12 binutils libc6-dev", false },
+		{ "rocky", "dnf",
+		  "kernel-devel-" REL " elfutils-libelf-devel make gcc binutils "
+		  "glibc-devel",
+		  false },
+		{ "sles", "zypper", "make gcc12 binutils glibc-devel", true },
+		/* apt-get of another package format: its names are nobody's here. */
+		{ "altlinux", "apt-get", "", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		static const struct script_answer answers[] = { TOOLS, { 0 } };
+		const struct sysroot *sysroot = *state;
+		struct os os = { .id = "" };
+		struct script script;
+		struct kernel kernel = kernel_of(REL);
+		struct error err = ERROR_INIT;
+		const struct toolchain_system system = { .root = &sysroot->root,
+							 .os = &os,
+							 .runner = &script.runner };
+		char text[400];
+
+		(void)snprintf(os.id, sizeof(os.id), "%s", cases[i].id);
+		(void)unlinkat(sysroot->root.fd, "usr/bin/apt-get", 0);
+		(void)snprintf(text, sizeof(text), "/usr/bin/%s", cases[i].program);
+		add_program(sysroot, text);
+		if (!cases[i].names[0])
+			add_program(sysroot, "/usr/bin/rpm");
+		sysroot_write(sysroot, "/boot/config-" REL, CONFIG);
+		if (cases[i].headers)
+			add_headers(sysroot, REL, CONFIG);
+		script_init(&script, answers, NULL);
+
+		assert_int_equal(toolchain_install_names(&system, &kernel, text,
+							 sizeof(text), &err),
+				 0);
+		assert_string_equal(text, cases[i].names);
+		(void)sysroot_teardown(state);
+		(void)setup(state);
+	}
+}
+
 /* One row for each line of the table, and the hint in the system's own names. */
 static void each_family_is_asked_for_its_own_names(void **state)
 {
@@ -406,8 +456,16 @@ static void each_family_is_asked_for_its_own_names(void **state)
 		  "kernel-devel-6.6.64.2-9.azl3", "kernel-devel-6.6.64.2-9.azl3" },
 		{ "photon", "", "6.1.90-1.ph5-esx", "tdnf", NULL,
 		  "linux-esx-devel-6.1.90-1.ph5", "linux-esx-devel-6.1.90-1.ph5" },
+		{ "photon", "", "6.1.90-1.ph5-rt", "tdnf", NULL,
+		  "linux-rt-devel-6.1.90-1.ph5", "linux-rt-devel-6.1.90-1.ph5" },
 		{ "photon", "", "6.1.90-1.ph5", "tdnf", NULL, "linux-devel-6.1.90-1.ph5",
 		  "linux-devel-6.1.90-1.ph5" },
+		/* A name that a system of .rpm and one of .deb bear. */
+		{ "kylin", "debian", "5.4.18-87-generic", "apt-get", NULL,
+		  "linux-headers-5.4.18-87-generic", "linux-headers-5.4.18-87-generic" },
+		{ "kylin", "", "4.19.90-52.ky10.x86_64", "dnf", NULL,
+		  "kernel-devel-4.19.90-52.ky10.x86_64",
+		  "kernel-devel-4.19.90-52.ky10.x86_64" },
 		/* A name that nobody knows: by the program that is there. */
 		{ "novel", "", "7.0.0-1.x86_64", "microdnf", NULL,
 		  "kernel-devel-uname-r = 7.0.0-1.x86_64",
@@ -602,6 +660,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_tool_that_does_not_answer_is_missing,
 						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(headers_that_are_half_there_are_missing,
+						setup, sysroot_teardown),
+		cmocka_unit_test_setup_teardown(what_is_missing_is_named_by_its_packages,
 						setup, sysroot_teardown),
 		cmocka_unit_test_setup_teardown(each_family_is_asked_for_its_own_names,
 						setup, sysroot_teardown),

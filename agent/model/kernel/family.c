@@ -22,7 +22,10 @@ static const struct family families[] = {
 	{ "openEuler tencentos kylin opencloudos", "", "dnf", "kernel-devel-%K", ELF, "gcc|gcc-toolset-%N-gcc", "clang", "lld", "glibc-devel" },
 	{ "suse opensuse sles sled opensuse-leap opensuse-tumbleweed", "", "zypper", "kernel-%F-devel-%V", "libelf-devel", "gcc%N|gcc", "clang", "lld", "glibc-devel" },
 	{ "azurelinux mariner", "", "tdnf", "kernel-devel-%K", ELF, "gcc|gcc-%N", "clang", "lld", "glibc-devel" },
-	{ "photon", "-esx", "tdnf", "linux-esx-devel-%V", ELF, "gcc", "clang", "lld", "glibc-devel" },
+	{ "photon", "-esx", "tdnf", "linux-%F-devel-%V", ELF, "gcc", "clang", "lld", "glibc-devel" },
+	{ "photon", "-rt", "tdnf", "linux-%F-devel-%V", ELF, "gcc", "clang", "lld", "glibc-devel" },
+	{ "photon", "-aws", "tdnf", "linux-%F-devel-%V", ELF, "gcc", "clang", "lld", "glibc-devel" },
+	{ "photon", "-secure", "tdnf", "linux-%F-devel-%V", ELF, "gcc", "clang", "lld", "glibc-devel" },
 	{ "photon", "", "tdnf", "linux-devel-%K", ELF, "gcc", "clang", "lld", "glibc-devel" },
 };
 /* clang-format on */

@@ -36,6 +36,14 @@ struct toolchain_system {
 };
 
 /*
+ * The packages of what is missing, by the names of this system, blanks between them: for
+ * a person to type. "" where nobody knows them. -1 where a signal ends the asking.
+ */
+must_check int toolchain_install_names(const struct toolchain_system *system,
+				       const struct kernel *kernel, char *ret_names,
+				       size_t size, struct error *err);
+
+/*
  * Installs the exact headers and the compiler with the system's package manager, by the
  * names of its family (model/family.h), waiting for its locks; where nothing is missing
  * nothing is asked. ERROR_PREREQUISITES with the hint where they are not to be had; never

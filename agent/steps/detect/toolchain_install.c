@@ -13,6 +13,7 @@
 
 #define ASK_S 60
 #define NAME_MAX_LEN 128
+#define PACKAGES_TEXT_MAX 320
 
 /* The packages to ask for, with room for their names. */
 struct wish {
@@ -150,7 +151,7 @@ static void collect(struct wish *wish, const struct shopping *shopping, unsigned
 		wish_add(wish, "dkms");
 }
 
-/* What to install by hand, as this system calls it; false: nobody knows. */
+/* Their package as this system calls it; false: nobody knows. */
 static bool name_headers(const struct shopping *shopping, char *ret_name, size_t size)
 {
 	char name[NAME_MAX_LEN], *tail;
@@ -169,6 +170,26 @@ static bool name_headers(const struct shopping *shopping, char *ret_name, size_t
 	return text_format(ret_name, size, "%s-%s", name, tail + strlen("-uname-r = "));
 }
 
+/* What to install by hand, as this system calls it; "": nobody knows. */
+static void name_packages(const struct shopping *shopping, unsigned missing,
+			  char *ret_names, size_t size)
+{
+	struct wish wish = { .count = 0 };
+	char name[NAME_MAX_LEN + KERNEL_RELEASE_MAX];
+
+	ret_names[0] = '\0';
+	if (!shopping->family)
+		return;
+	if (missing & PART_HEADERS && name_headers(shopping, name, sizeof(name)))
+		wish_add(&wish, "%s", name);
+	if (missing & PART_HEADERS && shopping->family->beside[0])
+		wish_add(&wish, "%s", shopping->family->beside);
+	collect(&wish, shopping, missing & ~(unsigned)PART_HEADERS);
+	for (size_t i = 0, used = 0; i < wish.count; used = strlen(ret_names), i++)
+		(void)text_format(ret_names + used, size - used, "%s%s", i ? " " : "",
+				  wish.names[i]);
+}
+
 static bool is_image_based(const struct root *root)
 {
 	struct stat st;
@@ -179,7 +200,7 @@ static bool is_image_based(const struct root *root)
 static int hint(const struct shopping *shopping, unsigned missing, struct error *err)
 {
 	const struct root *root = shopping->system->root;
-	char name[NAME_MAX_LEN + KERNEL_RELEASE_MAX];
+	char name[NAME_MAX_LEN + KERNEL_RELEASE_MAX], names[PACKAGES_TEXT_MAX];
 
 	if (is_image_based(root))
 		return error_hint(
@@ -191,10 +212,12 @@ static int hint(const struct shopping *shopping, unsigned missing, struct error 
 		return error_hint(err,
 				  "dkms is in EPEL: set that repository up, or leave "
 				  "driver.dkms at \"no\"");
+	name_packages(shopping, missing, names, sizeof(names));
 	if (!(missing & PART_HEADERS))
 		return error_hint(err,
-				  "install what is missing, or give a prebuilt module "
-				  "archive for this kernel");
+				  "install %s, or give a prebuilt module archive for "
+				  "this kernel",
+				  names[0] ? names : "what is missing");
 	return error_hint(err,
 			  "install %s, boot a kernel whose headers are still to be had, "
 			  "or give a prebuilt module archive for this kernel",
@@ -253,8 +276,14 @@ static int prepare(struct shopping *shopping, bool *ret_ready, struct error *err
 	shopping->family = family_find(system->os, release);
 	*ret_ready = manager_find(system->root,
 				  shopping->family ? shopping->family->manager : "",
-				  &shopping->manager) &&
-		     !is_image_based(system->root);
+				  &shopping->manager);
+	/* A name that is borne by two systems, one of .rpm and one of .deb. */
+	if (!*ret_ready && shopping->family &&
+	    manager_find(system->root, "", &shopping->manager)) {
+		shopping->family = NULL;
+		*ret_ready = true;
+	}
+	*ret_ready = *ret_ready && !is_image_based(system->root);
 	if (*ret_ready && !shopping->family)
 		shopping->family = family_of_manager(manager_name(shopping->manager));
 	*ret_ready = *ret_ready && shopping->family;
@@ -294,6 +323,26 @@ static int shop(struct shopping *shopping, unsigned *missing, struct toolchain *
 		if (*missing == before && !has_next(shopping, *missing))
 			break;
 	}
+	return 0;
+}
+
+int toolchain_install_names(const struct toolchain_system *system,
+			    const struct kernel *kernel, char *ret_names, size_t size,
+			    struct error *err)
+{
+	struct kernel now = *kernel;
+	struct shopping shopping = { .system = system, .kernel = &now };
+	struct toolchain_ask ask = {
+		.runner = system->runner, .root = system->root, .kernel = &now, .err = err
+	};
+	struct toolchain toolchain;
+	unsigned missing;
+	bool ready;
+
+	if (toolchain_look(&ask, system->dkms, &missing, &toolchain) < 0 ||
+	    prepare(&shopping, &ready, err) < 0)
+		return -1;
+	name_packages(&shopping, missing, ret_names, size);
 	return 0;
 }
 
