@@ -10,6 +10,8 @@
 #include "support/script.h"
 #include "support/sysroot.h"
 
+#define SHA1 "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+#define MACHINE "0123456789abcdef0123456789abcdef"
 #define REL "6.1.0-37-amd64"
 #define IN "usr/lib/modules/" REL "/"
 #define NOUVEAU IN "kernel/drivers/gpu/drm/nouveau/nouveau.ko\n"
@@ -65,6 +67,9 @@ static void each_familys_image_is_made_anew_by_its_own_program(void **state)
 		  "/usr/bin/dracut --force /boot/0123/" REL "/initrd " REL " " },
 		{ "/boot/efi/0123/" REL "/initrd", "lsinitrd", "dracut",
 		  "/usr/bin/dracut --force /boot/efi/0123/" REL "/initrd " REL " " },
+		{ "/boot/efi/0123/" REL "/initrd-" SHA1, "lsinitrd", "dracut",
+		  "/usr/bin/dracut --force /boot/efi/0123/" REL "/initrd-" SHA1 " " REL
+		  " " },
 		{ "/boot/initramfs-linux.img", "lsinitcpio", "mkinitcpio",
 		  "/usr/bin/mkinitcpio -k " REL " -g /boot/initramfs-linux.img\n" },
 	};
@@ -96,6 +101,53 @@ static void each_familys_image_is_made_anew_by_its_own_program(void **state)
 		(void)sysroot_teardown(state);
 		(void)setup(state);
 	}
+}
+
+/* dracut brings an update-initramfs of its own, which knows of no blacklist. */
+static void a_program_that_leaves_it_in_there_gives_the_next(void **state)
+{
+	static const struct script_answer answers[] = {
+		{ .match = "lsinitramfs", .output = NOUVEAU, .times = 2 },
+		{ .match = "lsinitramfs", .output = CLEAN },
+		{ .match = "update-initramfs" },
+		{ .match = "dracut" },
+		{ 0 },
+	};
+	struct install_initramfs result;
+	struct error err;
+	struct script script;
+
+	sysroot_write(*state, "/boot/initrd.img-" REL, "");
+	add_program(*state, "lsinitramfs");
+	add_program(*state, "update-initramfs");
+	add_program(*state, "dracut");
+	script_init(&script, answers, NULL);
+	assert_int_equal(look(*state, &script, &result, &err), 0);
+	assert_string_equal(result.warning, "");
+	assert_int_equal(script_count(&script, "update-initramfs -u"), 1);
+	assert_int_equal(script_count(&script, "dracut --force"), 1);
+}
+
+/* What boots as one file is not replaced by a part of it: it is said. */
+static void a_unified_kernel_image_is_looked_into_and_left_alone(void **state)
+{
+	static const struct script_answer answers[] = {
+		{ .match = "lsinitrd", .output = NOUVEAU },
+		{ 0 },
+	};
+	struct install_initramfs result;
+	struct error err;
+	struct script script;
+
+	sysroot_mkdir(*state, "/boot/efi/EFI/Linux");
+	sysroot_write(*state, "/boot/efi/EFI/Linux/" MACHINE "-" REL ".efi", "");
+	add_program(*state, "lsinitrd");
+	add_program(*state, "dracut");
+	add_program(*state, "mkinitcpio");
+	script_init(&script, answers, NULL);
+	assert_int_equal(look(*state, &script, &result, &err), 0);
+	assert_false(result.changed);
+	assert_non_null(strstr(result.warning, REL ".efi: the module nouveau stays"));
 }
 
 static void only_what_must_not_be_in_it_has_it_made_anew(void **state)
@@ -246,6 +298,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, sysroot_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(each_familys_image_is_made_anew_by_its_own_program),
+		TEST(a_program_that_leaves_it_in_there_gives_the_next),
+		TEST(a_unified_kernel_image_is_looked_into_and_left_alone),
 		TEST(only_what_must_not_be_in_it_has_it_made_anew),
 		TEST(an_nvidia_that_is_older_than_the_systems_goes),
 		TEST(what_nobody_can_say_or_mend_is_said),

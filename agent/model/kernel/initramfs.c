@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/kernel/initramfs.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "model/paths.h"
+
+#define MACHINE_ID_DIGITS 32
+#define SHA1_DIGITS 40
 
 /*
  * A generic dracut takes no notice of modprobe.d: what is to stay out is said to it, and
  * the blacklist goes in, because its add_drivers wins over what is left out. It takes its
  * options in any place.
  */
+#define UKI ".efi"
+
 static const struct initramfs_tool tools[] = {
 	{ "initrd.img-", "lsinitramfs", "update-initramfs", { "-u", "-k", "%K" } },
 	{ "",
@@ -19,6 +25,8 @@ static const struct initramfs_tool tools[] = {
 	  { "--force", "%I", "%K", "--omit-drivers", "nouveau nova_core nova_drm",
 	    "--install", "%B" } },
 	{ "", "lsinitcpio", "mkinitcpio", { "-k", "%K", "-g", "%I" } },
+	/* A kernel and its initramfs in one: an initramfs alone must not replace it. */
+	{ UKI, "lsinitrd", NULL, { NULL } },
 };
 
 static const struct {
@@ -32,8 +40,14 @@ static const struct {
 
 const struct initramfs_tool *initramfs_tool(size_t index, const char *path)
 {
+	bool uki = text_ends(path, UKI);
+
 	for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
-		if (text_starts(text_base_name(path), tools[i].prefix) && index-- == 0)
+		bool fits = uki ? !tools[i].make
+				: tools[i].make && text_starts(text_base_name(path),
+							       tools[i].prefix);
+
+		if (fits && index-- == 0)
 			return &tools[i];
 	}
 	return NULL;
@@ -59,13 +73,44 @@ void initramfs_argv(const struct initramfs_tool *tool, const char *program,
 	ret_argv[count] = NULL;
 }
 
+/* That many hexadecimal digits and nothing else. */
+static bool is_hex(struct span word, size_t digits)
+{
+	for (size_t i = 0; i < word.len; i++) {
+		if (!isxdigit((unsigned char)word.at[i]))
+			return false;
+	}
+	return word.len == digits;
+}
+
+/* "MACHINE-ID-REL.efi", as kernel-install calls a unified kernel image. */
+static bool read_unified(const char *path, char *ret_release, size_t size)
+{
+	struct span name = span_of(text_base_name(path)), id, release;
+
+	if (!span_ends(name, UKI) || !span_split(name, '-', &id, &release) ||
+	    !is_hex(id, MACHINE_ID_DIGITS))
+		return false;
+	release.len -= strlen(UKI);
+	return span_copy(release, ret_release, size);
+}
+
+/* Of openSUSE's systemd-boot the checksum is a part of the name. */
+static bool is_initrd(const char *base)
+{
+	struct span name = span_of(base);
+
+	return span_equals(name, "initrd") ||
+	       (span_skip(&name, "initrd-") && is_hex(name, SHA1_DIGITS));
+}
+
 /* ".../ID/REL/initrd", as the boot loader specification has it. */
 static bool read_folder(const char *path, char *ret_release, size_t size)
 {
 	const char *base = text_base_name(path), *start;
 	size_t len = (size_t)(base - path);
 
-	if (strcmp(base, "initrd") != 0 || len < 2)
+	if (!is_initrd(base) || len < 2)
 		return false;
 	start = base - 1;
 	while (start > path && start[-1] != '/')
@@ -76,7 +121,7 @@ static bool read_folder(const char *path, char *ret_release, size_t size)
 
 bool initramfs_release(const char *path, char *ret_release, size_t size)
 {
-	if (read_folder(path, ret_release, size))
+	if (read_folder(path, ret_release, size) || read_unified(path, ret_release, size))
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		struct span name = span_of(text_base_name(path));

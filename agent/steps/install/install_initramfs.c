@@ -41,20 +41,20 @@ static void note(struct work *work, const struct image *image, const char *words
 				  "%s: %s", image->path, words);
 }
 
-/* The first program of a row that is there; false: none. */
-static bool find_tool(const struct work *work, const struct image *image, bool maker,
-		      const struct initramfs_tool **ret_tool, char *ret_path, size_t size)
+/* The first program that is there, from a row on: it is set to that row; NULL: none. */
+static const struct initramfs_tool *find_tool(const struct work *work,
+					      const struct image *image, bool maker,
+					      size_t *row, char *ret_path, size_t size)
 {
 	const struct initramfs_tool *tool;
 
-	for (size_t i = 0; (tool = initramfs_tool(i, image->path)) != NULL; i++) {
-		if (run_find(work->root, maker ? tool->make : tool->list, ret_path,
-			     size)) {
-			*ret_tool = tool;
-			return true;
-		}
+	for (; (tool = initramfs_tool(*row, image->path)) != NULL; (*row)++) {
+		const char *program = maker ? tool->make : tool->list;
+
+		if (program && run_find(work->root, program, ret_path, size))
+			break;
 	}
-	return false;
+	return tool;
 }
 
 /* Seconds since 1970 of the last change of a file, also of its name; 0: not there. */
@@ -80,7 +80,7 @@ static bool is_old(const struct work *work, const struct image *image, const cha
 static int look(struct work *work, const struct image *image,
 		struct initramfs_content *ret_content, bool *ret_known, struct error *err)
 {
-	const struct initramfs_tool *tool;
+	size_t row = 0;
 	char program[128];
 	const char *argv[] = { program, image->path, NULL };
 	cleanup(run_result_done) struct run_result result = { 0 };
@@ -89,7 +89,7 @@ static int look(struct work *work, const struct image *image,
 			   .output_limit = LISTING_MAX };
 
 	*ret_known = false;
-	if (!find_tool(work, image, false, &tool, program, sizeof(program))) {
+	if (!find_tool(work, image, false, &row, program, sizeof(program))) {
 		note(work, image,
 		     "not known whether it loads nouveau or an old nvidia: no program to "
 		     "look into it is installed");
@@ -118,8 +118,9 @@ static const char *find_fault(const struct work *work, const struct image *image
 	return NULL;
 }
 
+/* By the first program from a row on; where there is none, `ret_made` is false. */
 static int make_anew(struct work *work, const struct image *image, const char *fault,
-		     struct error *err)
+		     size_t *row, bool *ret_made, struct error *err)
 {
 	const char *const folders[] = { image->path, "/tmp", "/var/tmp", NULL };
 	const struct initramfs_tool *tool;
@@ -129,7 +130,9 @@ static int make_anew(struct work *work, const struct image *image, const char *f
 			   .timeout_s = INITRAMFS_S,
 			   .log_fd = work->log_fd };
 
-	if (!find_tool(work, image, true, &tool, program, sizeof(program)))
+	tool = find_tool(work, image, true, row, program, sizeof(program));
+	*ret_made = tool != NULL;
+	if (!tool)
 		return 0;
 	initramfs_argv(tool, program, image->path, image->release, argv);
 	if (run_checked(work->runner, work->root, &run, err) < 0) {
@@ -158,17 +161,20 @@ static int look_after(struct work *work, const struct image *image, struct error
 	struct initramfs_content content;
 	const char *fault;
 	char words[160];
-	bool known;
+	bool known, made = true;
 
 	if (look(work, image, &content, &known, err) < 0)
 		return -1;
 	fault = known ? find_fault(work, image, &content) : NULL;
-	if (!fault)
-		return 0;
-	if (make_anew(work, image, fault, err) < 0 ||
-	    look(work, image, &content, &known, err) < 0)
-		return -1;
-	fault = known ? find_fault(work, image, &content) : NULL;
+	/* update-initramfs may be another program's by name alone: then that one is told.
+	 */
+	for (size_t row = 0; fault && made; row++) {
+		if (make_anew(work, image, fault, &row, &made, err) < 0)
+			return -1;
+		if (made && look(work, image, &content, &known, err) < 0)
+			return -1;
+		fault = known ? find_fault(work, image, &content) : NULL;
+	}
 	if (fault) {
 		(void)text_format(words, sizeof(words),
 				  "the module %s stays in it and would be loaded at the "
