@@ -124,7 +124,9 @@ def living():
                 if file.read().rpartition(")")[2].split()[0] in "ZX":
                     continue
             with open(f"/proc/{name}/cmdline", "rb") as file:
-                found[int(name)] = file.read().replace(b"\0", b" ").decode()
+                line = file.read().replace(b"\0", b" ").decode()
+            if line:  # without its memory it is as good as gone
+                found[int(name)] = line
         except (FileNotFoundError, ProcessLookupError):
             pass
     return found
