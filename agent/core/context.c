@@ -20,10 +20,14 @@ static void show_progress(void *context, const struct json *progress)
 {
 	const struct tools *tools = context;
 	int64_t waiting = json_get_int(progress, "waiting", 0);
+	const char *said = json_get_string(progress, "why");
+	char why[256] = "";
 
 	if (waiting > 0) {
-		log_line(LOG_LEVEL_NOTICE, "%-9s  trying again in %lld s", tools->step,
-			 (long long)waiting);
+		(void)text_copy(why, sizeof(why), said && said[0] ? said : "no answer");
+		text_sanitize(why);
+		log_line(LOG_LEVEL_NOTICE, "%-9s  %s: trying again in %lld s",
+			 tools->step, why, (long long)waiting);
 		return;
 	}
 	log_progress(tools->step, (uint64_t)json_get_int(progress, "done", 0),

@@ -23,8 +23,8 @@ void progress_open(int fd, progress_send *send)
 	progress.send = send;
 }
 
-/* `waiting`: 0 for nothing of that kind. */
-static void send_line(double now, int64_t waiting)
+/* `waiting`: 0, with no `why`, for nothing of that kind. */
+static void send_line(double now, int64_t waiting, const char *why)
 {
 	struct error err = ERROR_INIT;
 	struct json *value;
@@ -32,9 +32,10 @@ static void send_line(double now, int64_t waiting)
 	progress.said = now;
 	if (progress.fd < 0)
 		return;
-	value = json_build("{s:I, s:I, s:o*}", "done", (int64_t)progress.done, "total",
-			   (int64_t)progress.total, "waiting",
-			   waiting ? json_build("I", waiting) : NULL);
+	value = json_build("{s:I, s:I, s:o*, s:o*}", "done", (int64_t)progress.done,
+			   "total", (int64_t)progress.total, "waiting",
+			   waiting ? json_build("I", waiting) : NULL, "why",
+			   why ? json_words(why) : NULL);
 	if (progress.send(progress.fd, "progress", value, &err) < 0)
 		progress.fd = -1;
 }
@@ -47,7 +48,7 @@ void progress_say(uint64_t done, uint64_t total)
 	progress.done = done;
 	progress.total = total;
 	if (last || now - progress.said >= INTERVAL_S)
-		send_line(now, 0);
+		send_line(now, 0, NULL);
 }
 
 void progress_port(unsigned port, const char *host)
@@ -67,11 +68,11 @@ void progress_beat(void)
 	double now = clock_monotonic();
 
 	if (now - progress.said >= BEAT_S)
-		send_line(now, 0);
+		send_line(now, 0, NULL);
 }
 
-void progress_wait(double seconds)
+void progress_wait(double seconds, const char *why)
 {
 	if (seconds >= WAIT_LEAST_S)
-		send_line(clock_monotonic(), (int64_t)seconds);
+		send_line(clock_monotonic(), (int64_t)seconds, why);
 }

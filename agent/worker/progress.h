@@ -25,9 +25,11 @@ void progress_open(int fd, progress_send *send);
  */
 void progress_say(uint64_t done, uint64_t total);
 
-/* The same with "waiting":i, the seconds until the next try, when they are worth a line.
+/*
+ * The same with "waiting":i, the seconds until the next try, when they are worth a line,
+ * and "why":s, what the last one ended with.
  */
-void progress_wait(double seconds);
+void progress_wait(double seconds, const char *why);
 
 /*
  * {"progress":{"port":i,"host":s}}: a server sent us to a port that this worker may not

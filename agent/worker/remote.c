@@ -46,7 +46,7 @@ static void hand_on(const struct json *progress)
 	if (port > 0 && port <= UINT16_MAX && host)
 		progress_port((unsigned)port, host);
 	else if (waiting > 0)
-		progress_wait((double)waiting);
+		progress_wait((double)waiting, json_get_string(progress, "why"));
 	else
 		progress_beat();
 }

@@ -367,8 +367,9 @@ class Download(unittest.TestCase):
         outcome = self.fetch([busy])
         self.good(outcome, 2)
         self.assertIn({"done": 0, "total": 0}, outcome.progress)
-        [waiting] = [line["waiting"] for line in outcome.progress if "waiting" in line]
-        self.assertIn(waiting, range(7, 15))
+        [waiting] = [line for line in outcome.progress if "waiting" in line]
+        self.assertIn(waiting["waiting"], range(7, 15))
+        self.assertIn("503", waiting["why"])
 
     # Errors that are not the server's
 

@@ -257,8 +257,9 @@ static double chance(void)
 	return number / (double)UINT32_MAX;
 }
 
-/* Sleeps, or says no: then the last error stands. */
-static bool wait_for_next(struct transfer *transfer, const struct http_hop *hop)
+/* Sleeps, or says no: then the last error stands, which is why the next try comes. */
+static bool wait_for_next(struct transfer *transfer, const struct http_hop *hop,
+			  const char *why)
 {
 	struct error err = ERROR_INIT;
 	double seconds, until, left;
@@ -274,7 +275,7 @@ static bool wait_for_next(struct transfer *transfer, const struct http_hop *hop)
 	until = clock_monotonic() + seconds;
 	if (transfer->deadline > 0 && until >= transfer->deadline)
 		return false;
-	progress_wait(seconds);
+	progress_wait(seconds, why);
 	while ((left = until - clock_monotonic()) > 0) {
 		progress_beat();
 		if (http_hop_sleep(transfer->http, left < BEAT_S ? left : BEAT_S, &err) <
@@ -333,7 +334,7 @@ int http_get(struct http *http, const struct http_request *request, struct sink 
 	while (attempt(&transfer, &hop, err) < 0) {
 		if (request->quick && err->errnum)
 			hop.class = RETRY_NEVER;
-		if (!wait_for_next(&transfer, &hop)) {
+		if (!wait_for_next(&transfer, &hop, err->text)) {
 			say_tries(&transfer, err);
 			return error_prefix(
 				err, "%s",
