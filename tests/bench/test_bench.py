@@ -33,7 +33,7 @@ def claim_each_script_says_what_it_does_and_refuses_the_rest():
         need(done.returncode == 0 and f"usage: scripts/{script}" in done.stdout, f"{script} --help: {done}")
         done = subprocess.run([f"{HOME}/scripts/{script}", "--nonsense"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                               check=False)
-        need(done.returncode == 2 and f"usage: scripts/{script}" in done.stderr, f"{script} --nonsense: {done}")
+        need(done.returncode == 2 and "--nonsense" in done.stderr, f"{script} --nonsense: {done}")
 
 
 def claim_bench_prints_a_table_and_keeps_each_result():
