@@ -14,6 +14,7 @@ PACKAGES_TEST="libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck g
     qemu-system-x86 e2fsprogs cpio procps curl binutils linux-headers-cloud-amd64
     python3-diskimage-builder debootstrap qemu-utils sudo git file dpkg-dev fdisk genisoimage lintian rpmlint prometheus ansible-core python3-yaml
     strace"
+[ -z "${VGPU_ALL:-}" ] || PACKAGES_TEST="$PACKAGES_TEST ovmf mtools"
 
 # packages_missing NAME... : those that are not installed
 packages_missing() {
